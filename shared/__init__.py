@@ -1,0 +1,1 @@
+"""What every plane stands on, and the domain services they share."""

@@ -1,0 +1,1 @@
+"""The library every plane stands on."""

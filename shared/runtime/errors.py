@@ -1,0 +1,113 @@
+"""What can go wrong, as kinds: domain and store raise them, one interceptor turns them into a gRPC status."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class PlatformError(Exception):
+    """A refusal that the caller is meant to read.
+
+    reason: UPPER_SNAKE, stable for ever; clients branch on it (google.rpc.ErrorInfo.reason).
+    message: a sentence for people that says what to do; never another tenant's data, never SQL.
+    metadata: facts for programs (google.rpc.ErrorInfo.metadata).
+    violations: field path -> what is wrong with it (google.rpc.BadRequest); empty for all but InvalidArgument.
+    retry_after_s: seconds until another try can succeed (google.rpc.RetryInfo), None where none will.
+    """
+
+    # The name of the gRPC status, so that this module needs no grpc.
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self, reason: str, message: str, /, *, retry_after_s: float | None = None, **metadata: str
+    ) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+        self.metadata: dict[str, str] = metadata
+        self.violations: dict[str, str] = {}
+        self.retry_after_s = retry_after_s
+
+
+class InvalidArgument(PlatformError):
+    """The request is wrong whatever the state of the platform; `fields` says which part and why."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        /,
+        *,
+        fields: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(reason, message, retry_after_s=retry_after_s, **metadata)
+        self.violations = dict(fields or {})
+
+
+class NotFound(PlatformError):
+    """No such thing, or it is another tenant's."""
+
+    code = "NOT_FOUND"
+
+
+class AlreadyExists(PlatformError):
+    """A unique name is taken."""
+
+    code = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(PlatformError):
+    """The state does not allow it; metadata says what would be allowed."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class Aborted(PlatformError):
+    """Somebody else changed it meanwhile: read again, then decide again."""
+
+    code = "ABORTED"
+
+
+class PermissionDenied(PlatformError):
+    """Known caller, not allowed."""
+
+    code = "PERMISSION_DENIED"
+
+
+class Unauthenticated(PlatformError):
+    """Unknown caller, or a credential that does not hold."""
+
+    code = "UNAUTHENTICATED"
+
+
+class ResourceExhausted(PlatformError):
+    """A quota, a limit or a size is used up."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
+class Unavailable(PlatformError):
+    """Try again: the only kind that clients retry by themselves."""
+
+    code = "UNAVAILABLE"
+
+
+class DeadlineExceeded(PlatformError):
+    """It took longer than it was allowed to; whether it happened is unknown to the caller."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+class Cancelled(PlatformError):
+    """The caller went away."""
+
+    code = "CANCELLED"
+
+
+class Internal(PlatformError):
+    """A fault of ours; the cause is chained for the log and never reaches the caller."""
+
+    code = "INTERNAL"
