@@ -10,7 +10,7 @@ class PlatformError(Exception):
     reason: UPPER_SNAKE, stable for ever; clients branch on it (google.rpc.ErrorInfo.reason).
     message: a sentence for people that says what to do; never another tenant's data, never SQL.
     metadata: facts for programs (google.rpc.ErrorInfo.metadata).
-    violations: field path -> what is wrong with it (google.rpc.BadRequest); empty for all but InvalidArgument.
+    violations: field path -> what is wrong with it (google.rpc.BadRequest), for InvalidArgument.
     retry_after_s: seconds until another try can succeed (google.rpc.RetryInfo), None where none will.
     """
 

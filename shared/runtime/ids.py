@@ -11,10 +11,10 @@ _PREFIX = re.compile(r"[a-z][a-z0-9]{0,15}\Z")
 
 
 def uuid7(unix_ns: int | None = None, entropy: int | None = None) -> str:
-    """A UUIDv7 as lower-case text. `unix_ns` and `entropy` (62 bits) are the clock's and chance's when not given.
+    """A UUIDv7 as lower-case text; time and entropy (62 bits) are the system's when not given.
 
-    The 12 bits below the millisecond hold its fraction (RFC 9562, 6.2, method 3), so ids made by one process sort in
-    the order of making down to about 250 ns, and index pages fill from left to right.
+    The 12 bits below the millisecond hold its fraction (RFC 9562, 6.2, method 3), so ids made by one process
+    sort in the order of making down to about 250 ns, and index pages fill from left to right.
     """
     now_ns = time.time_ns() if unix_ns is None else unix_ns
     chance = secrets.randbits(62) if entropy is None else entropy & ((1 << 62) - 1)
