@@ -1,0 +1,54 @@
+# One verb each; CI runs the same verbs.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down status test lint types format generate bench demo
+
+help:
+	@echo "verbs: up down status demo test lint types format generate bench install"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+up: install
+	@exec $(BIN)/center up
+
+down: install
+	@$(BIN)/center down
+
+status: install
+	@$(BIN)/center status
+
+demo: install
+	@$(BIN)/center demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/buf format --diff --exit-code proto/center
+	$(BIN)/buf lint proto/gen/center/image.binpb --config buf.yaml
+
+types: install
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/buf format -w proto/center
+
+generate: install
+	$(BIN)/python proto/generate.py
+
+bench: install
+	$(BIN)/python -m pytest tests/bench -o addopts= --import-mode=importlib -s

@@ -1,0 +1,1 @@
+"""The control plane: the tenant catalog and every change to it."""

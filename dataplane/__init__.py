@@ -1,0 +1,1 @@
+"""The data plane: one server a cluster, where the shops' own data lives."""

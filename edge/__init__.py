@@ -1,0 +1,1 @@
+"""The edge: routes over xDS for Envoy."""
