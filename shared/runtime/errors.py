@@ -17,9 +17,7 @@ class PlatformError(Exception):
     # The name of the gRPC status, so that this module needs no grpc.
     code: ClassVar[str] = "INTERNAL"
 
-    def __init__(
-        self, reason: str, message: str, /, *, retry_after_s: float | None = None, **metadata: str
-    ) -> None:
+    def __init__(self, reason: str, message: str, /, *, retry_after_s: float | None = None, **metadata: str) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message

@@ -1,0 +1,232 @@
+"""PostgreSQL: one pool a process, one transaction helper that sets the tenant, and no raw driver error past it."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import exc
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared.runtime import keys
+from shared.runtime.errors import (
+    Aborted,
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    PermissionDenied,
+    PlatformError,
+    Unavailable,
+)
+
+# A request's deadline cancels its statements long before these; they are for work that nobody waits for any more.
+STATEMENT_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+
+# How long a checkout goes on trying while the server restarts. Longer waits are the caller's to make: UNAVAILABLE
+# is what clients retry.
+PATIENCE_S = 2.0
+
+
+class Database:
+    """A pool of connections of one role to one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def connect(cls, url: str, *, pool_size: int = 10, name: str = "center") -> "Database":
+        """Connects on first use, so a process starts while its database is still starting.
+
+        name: application_name, as pg_stat_activity shows it.
+        """
+        # Session defaults by start-up option: RESET ALL returns to them.
+        options = (
+            f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c lock_timeout={LOCK_TIMEOUT_S}s"
+            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_S}s"
+        )
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            # transaction() sends its own BEGIN together with everything else that comes first.
+            connect_args={"autocommit": True, "connect_timeout": 5, "options": options, "application_name": name},
+        )
+        return cls(engine)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(
+        self, tenant_id: str | None = None, *, snapshot: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
+        """One unit of work: commits at the end of the block, rolls back when it raises or is cancelled.
+
+        tenant_id: whose rows the row policies show; None shows no tenant's rows.
+        snapshot: read only, and every statement sees the same instant (REPEATABLE READ); else READ COMMITTED.
+        Errors of the driver leave as Unavailable, Aborted, DeadlineExceeded, InvalidArgument, PermissionDenied or
+        Internal.
+        """
+        with translated():
+            connection = await self._begin(_prelude(tenant_id, snapshot))
+            try:
+                transaction = await connection.begin()
+                yield connection
+                await _refuse_if_failed(connection)
+                await transaction.commit()
+            finally:
+                # Rolls back what is not committed, also when the request is cancelled once more meanwhile: an
+                # abandoned connection would hold its locks until a timeout.
+                await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+    async def _begin(self, prelude: bytes) -> AsyncConnection:
+        """A connection on which the transaction has begun.
+
+        Nothing of the caller's has run yet, so this may be tried again: a pool full of connections that died with
+        the server costs no request.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PATIENCE_S
+        pause_s = 0.02
+        while True:
+            connection = self._engine.connect()
+            try:
+                await connection.start()
+                await (await _driver(connection)).execute(prelude)
+                return connection
+            except BaseException as error:
+                reached = connection.sync_connection is not None
+                if reached:
+                    await asyncio.shield(asyncio.ensure_future(_discard(connection)))
+                if not _lost(error) or loop.time() > give_up_at:
+                    raise
+                if not reached:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, 0.25)
+
+
+def _prelude(tenant_id: str | None, snapshot: bool) -> bytes:
+    """All that comes before the first statement, in one round trip.
+
+    RESET clears what an earlier user of the connection may have left on the session (a session-level tenant showed
+    the next checkout all of the other tenant's rows), and finds out that a pooled connection is dead.
+    """
+    if tenant_id is None:
+        tenant = ""
+    else:
+        try:
+            # Goes into the text of a statement: the simple protocol, which takes several at once, has no parameters.
+            tenant = str(uuid.UUID(tenant_id))
+        except ValueError:
+            raise InvalidArgument("TENANT_ID_MALFORMED", "a tenant id is a UUID") from None
+    mode = "REPEATABLE READ, READ ONLY" if snapshot else "READ COMMITTED, READ WRITE"
+    return (
+        f"BEGIN ISOLATION LEVEL {mode}; RESET ROLE; RESET ALL; "
+        f"SELECT pg_catalog.set_config('app.tenant_id', '{tenant}', true)"
+    ).encode()
+
+
+async def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    raw = await connection.get_raw_connection()
+    return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Out of the pool: what state it is in is not known."""
+    await connection.invalidate()
+    await connection.close()
+
+
+async def _refuse_if_failed(connection: AsyncConnection) -> None:
+    """COMMIT of a failed transaction answers ROLLBACK and no error: a change would be acknowledged and lost."""
+    driver = await _driver(connection)
+    if driver.info.transaction_status == TransactionStatus.INERROR:
+        raise Internal("TRANSACTION_FAILED", "a statement of the transaction failed and its error was swallowed")
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether the connection, not the statement, failed."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    state = cause.sqlstate
+    return state is None or state.startswith("08") or state in ("57P01", "57P02", "57P03")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Driver errors leave the block as kinds of shared.runtime.errors, with the original chained for the log."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        message = "every database connection of this process is in use; try again"
+        raise Unavailable("DATABASE_BUSY", message, retry_after_s=0.5) from error
+    except exc.DBAPIError as error:
+        raise _kind(error.orig if isinstance(error.orig, psycopg.Error) else error) from error
+    except psycopg.Error as error:
+        raise _kind(error) from error
+
+
+def _kind(error: BaseException) -> PlatformError:
+    if _lost(error):
+        return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again", retry_after_s=1.0)
+    state = (getattr(error, "sqlstate", None) or "") if isinstance(error, psycopg.Error) else ""
+    if state in ("40001", "40P01"):
+        return Aborted("TRANSACTION_CONFLICT", "another change was in the way; try again", retry_after_s=0.1)
+    if state == "55P03":
+        return Aborted("LOCK_TIMEOUT", "another change holds what this one needs; try again", retry_after_s=1.0)
+    if state in ("57014", "25P03", "25P04"):
+        return DeadlineExceeded("STATEMENT_TIMEOUT", "the database took too long; ask for less at once")
+    if state.startswith("53"):
+        return Unavailable("DATABASE_OVERLOADED", "the database is short of resources; try again", retry_after_s=2.0)
+    if state.startswith("22") or isinstance(error, psycopg.DataError):
+        return InvalidArgument("VALUE_NOT_STORABLE", "a value is out of range or holds a character that has no place")
+    if state == "42501":
+        return PermissionDenied("ROW_REFUSED", "the database's policy for this tenant refuses the change")
+    # Constraints that no store mapped end here, too: their texts hold values, so they go to the log only.
+    return Internal("DATABASE_FAILURE", "the database refused a statement")
+
+
+@contextmanager
+def constraints(errors: Mapping[str, PlatformError]) -> Iterator[None]:
+    """Turns the violation of a named constraint into the error that it means.
+
+        with constraints({"tenants_code_key": AlreadyExists("TENANT_CODE_TAKEN", "choose another code")}):
+            await tx.execute(insert(tenants).values(...))
+
+    The transaction is lost then, as ever in PostgreSQL: let the error leave the transaction's block.
+    """
+    try:
+        yield
+    except exc.IntegrityError as error:
+        if (meant := errors.get(violated(error))) is None:
+            raise
+        raise meant from error
+
+
+def violated(error: exc.IntegrityError) -> str:
+    """The name of the violated constraint, or an empty text."""
+    return (error.orig.diag.constraint_name or "") if isinstance(error.orig, psycopg.Error) else ""
+
+
+def app_url(owner_url: str, home: Path, role: str = "center_app") -> str:
+    """The same database for `role`, with the password that migrate() gives that role."""
+    url = make_url(owner_url).set(username=role, password=password(home, role))
+    return url.render_as_string(hide_password=False)
+
+
+def password(home: Path, role: str) -> str:
+    """Derived from the platform's own secret, so that no password is ever chosen, sent or stored."""
+    digest = hmac.new(keys.load(home, "database"), role.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

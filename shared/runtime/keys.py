@@ -1,0 +1,37 @@
+"""Secret keys of one platform: 32 random bytes a file under home/secrets, made when first asked for."""
+
+import os
+import secrets
+from pathlib import Path
+
+SIZE_BYTES = 32
+
+
+def load(home: Path, name: str) -> bytes:
+    """The key `name`, the same for every process of this home, whichever asks first."""
+    path = home / "secrets" / f"{name}.key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _publish(path)
+    key = path.read_bytes()
+    if len(key) != SIZE_BYTES:
+        raise ValueError(f"{path} holds {len(key)} bytes, not {SIZE_BYTES}: restore it from a backup")
+    return key
+
+
+def _publish(path: Path) -> None:
+    """Writes the whole key beside its place and links it there: a reader never sees half a key, a racer never wins
+    over one already read."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(SIZE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first, and its key counts
+    finally:
+        draft.unlink()

@@ -1,0 +1,44 @@
+"""What every test stands on: one real PostgreSQL a session, databases on it, and a home folder."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.support.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server; postgres.url() is its owner's URL. Whoever kills it makes one of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="center-test-postgres-"))
+    server = Postgres(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: Postgres) -> Callable[[str], str]:
+    """make_database(name) -> owner's URL of a new, empty database with a name like it."""
+    numbers = itertools.count()
+
+    def make(name: str) -> str:
+        database = f"{name}_{next(numbers)}"
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        return postgres.url(database)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CENTER_HOME; keys appear in it when first asked for."""
+    return tmp_path_factory.mktemp("home")
