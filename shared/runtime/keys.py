@@ -1,5 +1,6 @@
 """Secret keys of one platform: 32 random bytes a file under home/secrets, made when first asked for."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -29,9 +30,7 @@ def _publish(path: Path) -> None:
             file.write(secrets.token_bytes(SIZE_BYTES))
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):  # another process was first, and its key counts
             os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was first, and its key counts
     finally:
         draft.unlink()
