@@ -3,9 +3,9 @@
 Everything that our contracts import comes out of installed wheels:
 
 - google/api, google/rpc, google/type: text in googleapis-common-protos.
-- google/longrunning/operations.proto: the same wheel's operations_proto.proto, under its canonical name. Its Python module
-  is `google.longrunning.operations_proto_pb2`; `operations_pb2` is another, older copy whenever xds-protos is installed
-  beside it, and a process cannot load both. So the stubs are pointed at the first, and so must code that uses Operation.
+- google/longrunning/operations.proto: the same wheel's operations_proto.proto, under its canonical name. Its Python
+  module is `google.longrunning.operations_proto_pb2`; `operations_pb2` is another, older copy whenever xds-protos is
+  installed beside it, and a process cannot load both. So the stubs, and all code that uses Operation, take the first.
 - buf/validate/validate.proto: only as a descriptor, inside protovalidate. Its module is generated as
   `center.buf.validate.validate_pb2`, because a wheel of ours must not own the top-level name `buf`.
 
@@ -121,9 +121,7 @@ def differences(made: Path, committed: Path) -> list[str]:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument(
-        "--check", action="store_true", help="write nothing; fail when the committed output is stale"
-    )
+    arguments.add_argument("--check", action="store_true", help="write nothing; fail if what is committed is stale")
     check = arguments.parse_args().check
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "gen"
