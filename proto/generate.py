@@ -89,9 +89,15 @@ def generate(out: Path) -> None:
                 f"--pyi_out={out}",
                 f"--grpc_python_out={out}",
                 f"--mypy_grpc_out=quiet:{out}",
+                *sources,
+            )
+            protoc(
+                *paths,
                 "--include_imports",
                 "--include_source_info",
                 f"--descriptor_set_out={center / IMAGE}",
+                # Nothing imports the error details, but Envoy needs them to turn a status into JSON.
+                "google/rpc/error_details.proto",
                 *sources,
             )
         protoc(*paths, f"--python_out={center}", f"--pyi_out={center}", "buf/validate/validate.proto")
