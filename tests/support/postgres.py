@@ -32,15 +32,21 @@ class Postgres:
                 ensure_prefix_permissions(path)
             ensure_folder_permissions(BIN.parent, 0o055)
             os.chown(folder, pwd.getpwnam(self.user).pw_uid, -1)
+        secret = folder / "password"
+        secret.write_text("owner")
         subprocess.run(
-            [BIN / "initdb", "-D", folder / "data", "-U", "owner", "--auth=trust", "--encoding=UTF8", "-N"],
+            # Passwords count here as they do outside, so that a role's derived password is tried.
+            [
+                *(BIN / "initdb", "-D", folder / "data", "-U", "owner", "--encoding=UTF8", "--no-sync"),
+                *("--auth=scram-sha-256", f"--pwfile={secret}"),
+            ],
             user=self.user,
             check=True,
             capture_output=True,
         )
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://owner@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://owner:owner@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         settings = ["max_connections=300", "fsync=off", "unix_socket_directories=", "shared_buffers=64MB"]

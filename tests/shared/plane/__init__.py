@@ -1,0 +1,1 @@
+"""A plane as small as one can be: what the runtime's tests migrate and query."""
