@@ -3,6 +3,8 @@
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shared.runtime import idempotency
+
 metadata = MetaData()
 
 note = Table(
@@ -17,3 +19,5 @@ note = Table(
 )
 
 diary = Table("diary", metadata, Column("id", BigInteger, primary_key=True), Column("line", Text, nullable=False))
+
+answers = idempotency.table(metadata)

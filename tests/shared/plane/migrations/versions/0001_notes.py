@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.runtime import isolation
+from shared.runtime import idempotency, isolation
 
 revision = "0001"
 down_revision = None
@@ -40,3 +40,7 @@ def upgrade() -> None:
         sa.Column("line", sa.Text(), nullable=False),
     )
     isolation.append_only("diary")
+    op.create_table("idempotency", *idempotency.columns())
+    isolation.tenant_policies("idempotency")
+    isolation.steward_policy("idempotency", "SELECT")
+    isolation.steward_policy("idempotency", "DELETE")
