@@ -1,0 +1,27 @@
+"""How a process of the platform runs: uvloop, until it is told to stop, and then a clean end."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+import uvloop
+
+log = structlog.stdlib.get_logger("center.process")
+
+
+def run(running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+    """Runs what the composition root starts until SIGTERM or SIGINT, then lets it drain."""
+    uvloop.run(_until_stopped(running))
+
+
+async def _until_stopped(running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running():
+        log.info("ready")
+        await stop.wait()
+        log.info("stopping")

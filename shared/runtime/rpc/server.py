@@ -1,0 +1,148 @@
+"""One server for every plane: mutual TLS, the chain around each method, health, reflection, channelz, a clean drain."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_channelz.v1 import _async as channelz
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
+from prometheus_client import start_http_server
+
+from shared.runtime.pki import Identity
+from shared.runtime.rpc import chain
+
+log = structlog.stdlib.get_logger("center.rpc")
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+# A request may be a page of 500 tenants or a chunk of a tenant's rows.
+MESSAGE_LIMIT_BYTES = 32 << 20
+
+# Watches are idle for as long as nothing changes. grpc's defaults answer a client that pings such a stream with
+# GOAWAY too_many_pings after a minute or two, so pings are allowed, and the server finds dead peers by its own.
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An implementation and its contract: `servicer` has a method for each of the descriptor's."""
+
+    servicer: object
+    descriptor: ServiceDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs."""
+
+    port: int
+    admin_port: int | None
+    health: HealthServicer
+
+
+@asynccontextmanager
+async def serving(
+    services: Sequence[Service],
+    *,
+    address: str,
+    identity: Identity,
+    admin_address: str | None = None,
+    metrics_address: str | None = None,
+    verify_backoffice: chain.VerifyBackoffice | None = None,
+    draining: asyncio.Event | None = None,
+    drain_s: float = 10.0,
+    receive_limit_bytes: int = MESSAGE_LIMIT_BYTES,
+) -> AsyncIterator[Server]:
+    """Serves until the block ends, then drains.
+
+    address: host:port; port 0 takes a free one, and Server.port tells which. A taken port raises.
+    admin_address: where health, reflection and channelz are served without TLS; for the machine itself only.
+    metrics_address: where Prometheus fetches metrics over HTTP.
+    draining: is set when the drain begins; endless streams must end by themselves then.
+    drain_s: how long calls under way may take before they are cancelled.
+    """
+    health = HealthServicer()
+    names = [service.descriptor.full_name for service in services]
+    standard_files: Any = health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR
+    standard = [
+        Service(health, standard_files[0].services_by_name["Health"]),
+        Service(
+            ReflectionServicer([*names, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"]),
+            standard_files[1].services_by_name["ServerReflection"],
+        ),
+    ]
+    options = (
+        *KEEPALIVE,
+        ("grpc.max_receive_message_length", receive_limit_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+        ("grpc.enable_channelz", 1),
+    )
+    server = grpc.aio.server(options=options)
+    for service in (*services, *standard):
+        _register(server, service, verify_backoffice)
+    credentials = grpc.ssl_server_credentials(
+        [(identity.key_pem, identity.cert_pem)], identity.ca_pem, require_client_auth=True
+    )
+    port = server.add_secure_port(address, credentials)
+    await server.start()
+    admin, admin_port = await _admin(admin_address, health) if admin_address else (None, None)
+    metrics = _metrics(metrics_address) if metrics_address else None
+    for name in ("", *names):
+        await health.set(name, SERVING)
+    log.info("serving", address=f"{address.rpartition(':')[0]}:{port}", services=names)
+    try:
+        yield Server(port=port, admin_port=admin_port, health=health)
+    finally:
+        await health.enter_graceful_shutdown()
+        if draining is not None:
+            draining.set()
+        log.info("draining", seconds_at_most=drain_s)
+        await server.stop(drain_s)
+        if admin is not None:
+            await admin.stop(None)
+        if metrics is not None:
+            metrics.shutdown()
+            metrics.server_close()
+        log.info("stopped")
+
+
+def _register(server: grpc.aio.Server, service: Service, verify: chain.VerifyBackoffice | None) -> None:
+    """Puts every method behind the chain; a method without rules, or without an implementation, stops the start."""
+    handlers = {method.name: chain.handler(service.servicer, method, verify) for method in service.descriptor.methods}
+    server.add_registered_method_handlers(service.descriptor.full_name, handlers)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers),))
+
+
+async def _admin(address: str, health: HealthServicer) -> tuple[grpc.aio.Server, int]:
+    """A server for the machine itself: no certificates, no methods of ours."""
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.ChannelzServicer(), server)
+    names = ("grpc.health.v1.Health", channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name)
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+    port = server.add_insecure_port(address)
+    await server.start()
+    return server, port
+
+
+def _metrics(address: str) -> Any:
+    host, _, port = address.rpartition(":")
+    server, _thread = start_http_server(int(port), addr=host)
+    return server

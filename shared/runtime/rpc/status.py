@@ -1,0 +1,86 @@
+"""Errors on the wire: a kind becomes a gRPC status with google.rpc details, and the other way round."""
+
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from shared.runtime import errors
+from shared.runtime.errors import PlatformError
+
+DOMAIN: Final = "center"
+
+_KINDS: dict[grpc.StatusCode, type[PlatformError]] = {
+    grpc.StatusCode[kind.code]: kind
+    for kind in (
+        errors.InvalidArgument,
+        errors.NotFound,
+        errors.AlreadyExists,
+        errors.FailedPrecondition,
+        errors.Aborted,
+        errors.PermissionDenied,
+        errors.Unauthenticated,
+        errors.ResourceExhausted,
+        errors.Unavailable,
+        errors.DeadlineExceeded,
+        errors.Cancelled,
+        errors.Internal,
+    )
+}
+
+
+def to_status(error: PlatformError) -> status_pb2.Status:
+    """The google.rpc.Status of an error: ErrorInfo always, other details where they fit (AIP-193)."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message)
+    details: list[object] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata),
+    ]
+    if error.violations:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=why)
+            for field, why in error.violations.items()
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_after_s * 1e9))
+        details.append(retry)
+    subject = error.metadata.get("id", "")
+    if isinstance(error, errors.FailedPrecondition):
+        failure = error_details_pb2.PreconditionFailure()
+        failure.violations.add(type=error.reason, subject=subject, description=error.message)
+        details.append(failure)
+    if isinstance(error, errors.ResourceExhausted):
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=subject, description=error.message)
+        details.append(quota)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)  # type: ignore[arg-type]
+        status.details.append(packed)
+    return status
+
+
+def to_grpc(error: PlatformError) -> grpc.Status:
+    return rpc_status.to_status(to_status(error))
+
+
+def received(error: grpc.aio.AioRpcError) -> PlatformError:
+    """The error that a server of ours raised, as its client got it; reason TRANSPORT when the wire itself failed."""
+    kind = _KINDS.get(error.code(), errors.Internal)
+    reason, metadata, retry_after_s = "TRANSPORT", dict[str, str](), None
+    violations: dict[str, str] = {}
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    for detail in status.details if status is not None else ():
+        info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+        elif detail.Unpack(bad):
+            violations = {v.field: v.description for v in bad.field_violations}
+    made = kind(reason, error.details() or error.code().name.lower())
+    made.metadata, made.retry_after_s, made.violations = metadata, retry_after_s, violations
+    return made

@@ -1,0 +1,202 @@
+"""Logs, metrics and spans of every process."""
+
+import asyncio
+import logging
+import random
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.status import StatusCode
+from prometheus_client import Counter, Histogram
+
+from shared.runtime import context as calls
+from shared.runtime.context import CallContext
+from shared.runtime.errors import PlatformError
+
+# Slow calls and failures are always logged; of the others this part, since a line a call costs a quarter of the calls.
+SLOW_S = 0.5
+SAMPLED = 0.001
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_requests = Counter("center_rpc_requests_total", "RPCs served, by how they ended.", ["method", "code"])
+_seconds = Histogram(
+    "center_rpc_seconds", "Time to serve an RPC; streams count when they end.", ["method"], buckets=_BUCKETS
+)
+
+log = structlog.stdlib.get_logger("center.rpc")
+
+Observer = Callable[[CallContext, float, BaseException | None], None]
+
+_tracer: trace.Tracer | None = None
+
+
+def configure(process: str, *, log_format: str = "console", level: str = "info", otlp_endpoint: str = "") -> None:
+    """Sets up logging and, when an endpoint is given, the export of spans. Called once, first thing in a process.
+
+    process: its name in logs and spans, such as `cluster/eu-1`.
+    log_format: console or json.
+    otlp_endpoint: http://host:port of a collector that takes OTLP over HTTP (4318); empty exports nothing.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_call,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        # Plain tracebacks: the rich ones print local variables, and with them secrets.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info if log_format == "json" else _unchanged,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    structlog.contextvars.bind_contextvars(process=process)
+    if otlp_endpoint:
+        _export_spans(process, otlp_endpoint)
+
+
+class _CallIds(IdGenerator):
+    """Gives a span the ids that its call has carried to whomever it called."""
+
+    def __init__(self) -> None:
+        self.call = CallContext()
+
+    def generate_trace_id(self) -> int:
+        return int(self.call.trace_id, 16)
+
+    def generate_span_id(self) -> int:
+        return int(self.call.span_id, 16)
+
+
+_ids = _CallIds()
+
+
+def _export_spans(process: str, endpoint: str) -> None:
+    global _tracer
+    provider = TracerProvider(resource=Resource.create({"service.name": process}), id_generator=_ids)
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    _tracer = provider.get_tracer("center.rpc")
+
+
+def _unchanged(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return event
+
+
+def _with_call(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Adds the trace and the tenant of the call under way."""
+    call = calls.current()
+    if call.trace_id:
+        event.setdefault("trace_id", call.trace_id)
+    if call.tenant_id:
+        event.setdefault("tenant_id", call.tenant_id)
+    return event
+
+
+def observer(method: str) -> Observer:
+    """What is noted of every call of one method when it ends: a count by code, the time, a log line, a span."""
+    seconds = _seconds.labels(method)
+    codes: dict[str, Any] = {}
+
+    def observe(call: CallContext, began: float, error: BaseException | None) -> None:
+        took_s = time.perf_counter() - began
+        code = _code(error)
+        count = codes.get(code)
+        if count is None:
+            count = codes[code] = _requests.labels(method, code)
+        count.inc()
+        seconds.observe(took_s)
+        if error is not None or took_s > SLOW_S or random.random() < SAMPLED:
+            _log(call, method, code, took_s, error)
+        if _tracer is not None:
+            _span(_tracer, call, method, code, took_s)
+
+    return observe
+
+
+def _code(error: BaseException | None) -> str:
+    if error is None:
+        return "OK"
+    if isinstance(error, PlatformError):
+        return error.code
+    return "CANCELLED" if isinstance(error, asyncio.CancelledError) else "INTERNAL"
+
+
+def _log(call: CallContext, method: str, code: str, took_s: float, error: BaseException | None) -> None:
+    facts: dict[str, Any] = {
+        "method": method,
+        "code": code,
+        "caller": call.caller,
+        "took_ms": round(took_s * 1000, 1),
+        "request_id": call.request_id,
+    }
+    if isinstance(error, PlatformError) and code != "INTERNAL":
+        log.info("call refused", reason=error.reason, message=error.message, **facts)
+    elif code == "INTERNAL":
+        log.error("call failed", exc_info=error, **facts)
+    else:
+        log.info("call", **facts)
+
+
+def _span(tracer: trace.Tracer, call: CallContext, method: str, code: str, took_s: float) -> None:
+    """Exports the finished call as a span of its trace."""
+    if not call.trace_id:
+        return
+    parent = None
+    if call.parent_id:
+        remote = SpanContext(int(call.trace_id, 16), int(call.parent_id, 16), True, TraceFlags(TraceFlags.SAMPLED))
+        parent = trace.set_span_in_context(NonRecordingSpan(remote))
+    end_ns = time.time_ns()
+    _ids.call = call
+    span = tracer.start_span(
+        method,
+        context=parent,
+        kind=SpanKind.SERVER,
+        start_time=end_ns - round(took_s * 1e9),
+        attributes={
+            "rpc.method": method,
+            "rpc.code": code,
+            "center.caller": call.caller,
+            "center.tenant": call.tenant_id,
+        },
+    )
+    if code not in ("OK", "CANCELLED"):
+        span.set_status(StatusCode.ERROR, code)
+    span.end(end_ns)
