@@ -1,0 +1,1 @@
+"""One revision of everything, and how it reaches the other planes."""

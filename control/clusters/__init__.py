@@ -1,0 +1,1 @@
+"""Regions, clusters and shards, and the placement of tenants on them."""

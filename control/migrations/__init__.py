@@ -1,0 +1,1 @@
+"""Schema of the control plane's database, by alembic."""

@@ -1,0 +1,1 @@
+"""Long work in steps, and what operators need to run the platform."""

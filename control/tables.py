@@ -1,0 +1,280 @@
+"""Tables of the control plane's database.
+
+The catalog is the platform's own, read and written by operators and planes, never inside one tenant: its tables carry
+no row policies, and tenants never meet this database.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from shared.runtime import idempotency as requests
+
+metadata = MetaData()
+
+
+def _id(name: str, **more: Any) -> Column[str]:
+    return Column(name, Uuid(as_uuid=False), **more)
+
+
+def _text(name: str, default: str | None = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _words(name: str, words: str) -> CheckConstraint:
+    return CheckConstraint(f"{name} IN ({', '.join(repr(word) for word in words.split())})", name=f"{name}_known")
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    _id("id", primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("labels", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("state_reason"),
+    Column("mode", Text, nullable=False),
+    _text("mode_reason"),
+    _time("mode_expire_time", nullable=True),
+    Column("plan_id", Text, nullable=False),
+    _text("wanted_region_id"),
+    _text("region_id"),
+    _text("cluster_id"),
+    _text("shard_id"),
+    Column("isolation", Text, nullable=False),
+    Column("residency", ARRAY(Text), nullable=False),
+    _text("moving_to_cluster_id"),
+    Column("writes_frozen", Boolean, nullable=False, server_default=text("false")),
+    _text("primary_domain"),
+    Column("config", JSONB, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    _time("delete_time", nullable=True),
+    _time("purge_time", nullable=True),
+    Column("undelete_state", Text),
+    _id("operation_id"),
+    Column("version", BigInteger, nullable=False),
+    # Not in any index, so that stamping it rewrites no index entry.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("state", "DRAFT PROVISIONING ACTIVE SUSPENDED TERMINATED FAILED DELETING"),
+    _words("mode", "NORMAL READ_ONLY MAINTENANCE"),
+    _words("isolation", "SHARED DEDICATED"),
+    Index("tenants_code_key", "code", unique=True),
+    Index("tenants_create_time", "create_time", "id"),
+    Index("tenants_update_time", "update_time", "id"),
+    Index("tenants_cluster_id", "cluster_id"),
+    Index("tenants_mode_expire_time", "mode_expire_time", postgresql_where=text("mode_expire_time IS NOT NULL")),
+    Index("tenants_purge_time", "purge_time", postgresql_where=text("purge_time IS NOT NULL")),
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, Identity(always=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("token"),
+    _text("verified_reason"),
+    _time("create_time"),
+    _time("verify_time", nullable=True),
+    Column("version", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="domains_tenant_id_fkey"),
+    _words("kind", "PLATFORM CUSTOM"),
+    _words("state", "PENDING VERIFIED"),
+    # What makes a served name one tenant's. Pending claims stand beside it, as many as there are.
+    Index("domains_verified_name_key", "name", unique=True, postgresql_where=text("state = 'VERIFIED'")),
+    Index("domains_name", "name", "tenant_id"),
+)
+
+regions = Table(
+    "regions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("display_name"),
+    _time("create_time"),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("region_id", Text, ForeignKey("regions.id", name="clusters_region_id_fkey"), nullable=False),
+    _text("display_name"),
+    Column("endpoints", JSONB, nullable=False),
+    Column("tiers", ARRAY(Text), nullable=False),
+    Column("capacity", BigInteger, nullable=False),
+    Column("dedicated", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("labels", JSONB, nullable=False),
+    # Kept by the transactions that place, move and purge: counting a million rows for each placement would not do.
+    Column("tenant_count", BigInteger, nullable=False, server_default=text("0")),
+    _time("create_time"),
+    _time("update_time"),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("state", "OPEN CLOSED DRAINING"),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("cluster_id", Text, ForeignKey("clusters.id", name="shards_cluster_id_fkey"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("tenant_count", BigInteger, nullable=False, server_default=text("0")),
+    _time("create_time"),
+)
+
+# One row: the newest revision. Whoever updates it holds it until the commit, which makes commit order revision order.
+catalog_revision = Table(
+    "catalog_revision",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("revision", BigInteger, nullable=False),
+    CheckConstraint("one", name="one_row"),
+)
+
+# What changed, in order. Append-only for the service; compaction is the steward's.
+catalog_changes = Table(
+    "catalog_changes",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    # The last revision of the same transaction: a reader never stops inside one.
+    Column("block_end", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    # Every cluster that the change concerns: where the tenant was, is, and is moving to.
+    Column("cluster_ids", ARRAY(Text), nullable=False),
+    # CatalogEntry.
+    Column("entry", LargeBinary, nullable=False),
+    _words("kind", "tenant cluster"),
+)
+
+# Each thing as it is after its last change: what a process reads when it starts.
+catalog_entries = Table(
+    "catalog_entries",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("resource_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    _id("id", primary_key=True),
+    Column("kind", Text, nullable=False),
+    _id("tenant_id", nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    # What batches are made of beside kind and step, mostly a cluster: one that fails holds up nobody else's.
+    _text("lane"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # google.rpc.Status of the last try.
+    Column("last_error", LargeBinary),
+    _time("next_attempt_time"),
+    _text("lease_owner"),
+    _time("lease_until", nullable=True),
+    # Counts claims: what an earlier claimant still does changes nothing.
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    _time("create_time"),
+    _time("update_time"),
+    _time("end_time", nullable=True),
+    _text("caller"),
+    _text("reason"),
+    _text("trace_id"),
+    _text("request_id"),
+    _text("source_cluster_id"),
+    _text("target_cluster_id"),
+    # What the operation's last change to the catalog got; commands to clusters stand on it.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("freeze_limit_s", BigInteger, nullable=False, server_default=text("0")),
+    _time("freeze_time", nullable=True),
+    _time("thaw_time", nullable=True),
+    Column("rows_copied", BigInteger, nullable=False, server_default=text("0")),
+    # google.rpc.Status, or the Tenant, once it has ended.
+    Column("error", LargeBinary),
+    Column("response", LargeBinary),
+    _words("kind", "PROVISION MOVE PURGE"),
+    _words("state", "RUNNING COMPENSATING DONE FAILED CANCELLED"),
+    Index("operations_one_a_tenant", "tenant_id", unique=True, postgresql_where=text("state = 'RUNNING'")),
+    Index("operations_due", "next_attempt_time", postgresql_where=text("end_time IS NULL")),
+    Index("operations_create_time", "create_time", "id"),
+    Index("operations_tenant_id", "tenant_id", "create_time"),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    _id("id", primary_key=True),
+    _time("create_time"),
+    _text("method"),
+    _text("caller"),
+    _text("resource"),
+    _text("resource_id"),
+    # Empty when the change concerns no tenant.
+    _text("tenant_id"),
+    _text("reason"),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _text("trace_id"),
+    _text("request_id"),
+    # [[field, before, after], ...]
+    Column("changes", JSONB, nullable=False),
+    Index("audit_entries_tenant_id", "tenant_id", "id"),
+    Index("audit_entries_resource", "resource", "resource_id", "id"),
+)
+
+# Events for the other planes, written with the change. Partitioned by time: what is old is dropped, never deleted.
+outbox = Table(
+    "outbox",
+    metadata,
+    _time("create_time"),
+    _id("id", nullable=False),
+    # ev.<plane>.<tenant>.<aggregate>.<type>.v<N>
+    Column("subject", Text, nullable=False),
+    _text("trace_id"),
+    Column("payload", LargeBinary, nullable=False),
+    Index("outbox_key", "create_time", "id", unique=True),
+    postgresql_partition_by="RANGE (create_time)",
+)
+
+watchers = Table(
+    "watchers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # The stream that speaks for the watcher; a newer one takes over, and the older one's word no longer counts.
+    _id("stream_id", nullable=False),
+    Column("applied_revision", BigInteger, nullable=False),
+    Column("open", Boolean, nullable=False),
+    _time("seen_time"),
+    # [[resource_id, reason], ...]
+    Column("refusals", JSONB, nullable=False),
+)
+
+idempotency = requests.table(metadata)

@@ -1,0 +1,1 @@
+"""What a tenant is, and everything that is done to one."""
