@@ -1,0 +1,381 @@
+"""The chain around every method, on real servers over mutual TLS."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from center.control.v1 import catalog_service_pb2 as catalog
+from center.control.v1 import catalog_service_pb2_grpc as catalog_grpc
+from center.dataplane.v1 import product_service_pb2 as products
+from center.dataplane.v1 import product_service_pb2_grpc as products_grpc
+from center.edge.v1 import edge_service_pb2 as edge
+from center.edge.v1 import edge_service_pb2_grpc as edge_grpc
+from shared.runtime import pki
+from shared.runtime.context import CallContext, current, use
+from shared.runtime.errors import FailedPrecondition, ResourceExhausted, Unauthenticated, Unavailable
+from shared.runtime.rpc import Server, Service, connect, received, rules, serving
+from tests.support.grpc import refuses
+
+IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "stranger")
+TENANT = "01a20111-45e2-7ea0-96d0-8c1b69958399"
+
+
+class Edge:
+    """Does as the host in the request says."""
+
+    async def ExplainRoute(self, request: edge.ExplainRouteRequest, context: Any) -> edge.ExplainRouteResponse:
+        match request.host:
+            case "context":
+                call = current()
+                finding = (
+                    f"{call.caller} {call.trace_id} {call.parent_id} {call.request_id} {call.deadline is not None}"
+                )
+                return edge.ExplainRouteResponse(steps=[edge.RouteStep(finding=finding)])
+            case "precondition":
+                raise FailedPrecondition("TENANT_BUSY", "wait for the operation", id="t1")
+            case "quota":
+                raise ResourceExhausted("QUOTA", "used up", retry_after_s=1.5)
+            case "secret":
+                raise RuntimeError("password=hunter2")
+            case "slow":
+                await asyncio.Event().wait()
+        return edge.ExplainRouteResponse()
+
+    async def ListEdges(self, request: edge.ListEdgesRequest, context: Any) -> bytes:
+        return edge.ListEdgesResponse(edges=[edge.Edge(id="packed before")]).SerializeToString()
+
+
+class Products:
+    """Tells in which tenant and role a call arrived."""
+
+    async def ListProducts(self, request: products.ListProductsRequest, context: Any) -> products.ListProductsResponse:
+        return products.ListProductsResponse(next_page_token=f"{current().role} {current().tenant_id}")
+
+    async def ImportProducts(self, requests: Any, context: Any) -> AsyncIterator[products.ImportProductsResponse]:
+        async for request in requests:
+            if len(request.products) == 13:
+                raise Unavailable("TENANT_MOVING", "wait", retry_after_s=2)
+            yield products.ImportProductsResponse(rows_done=len(request.products))
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            return getattr(products, f"{name}Response")()
+
+        return answer
+
+
+class Catalog:
+    """A watch on which nothing ever happens."""
+
+    def __init__(self, draining: asyncio.Event) -> None:
+        self.draining = draining
+
+    async def Watch(self, requests: Any, context: Any) -> AsyncIterator[catalog.WatchResponse]:
+        yield catalog.WatchResponse(revision=1)
+        await self.draining.wait()
+        raise Unavailable("DRAINING", "another process will answer")
+
+
+def verify(token: str, tenant_id: str) -> str:
+    if token != f"for-{tenant_id}":
+        raise Unauthenticated("TOKEN_INVALID", "get a new one")
+    return "merchant"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("rpc")
+    pki.ensure(home, IDENTITIES)
+    return home
+
+
+def services(draining: asyncio.Event) -> list[Service]:
+    return [
+        Service(Edge(), edge.DESCRIPTOR.services_by_name["EdgeService"]),
+        Service(Products(), products.DESCRIPTOR.services_by_name["ProductService"]),
+        Service(Catalog(draining), catalog.DESCRIPTOR.services_by_name["CatalogService"]),
+    ]
+
+
+@pytest.fixture(scope="module")
+async def server(certificates: Path) -> AsyncIterator[Server]:
+    draining = asyncio.Event()
+    async with serving(
+        services(draining),
+        address="127.0.0.1:0",
+        identity=pki.load(certificates, "edge"),
+        admin_address="127.0.0.1:0",
+        verify_backoffice=verify,
+        draining=draining,
+        drain_s=0,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def channel(server: Server, certificates: Path) -> AsyncIterator[Callable[[str], grpc.aio.Channel]]:
+    async with AsyncExitStack() as stack:
+        made = {
+            name: await stack.enter_async_context(
+                connect(f"127.0.0.1:{server.port}", pki.load(certificates, name), server="edge")
+            )
+            for name in IDENTITIES
+        }
+        yield made.__getitem__
+
+
+def explain(channel: grpc.aio.Channel, host: str, **how: Any) -> Any:
+    return edge_grpc.EdgeServiceStub(channel).ExplainRoute(edge.ExplainRouteRequest(host=host), **how)
+
+
+async def test_the_trace_and_the_request_id_of_the_caller_are_taken_over(channel):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    answer = await explain(channel("operator"), "context", metadata=(("traceparent", trace), ("x-request-id", "r-1")))
+    assert answer.steps[0].finding == "operator 4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7 r-1 True"
+
+
+async def test_an_invalid_trace_is_replaced_by_a_new_one(channel):
+    zero = f"00-{'0' * 32}-00f067aa0ba902b7-01"
+    answer = await explain(channel("operator"), "context", metadata=(("traceparent", zero),))
+    assert "0" * 32 not in answer.steps[0].finding
+
+
+async def test_what_a_call_calls_is_a_child_in_its_trace_and_gets_less_time(channel):
+    call = CallContext(trace_id="ab" * 16, span_id="cd" * 8, deadline=asyncio.get_running_loop().time() + 5)
+    with use(call):
+        pending = explain(channel("control"), "context")
+        answer = await pending
+    assert f"{'ab' * 16} {'cd' * 8}" in answer.steps[0].finding
+    call.deadline = asyncio.get_running_loop().time() + 0.05
+    with use(call):
+        async with refuses("DEADLINE_EXCEEDED"):
+            await explain(channel("control"), "slow")
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28"])
+async def test_bytes_that_are_no_message_are_the_callers_mistake(channel, data):
+    raw = channel("operator").unary_unary("/center.edge.v1.EdgeService/ExplainRoute")
+    async with refuses("INVALID_ARGUMENT", "MESSAGE_MALFORMED"):
+        await raw(data)
+
+
+async def test_a_field_against_its_rule_is_named(channel):
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await explain(channel("operator"), "")
+    assert refusal.violations == {"host": "must be at least 1 characters"}
+
+
+async def test_the_path_of_a_violation_leads_to_the_field(channel):
+    variant = products.Variant(sku="has space")
+    request = products.CreateProductRequest(product=products.Product(title="x", variants=[variant]))
+    stub = products_grpc.ProductServiceStub(channel("operator"))
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await stub.CreateProduct(request, metadata=(("x-tenant-id", TENANT),))
+    assert set(refusal.violations) == {"product.variants[0].sku", "product.variants[0].price"}
+
+
+async def test_a_precondition_says_what_stands_in_the_way(channel):
+    async with refuses("FAILED_PRECONDITION", "TENANT_BUSY") as refusal:
+        await explain(channel("operator"), "precondition")
+    assert refusal.metadata == {"id": "t1"}
+
+
+async def test_a_client_reads_back_what_the_server_raised(channel):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await explain(channel("operator"), "quota")
+    error = received(caught.value)
+    assert isinstance(error, ResourceExhausted)
+    assert (error.reason, error.message, error.retry_after_s) == ("QUOTA", "used up", 1.5)
+
+
+async def test_a_fault_of_ours_tells_nothing_but_its_trace(channel):
+    async with refuses("INTERNAL", "INTERNAL") as refusal:
+        await explain(channel("operator"), "secret")
+    assert "hunter2" not in refusal.message
+    assert refusal.metadata["trace_id"] in refusal.message
+
+
+async def test_a_handler_may_answer_with_bytes(channel):
+    answer = await edge_grpc.EdgeServiceStub(channel("operator")).ListEdges(edge.ListEdgesRequest())
+    assert answer.edges[0].id == "packed before"
+
+
+@pytest.mark.parametrize("name", ["edge", "cluster/eu-1", "envoy", "stranger"])
+async def test_who_is_not_named_in_the_contract_is_refused(channel, name):
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
+        await explain(channel(name), "context")
+
+
+async def test_a_client_without_a_certificate_does_not_get_in(server, certificates):
+    credentials = grpc.ssl_channel_credentials(pki.load(certificates, "edge").ca_pem)
+    options = (("grpc.ssl_target_name_override", "edge"),)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials, options) as channel:
+        async with refuses("UNAVAILABLE"):
+            await explain(channel, "context", timeout=5)
+
+
+async def test_a_certificate_of_another_ca_does_not_get_in(server, certificates, tmp_path):
+    pki.ensure(tmp_path, ["operator"])
+    foreign, ours = pki.load(tmp_path, "operator"), pki.load(certificates, "operator")
+    mixed = pki.Identity("operator", ours.ca_pem, foreign.cert_pem, foreign.key_pem)
+    async with connect(f"127.0.0.1:{server.port}", mixed, server="edge") as channel, refuses("UNAVAILABLE"):
+        await explain(channel, "context", timeout=5)
+
+
+async def test_a_server_with_another_identity_is_not_trusted(server, certificates):
+    async with (
+        connect(f"127.0.0.1:{server.port}", pki.load(certificates, "operator"), server="control") as channel,
+        refuses("UNAVAILABLE"),
+    ):
+        await explain(channel, "context", timeout=5)
+
+
+async def list_products(channel: grpc.aio.Channel, **metadata: str) -> str:
+    headers = tuple((key.replace("_", "-"), value) for key, value in metadata.items())
+    stub = products_grpc.ProductServiceStub(channel)
+    answer = await stub.ListProducts(products.ListProductsRequest(), metadata=headers)
+    return str(answer.next_page_token)
+
+
+@pytest.mark.parametrize("tenant_id", ["", "acme", TENANT.upper(), TENANT + "0"])
+async def test_a_method_that_needs_a_tenant_refuses_a_call_without_a_valid_one(channel, tenant_id):
+    async with refuses("INVALID_ARGUMENT", "TENANT_REQUIRED"):
+        await list_products(channel("operator"), x_tenant_id=tenant_id)
+
+
+async def test_envoys_certificate_makes_a_shopper_and_a_token_makes_a_merchant(channel):
+    shopper = await list_products(channel("envoy"), x_tenant_id=TENANT)
+    merchant = await list_products(channel("envoy"), x_tenant_id=TENANT, authorization=f"Bearer for-{TENANT}")
+    assert (shopper, merchant) == (f"5 {TENANT}", f"6 {TENANT}")
+
+
+@pytest.mark.parametrize("authorization", ["Bearer for-another", "Bearer", "Basic dTpw", "nonsense"])
+async def test_a_token_that_does_not_hold_is_refused_even_where_none_is_needed(channel, authorization):
+    async with refuses("UNAUTHENTICATED", "TOKEN_INVALID"):
+        await list_products(channel("envoy"), x_tenant_id=TENANT, authorization=authorization)
+
+
+async def test_a_shopper_may_not_write(channel):
+    stub = products_grpc.ProductServiceStub(channel("envoy"))
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
+        await stub.ArchiveProduct(
+            products.ArchiveProductRequest(id=str(uuid.uuid4())), metadata=(("x-tenant-id", TENANT),)
+        )
+
+
+async def test_streams_pass_the_same_chain(channel):
+    stub = products_grpc.ProductServiceStub(channel("operator"))
+
+    async def requests() -> AsyncIterator[products.ImportProductsRequest]:
+        for rows in (1, 2, 13):
+            yield products.ImportProductsRequest(products=[products.Product()] * rows)
+
+    done = []
+    async with refuses("UNAVAILABLE", "TENANT_MOVING") as refusal:
+        async for answer in stub.ImportProducts(requests(), metadata=(("x-tenant-id", TENANT),)):
+            done.append(answer.rows_done)
+    assert (done, refusal.retry_after_s) == ([1, 2], 2)
+    async with refuses("INVALID_ARGUMENT", "TENANT_REQUIRED"):
+        async for _ in stub.ImportProducts(requests()):
+            pass
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
+        async for _ in products_grpc.ProductServiceStub(channel("envoy")).ImportProducts(requests()):
+            pass
+
+
+async def test_every_message_of_a_stream_is_checked(channel):
+    async def requests() -> AsyncIterator[products.ImportProductsRequest]:
+        yield products.ImportProductsRequest(products=[products.Product()])
+        yield products.ImportProductsRequest(products=[products.Product()] * 501)
+
+    stub = products_grpc.ProductServiceStub(channel("operator"))
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        async for _ in stub.ImportProducts(requests(), metadata=(("x-tenant-id", TENANT),)):
+            pass
+    assert set(refusal.violations) == {"products"}
+
+
+async def test_an_idle_stream_survives_a_client_that_pings_it(server, certificates):
+    """Under grpc's defaults the server answers the third early ping with GOAWAY too_many_pings."""
+    identity = pki.load(certificates, "operator")
+    options = (
+        ("grpc.ssl_target_name_override", "edge"),
+        ("grpc.keepalive_time_ms", 50),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+    )
+    credentials = grpc.ssl_channel_credentials(identity.ca_pem, identity.key_pem, identity.cert_pem)
+    start = catalog.WatchRequest(start=catalog.WatchStart(instance="a"))
+    async with grpc.aio.secure_channel(f"127.0.0.1:{server.port}", credentials, options) as channel:
+        watch = catalog_grpc.CatalogServiceStub(channel).Watch(iter([start]))
+        assert (await watch.read()).revision == 1
+        idle = asyncio.ensure_future(watch.read())
+        finished, _ = await asyncio.wait([idle], timeout=3)
+        assert not finished, f"the stream ended: {await watch.code()}"
+        idle.cancel()
+
+
+async def test_draining_tells_health_checks_and_ends_endless_streams(certificates):
+    draining = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            serving(
+                services(draining),
+                address="127.0.0.1:0",
+                identity=pki.load(certificates, "edge"),
+                draining=draining,
+                drain_s=5,
+            )
+        )
+        channel = await stack.enter_async_context(
+            connect(f"127.0.0.1:{server.port}", pki.load(certificates, "operator"), server="edge")
+        )
+        health = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(service="center.edge.v1.EdgeService")
+        )
+        assert (await health.read()).status == health_pb2.HealthCheckResponse.SERVING
+        start = catalog.WatchRequest(start=catalog.WatchStart(instance="a"))
+        watch = catalog_grpc.CatalogServiceStub(channel).Watch(iter([start]))
+        await watch.read()
+        stopping = asyncio.ensure_future(stack.pop_all().aclose())
+        told = await health.read()
+        assert told is grpc.aio.EOF or told.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        async with refuses("UNAVAILABLE"):
+            await watch.read()
+        health.cancel()
+        await stopping
+
+
+async def test_a_taken_port_is_an_error(server, certificates):
+    with pytest.raises(RuntimeError, match=str(server.port)):
+        async with serving([], address=f"127.0.0.1:{server.port}", identity=pki.load(certificates, "edge")):
+            pass
+
+
+async def test_the_admin_port_serves_health_without_a_certificate(server):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.admin_port}") as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        async with refuses("UNIMPLEMENTED"):
+            await explain(channel, "context")
+
+
+async def test_a_method_without_rules_stops_the_start(certificates):
+    file = descriptor_pb2.FileDescriptorProto(name="naked.proto", package="center.naked.v1", syntax="proto3")
+    file.message_type.add(name="Empty")
+    service = file.service.add(name="NakedService")
+    service.method.add(name="Do", input_type=".center.naked.v1.Empty", output_type=".center.naked.v1.Empty")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)  # type: ignore[no-untyped-call]
+    naked = pool.FindServiceByName("center.naked.v1.NakedService")
+    with pytest.raises(rules.RulesMissing, match=r"center\.naked\.v1\.NakedService/Do"):
+        async with serving([Service(object(), naked)], address="127.0.0.1:0", identity=pki.load(certificates, "edge")):
+            pass
