@@ -1,0 +1,1 @@
+"""The bootstrap of the proxy, and the running of it."""

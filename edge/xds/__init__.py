@@ -1,0 +1,1 @@
+"""The xDS server: topology (what to serve) -> translate (pure) -> server (delta ADS)."""

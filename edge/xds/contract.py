@@ -1,0 +1,84 @@
+"""What the edge reads out of the contracts: which services speak JSON, which methods write, which run long."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from google.api import annotations_pb2
+from google.protobuf import any_pb2, descriptor_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+import center
+from center.shared.v1 import rules_pb2
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Derived from a FileDescriptorSet, so that a new method needs no word here."""
+
+    image: descriptor_pb2.FileDescriptorSet
+
+    @cached_property
+    def json_services(self) -> tuple[str, ...]:
+        """Full names of the services with at least one google.api.http binding."""
+        return tuple(
+            sorted(
+                {
+                    service
+                    for service, method in self._methods
+                    if method.options.HasExtension(annotations_pb2.http)  # type: ignore[arg-type]
+                }
+            )
+        )
+
+    @cached_property
+    def mutating_paths(self) -> tuple[str, ...]:
+        """Paths of the data plane's methods that outsiders may call and that write: read-only tenants refuse them."""
+        return self._paths(lambda method, rules: rules.mutates)
+
+    @cached_property
+    def streaming_paths(self) -> tuple[str, ...]:
+        """Paths of the data plane's methods that outsiders may call and that have no natural end."""
+        return self._paths(lambda method, rules: method.client_streaming or method.server_streaming)
+
+    @cached_property
+    def descriptors(self) -> bytes:
+        """A FileDescriptorSet for Envoy's transcoder: no comments, and the types that typed errors are made of."""
+        slim = descriptor_pb2.FileDescriptorSet()
+        for file in self.image.file:
+            copy = slim.file.add()
+            copy.CopyFrom(file)
+            copy.ClearField("source_code_info")
+        known = {file.name for file in slim.file}
+        for module in (any_pb2, duration_pb2, status_pb2, error_details_pb2):
+            if module.DESCRIPTOR.name not in known:
+                module.DESCRIPTOR.CopyToProto(slim.file.add())
+        return slim.SerializeToString(deterministic=True)
+
+    def _paths(
+        self, wanted: Callable[[descriptor_pb2.MethodDescriptorProto, rules_pb2.MethodRules], bool]
+    ) -> tuple[str, ...]:
+        found = []
+        for service, method in self._methods:
+            rules = method.options.Extensions[rules_pb2.rules]
+            outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
+            if outside and service.startswith("center.dataplane.") and wanted(method, rules):
+                found.append(f"/{service}/{method.name}")
+        return tuple(sorted(found))
+
+    @cached_property
+    def _methods(self) -> list[tuple[str, descriptor_pb2.MethodDescriptorProto]]:
+        return [
+            (f"{file.package}.{service.name}", method)
+            for file in self.image.file
+            if file.package.startswith("center.")
+            for service in file.service
+            for method in service.method
+        ]
+
+
+def load() -> Contract:
+    """The contract this project was built with."""
+    path = Path(center.__file__).with_name("image.binpb")
+    return Contract(descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()))
