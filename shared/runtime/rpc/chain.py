@@ -8,6 +8,7 @@ concern it.
 """
 
 import asyncio
+import contextlib
 import inspect
 import re
 import time
@@ -38,6 +39,10 @@ from shared.runtime.rpc import rules, status
 
 # What a unary call without a deadline of its own gets. A stream without one may live as long as it likes.
 DEFAULT_DEADLINE_S = 60.0
+
+# How long a refused stream may be silent, and how long it may go on, before it is ended.
+LINGER_S = 0.05
+LINGER_AT_MOST_S = 1.0
 
 # Checks a bearer token for a tenant and answers whose it is, or raises Unauthenticated.
 VerifyBackoffice = Callable[[str, str], str]
@@ -279,7 +284,7 @@ def _answering(
             else:
                 response = await serve(request, context)
         except BaseException as error:
-            await _refuse(call, began, error, context, observe)
+            await _refuse(call, began, error, context, observe, data if client_streaming else None)
             return None
         observe(call, began, None)
         return response
@@ -305,7 +310,7 @@ def _streaming(
         except GeneratorExit:
             raise
         except BaseException as error:
-            await _refuse(call, began, error, context, observe)
+            await _refuse(call, began, error, context, observe, data if client_streaming else None)
             return
         observe(call, began, None)
 
@@ -326,7 +331,7 @@ def _writing(
             begin(call, context)
             await serve(_parsed(data, read) if client_streaming else read(data), context)
         except BaseException as error:
-            await _refuse(call, began, error, context, observe)
+            await _refuse(call, began, error, context, observe, data if client_streaming else None)
             return
         observe(call, began, None)
 
@@ -334,7 +339,12 @@ def _writing(
 
 
 async def _refuse(
-    call: CallContext, began: float, error: BaseException, context: Context, observe: telemetry.Observer
+    call: CallContext,
+    began: float,
+    error: BaseException,
+    context: Context,
+    observe: telemetry.Observer,
+    unread: AsyncIterator[bytes] | None,
 ) -> None:
     """Ends a call that failed: the one place where an exception becomes a status."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
@@ -346,7 +356,22 @@ async def _refuse(
         refusal.message = f"internal error, trace {call.trace_id}"
         refusal.metadata = {"trace_id": call.trace_id}
     observe(call, began, error if isinstance(refusal, Internal) else refusal)
+    if unread is not None:
+        await _linger(unread)
     await context.abort_with_status(status.to_grpc(refusal))
+
+
+async def _linger(unread: AsyncIterator[bytes]) -> None:
+    """Reads on a little before a stream is refused: a client that is still sending loses the status otherwise.
+
+    grpc's asyncio client reports INTERNAL when a message cannot be sent any more, whatever the server said.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_AT_MOST_S):
+            while True:
+                async with asyncio.timeout(LINGER_S):
+                    if await anext(unread, None) is None:
+                        return
 
 
 def _as_refusal(error: BaseException) -> PlatformError:
