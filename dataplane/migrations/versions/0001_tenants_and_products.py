@@ -1,0 +1,214 @@
+"""Tenants known here, their products, and the row policies around them."""
+
+from alembic import op
+
+from shared.runtime import idempotency, isolation
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+MINE = f"(tenant_id = {isolation.TENANT})"
+
+
+def upgrade() -> None:
+    _tenants()
+    _gate()
+    op.execute(
+        """
+        CREATE TABLE products (
+            tenant_id uuid NOT NULL REFERENCES tenants (tenant_id),
+            id uuid NOT NULL,
+            handle text NOT NULL CONSTRAINT products_handle_check
+                CHECK (handle ~ '^[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?$'),
+            title text NOT NULL,
+            description text NOT NULL,
+            status text NOT NULL CONSTRAINT products_status_check CHECK (status IN ('DRAFT', 'ACTIVE', 'ARCHIVED')),
+            version bigint NOT NULL,
+            create_time timestamptz NOT NULL,
+            update_time timestamptz NOT NULL,
+            doc tsvector GENERATED ALWAYS AS (
+                setweight(to_tsvector('english', title), 'A') || setweight(to_tsvector('english', description), 'C')
+                || array_to_tsvector(ARRAY['tenant:' || tenant_id::text])
+            ) STORED,
+            PRIMARY KEY (tenant_id, id),
+            UNIQUE (tenant_id, handle)
+        )
+        """
+    )
+    op.execute("CREATE INDEX ON products (tenant_id, create_time, id)")
+    op.execute("CREATE INDEX ON products (tenant_id, update_time, id)")
+    op.execute("CREATE INDEX ON products (tenant_id, status, create_time, id)")
+    op.execute("CREATE INDEX ON products USING gin (doc)")
+    op.execute(
+        """
+        CREATE TABLE variants (
+            tenant_id uuid NOT NULL,
+            id uuid NOT NULL,
+            product_id uuid NOT NULL,
+            position integer NOT NULL,
+            sku text NOT NULL,
+            title text NOT NULL,
+            currency text NOT NULL CONSTRAINT variants_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
+            amount_minor bigint NOT NULL CONSTRAINT variants_amount_minor_check CHECK (amount_minor >= 0),
+            PRIMARY KEY (tenant_id, id),
+            UNIQUE (tenant_id, sku),
+            FOREIGN KEY (tenant_id, product_id) REFERENCES products (tenant_id, id)
+        )
+        """
+    )
+    op.execute("CREATE INDEX ON variants (tenant_id, product_id, position)")
+    op.create_table("idempotency", *idempotency.columns())
+    for table in ("products", "variants", "idempotency"):
+        isolation.tenant_policies(table)
+        _only_while_writable(table)
+        _one_tenant_at_a_time_for_the_steward(table)
+    _outbox()
+    _search()
+    _moves()
+
+
+def _tenants() -> None:
+    op.execute(
+        """
+        CREATE TABLE tenants (
+            tenant_id uuid PRIMARY KEY,
+            revision bigint NOT NULL,
+            state text NOT NULL CONSTRAINT tenants_state_check CHECK (state IN
+                ('DRAFT', 'PROVISIONING', 'ACTIVE', 'SUSPENDED', 'TERMINATED', 'FAILED', 'DELETING')),
+            mode text NOT NULL CONSTRAINT tenants_mode_check CHECK (mode IN ('NORMAL', 'READ_ONLY', 'MAINTENANCE')),
+            writes_frozen boolean NOT NULL,
+            placed_here boolean NOT NULL,
+            served boolean NOT NULL,
+            writable boolean GENERATED ALWAYS AS (
+                served AND placed_here AND NOT writes_frozen
+                AND mode = 'NORMAL' AND state IN ('PROVISIONING', 'ACTIVE')
+            ) STORED,
+            entry bytea NOT NULL,
+            apply_time timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE TABLE watch (name text PRIMARY KEY, revision bigint NOT NULL)")
+    for table in ("tenants", "watch"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        # Requests never touch these two: what they need of a tenant is in the process's memory and behind the gate.
+        op.execute(f"REVOKE ALL ON {table} FROM center_app")
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO center_steward")
+        op.execute(f"CREATE POLICY steward_rows ON {table} TO center_steward USING (true) WITH CHECK (true)")
+
+
+def _gate() -> None:
+    """tenant_writable() says whether the transaction's tenant may be written to, and keeps it so until the commit.
+
+    The write policies call it, once a statement. Its row lock is what a freeze or a suspension waits for: when that
+    commits, no write of the tenant is under way, whatever SQL the write was.
+    """
+    op.execute(
+        """
+        CREATE FUNCTION tenant_writable() RETURNS boolean
+            LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+        AS $$
+        DECLARE
+            found_writable boolean;
+        BEGIN
+            SELECT writable INTO found_writable FROM public.tenants
+                WHERE tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid FOR SHARE;
+            RETURN coalesce(found_writable, false);
+        END
+        $$
+        """
+    )
+    op.execute("REVOKE ALL ON FUNCTION tenant_writable() FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION tenant_writable() TO center_app")
+    # The steward may read and lock tenants already: the gate adds no right to any role.
+    op.execute("GRANT center_steward TO CURRENT_USER")
+    op.execute("GRANT CREATE ON SCHEMA public TO center_steward")
+    op.execute("ALTER FUNCTION tenant_writable() OWNER TO center_steward")
+    op.execute("REVOKE CREATE ON SCHEMA public FROM center_steward")
+
+
+def _only_while_writable(table: str) -> None:
+    """Read-only, frozen, suspended: the tenant's rows stay as they are, for raw SQL, too."""
+    gate = "((SELECT tenant_writable()))"
+    op.execute(f"CREATE POLICY writable_insert ON {table} AS RESTRICTIVE FOR INSERT TO center_app WITH CHECK {gate}")
+    # USING (true): an update of a closed tenant's row is refused aloud, not without effect.
+    op.execute(
+        f"CREATE POLICY writable_update ON {table} AS RESTRICTIVE FOR UPDATE TO center_app "
+        f"USING (true) WITH CHECK {gate}"
+    )
+    op.execute(f"CREATE POLICY writable_delete ON {table} AS RESTRICTIVE FOR DELETE TO center_app USING {gate}")
+
+
+def _one_tenant_at_a_time_for_the_steward(table: str) -> None:
+    """Moves and removals work on tenants that are closed to writes, but on one a transaction, like everyone."""
+    op.execute(f"GRANT SELECT, INSERT, DELETE ON {table} TO center_steward")
+    both = f"USING {MINE} WITH CHECK {MINE}"
+    op.execute(f"CREATE POLICY steward_floor ON {table} AS RESTRICTIVE TO center_steward {both}")
+    op.execute(f"CREATE POLICY steward_rows ON {table} TO center_steward {both}")
+
+
+def _outbox() -> None:
+    op.execute(
+        """
+        CREATE TABLE outbox (
+            tenant_id uuid NOT NULL,
+            create_time timestamptz NOT NULL DEFAULT now(),
+            id uuid NOT NULL,
+            type text NOT NULL,
+            aggregate_id uuid NOT NULL,
+            aggregate_version bigint NOT NULL,
+            payload bytea NOT NULL,
+            traceparent text NOT NULL,
+            PRIMARY KEY (tenant_id, create_time, id)
+        ) PARTITION BY RANGE (create_time)
+        """
+    )
+    op.execute("CREATE TABLE outbox_default PARTITION OF outbox DEFAULT")
+    for table in ("outbox", "outbox_default"):
+        isolation.tenant_policies(table)
+        _only_while_writable(table)
+        # Written by every change, read by nobody but the relay.
+        op.execute(f"REVOKE SELECT, UPDATE, DELETE ON {table} FROM center_app")
+    # Rows reach a partition through the parent only.
+    op.execute("REVOKE ALL ON outbox_default FROM center_app")
+
+
+def _search() -> None:
+    """@@ is not leakproof, so below a row policy no index serves it; in here it is."""
+    isolation.searchable("products")
+    op.execute(
+        """
+        CREATE FUNCTION search_products(words text, below_rank integer, below_id uuid, at_most integer)
+            RETURNS TABLE (id uuid, rank integer)
+            LANGUAGE sql STABLE SECURITY DEFINER
+            SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan
+        BEGIN ATOMIC
+            SELECT found.id, found.rank FROM (
+                SELECT p.id, (1000000 * ts_rank_cd(p.doc, websearch_to_tsquery('english', words)))::integer AS rank
+                FROM public.products p
+                WHERE p.tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
+                    AND p.status = 'ACTIVE'
+                    AND p.doc @@ (
+                        websearch_to_tsquery('english', words)
+                        && ('''tenant:' || nullif(current_setting('app.tenant_id', true), '') || '''')::tsquery
+                    )
+            ) found
+            WHERE below_id IS NULL OR (found.rank, found.id) < (below_rank, below_id)
+            ORDER BY found.rank DESC, found.id DESC
+            LIMIT at_most;
+        END
+        """
+    )
+    isolation.search_function("search_products(text, integer, uuid, integer)")
+
+
+def _moves() -> None:
+    """COPY FROM does not go below row policies: an import copies into a temporary table and inserts from it."""
+    op.execute(
+        "DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO center_steward', current_database()); END $$"
+    )
+    # Both sides of a move compare the shape of their tables by it.
+    op.execute("GRANT SELECT ON alembic_version TO center_steward")

@@ -1,0 +1,1 @@
+"""What this cluster knows of the tenants, and what each may do here."""

@@ -1,0 +1,137 @@
+"""What this process knows of the tenants, in memory, and the one place that admits a call or refuses it."""
+
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dataplane.tenants import domain, store
+from dataplane.tenants.domain import Local
+from shared.runtime.context import current
+from shared.runtime.db import Database
+from shared.runtime.errors import Aborted
+from shared.runtime.rpc import rules
+
+
+class LocalTenants:
+    """The table `tenants` in memory. It is what the database said after a commit, never what a caller hoped for."""
+
+    def __init__(self, steward: Database) -> None:
+        self._steward = steward
+        self._known: dict[str, Local] = {}
+        self._closing: Counter[str] = Counter()
+        # One reader at a time: what is written here last was read last.
+        self._reading = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, tenant_id: str) -> Local | None:
+        return self._known.get(tenant_id)
+
+    async def load(self) -> None:
+        """Reads every tenant: the state to serve from when the control plane is down."""
+        async with self._reading, self._steward.transaction(snapshot=True) as tx:
+            self._known = {local.tenant_id: local async for local in store.everyone(tx)}
+
+    async def refresh(self, tenant_ids: Collection[str]) -> None:
+        """Reads what was just committed."""
+        async with self._reading:
+            async with self._steward.transaction() as tx:
+                found = await store.some(tx, tenant_ids)
+            for tenant_id in tenant_ids:
+                self._known.pop(tenant_id, None)
+            self._known.update((local.tenant_id, local) for local in found)
+
+    def admit(self, tenant_id: str, *, mutates: bool) -> None:
+        """Raises why a call for the tenant is not served now."""
+        error = domain.refusal(tenant_id, self._known.get(tenant_id), mutates=mutates)
+        if error is None and mutates and tenant_id in self._closing:
+            error = domain.moving(tenant_id)
+        if error is not None:
+            raise error
+
+    @contextmanager
+    def closing(self, tenant_ids: Collection[str]) -> Iterator[None]:
+        """Lets no new write begin meanwhile: a change that waits for the last write waits for no later ones.
+
+        A row lock alone would not do. Writers share it, and as long as each comes before the last one is gone, whoever
+        wants the row for himself waits for ever.
+        """
+        self._closing.update(tenant_ids)
+        try:
+            yield
+        finally:
+            self._closing.subtract(tenant_ids)
+            for tenant_id in tenant_ids:
+                if self._closing[tenant_id] <= 0:
+                    del self._closing[tenant_id]
+
+
+class Writes(Database):
+    """Transactions that write a tenant's rows: each holds the tenant open until it ends, or is refused at its start.
+
+    The row policies refuse such writes, too; this says why, before the first of them.
+    """
+
+    def __init__(self, db: Database, tenants: LocalTenants) -> None:
+        self._db = db
+        self._tenants = tenants
+
+    async def close(self) -> None:
+        await self._db.close()
+
+    @asynccontextmanager
+    async def transaction(
+        self, tenant_id: str | None = None, *, snapshot: bool = False
+    ) -> AsyncIterator[AsyncConnection]:
+        async with self._db.transaction(tenant_id, snapshot=snapshot) as tx:
+            if tenant_id is not None and not (await tx.execute(_GATE)).scalar_one():
+                await self._tenants.refresh([tenant_id])
+                self._tenants.admit(tenant_id, mutates=True)
+                raise Aborted("TENANT_CHANGED", "the tenant changed meanwhile; try again", retry_after_s=0.1)
+            yield tx
+
+
+_GATE = text("SELECT tenant_writable()")
+
+
+def admitted(servicer: object, descriptor: ServiceDescriptor, tenants: LocalTenants) -> object:
+    """`servicer` behind the check: each method that acts in a tenant first asks whether that tenant is served, and one
+    that the contract marks as mutating, whether it may be written to."""
+    methods = {name: getattr(servicer, name) for name in rules.of_service(descriptor)}
+    for name, of_method in rules.of_service(descriptor).items():
+        if of_method.needs_tenant:
+            methods[name] = _admitting(methods[name], tenants, mutates=of_method.mutates)
+    return _Methods(methods)
+
+
+class _Methods:
+    def __init__(self, methods: Mapping[str, Callable[..., Any]]) -> None:
+        self.__dict__.update(methods)
+
+
+def _admitting(method: Callable[..., Any], tenants: LocalTenants, *, mutates: bool) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(method):
+
+        @wraps(method)
+        async def stream(requests: Any, context: Any) -> AsyncIterator[Any]:
+            tenants.admit(current().tenant_id, mutates=mutates)
+            async for response in method(requests, context):
+                yield response
+
+        return stream
+
+    @wraps(method)
+    async def answer(request: Any, context: Any) -> Any:
+        tenants.admit(current().tenant_id, mutates=mutates)
+        return await method(request, context)
+
+    return answer

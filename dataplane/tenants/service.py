@@ -1,0 +1,233 @@
+"""TenantRuntimeService: what control tells this cluster to do with tenants, and asks of them."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+from sqlalchemy import func, select
+
+from center.control.v1 import tenant_pb2
+from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
+from center.dataplane.v1 import tenant_runtime_service_pb2_grpc as pb_grpc
+from dataplane.tables import products, variants
+from dataplane.tenants import domain, rows, store
+from dataplane.tenants.domain import Local, Mode, State
+from dataplane.tenants.local import LocalTenants
+from shared.runtime.db import Database
+from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
+from shared.runtime.ids import is_uuid
+from shared.runtime.paging import PageTokens, page_size
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+log = structlog.stdlib.get_logger("center.tenants")
+
+
+class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
+    """steward: the narrow role that sees every tenant's entry. movers: the same role in a pool of its own, so that long
+    copies never keep a command waiting. db: reads of one tenant's rows, as requests read them."""
+
+    def __init__(
+        self,
+        *,
+        cluster_id: str,
+        tenants: LocalTenants,
+        steward: Database,
+        movers: Database,
+        db: Database,
+        tokens: PageTokens,
+    ) -> None:
+        self._cluster_id = cluster_id
+        self._tenants = tenants
+        self._steward = steward
+        self._movers = movers
+        self._db = db
+        self._tokens = tokens
+
+    async def ApplyTenants(self, request: pb.ApplyTenantsRequest, context: Context) -> pb.ApplyTenantsResponse:
+        await self.apply([entry(tenant, self._cluster_id) for tenant in request.tenants], introducing=State)
+        return pb.ApplyTenantsResponse()
+
+    async def apply(
+        self,
+        entries: Sequence[store.Entry],
+        *,
+        introducing: Iterable[State],
+        removed: Iterable[tuple[str, int]] = (),
+        watched_revision: int | None = None,
+        again: bool = False,
+    ) -> None:
+        """Takes entries and removals over, for commands and for the watch alike; when it returns they are in effect.
+
+        watched_revision: how far the catalog is followed with this, kept in the same transaction.
+        """
+        removed = list(removed)
+        ids = [e.tenant_id for e in entries]
+        stops = [e.tenant_id for e in entries if not _writable(e)] + [tenant_id for tenant_id, _ in removed]
+        with self._tenants.closing(stops):
+            for tenant_id, revision in removed:
+                await self._remove(tenant_id, revision)
+            try:
+                async with self._steward.transaction() as tx:
+                    if entries:
+                        await store.apply(tx, entries, introducing=list(introducing), again=again)
+                    if watched_revision is not None:
+                        await store.keep_watched_revision(tx, watched_revision)
+            finally:
+                # Also after an error: a commit whose answer was lost may have happened.
+                await self._tenants.refresh(ids)
+
+    async def RemoveTenant(self, request: pb.RemoveTenantRequest, context: Context) -> pb.RemoveTenantResponse:
+        with self._tenants.closing([request.tenant_id]):
+            return pb.RemoveTenantResponse(removed=await self._remove(request.tenant_id, request.revision))
+
+    async def _remove(self, tenant_id: str, revision: int) -> bool:
+        # The rows go in a transaction that is this tenant's, like every other that touches rows.
+        trace = CatalogTenant(id=tenant_id, revision=revision).SerializeToString()
+        try:
+            async with self._movers.transaction(tenant_id) as tx:
+                removed = await store.remove(tx, tenant_id, revision, trace)
+        finally:
+            await self._tenants.refresh([tenant_id])
+        if removed:
+            log.info("tenant removed", tenant_id=tenant_id, revision=revision)
+        return removed
+
+    async def ResyncTenant(self, request: pb.ResyncTenantRequest, context: Context) -> pb.ResyncTenantResponse:
+        theirs = entry(request.tenant, self._cluster_id)
+        async with self._steward.transaction() as tx:
+            known = await store.entry(tx, theirs.tenant_id)
+        ours = None if known is None else _fields(CatalogTenant.FromString(known[0]))
+        await self.apply([theirs], introducing=State, again=True)
+        return pb.ResyncTenantResponse(drift=domain.drift(ours, _fields(request.tenant)))
+
+    async def GetTenantStats(self, request: pb.GetTenantStatsRequest, context: Context) -> pb.GetTenantStatsResponse:
+        local = self._served(request.tenant_id)
+        async with self._db.transaction(request.tenant_id) as tx:
+            counted = await tx.execute(select(products.c.status, func.count().label("products")).group_by(products.c.status))
+            by_status = {row.status: row.products for row in counted}
+            variant_count = (await tx.execute(select(func.count()).select_from(variants))).scalar_one()
+            last_write = (await tx.execute(select(func.max(products.c.update_time)))).scalar_one()
+        stats = pb.GetTenantStatsResponse(
+            active_products=by_status.get("ACTIVE", 0),
+            draft_products=by_status.get("DRAFT", 0),
+            archived_products=by_status.get("ARCHIVED", 0),
+            variants=variant_count,
+            revision=local.revision,
+        )
+        if last_write is not None:
+            stats.last_write_time.FromDatetime(last_write)
+        return stats
+
+    async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
+        size = page_size(request.page_size)
+        cursor = self._tokens.read(request.page_token, request)
+        async with self._steward.transaction() as tx:
+            page = await store.page(tx, str(cursor[0]) if cursor else None, size + 1)
+        response = pb.ListTenantsResponse()
+        for encoded, local in page[:size]:
+            response.tenants.add(tenant=CatalogTenant.FromString(encoded), served=local.served)
+        if len(page) > size:
+            response.next_page_token = self._tokens.issue([page[size - 1][1].tenant_id], request)
+        return response
+
+    async def ExportTenant(
+        self, request: pb.ExportTenantRequest, context: Context
+    ) -> AsyncIterator[pb.ExportTenantResponse]:
+        self._served(request.tenant_id)
+        async with self._movers.transaction(request.tenant_id, snapshot=True) as tx:
+            async for part in rows.parts(tx):
+                yield pb.ExportTenantResponse(
+                    rows=pb.TenantRows(
+                        table=part.table, columns=part.columns, data=part.data, schema_version=part.schema_version
+                    )
+                )
+
+    async def ImportTenant(
+        self, requests: AsyncIterator[pb.ImportTenantRequest], context: Context
+    ) -> pb.ImportTenantResponse:
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("request") != "tenant":
+            raise InvalidArgument("IMPORT_NOT_INTRODUCED", "the first message of an import is the tenant")
+        introduced = entry(first.tenant, self._cluster_id)
+        try:
+            async with self._movers.transaction(introduced.tenant_id) as tx:
+                await store.adopt(tx, introduced)
+                intake = rows.Intake(tx)
+                await intake.begin()
+                try:
+                    async for request in requests:
+                        if request.WhichOneof("request") != "rows":
+                            raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
+                        part = request.rows
+                        await intake.take(rows.Part(part.table, tuple(part.columns), part.data, part.schema_version))
+                    await intake.finish()
+                except BaseException:
+                    await intake.abandon()
+                    raise
+        finally:
+            await self._tenants.refresh([introduced.tenant_id])
+        log.info("tenant imported", tenant_id=introduced.tenant_id, rows=intake.rows)
+        return pb.ImportTenantResponse(rows=intake.rows)
+
+    async def GetTenantDigest(self, request: pb.GetTenantDigestRequest, context: Context) -> pb.GetTenantDigestResponse:
+        self._served(request.tenant_id)
+        async with self._movers.transaction(request.tenant_id, snapshot=True) as tx:
+            found = await rows.digests(tx)
+        return pb.GetTenantDigestResponse(
+            tables=[pb.TableDigest(table=d.table, rows=d.rows, checksum=d.checksum) for d in found]
+        )
+
+    def _served(self, tenant_id: str) -> Local:
+        local = self._tenants.get(tenant_id)
+        if local is None or not local.served:
+            raise NotFound("TENANT_NOT_FOUND", f"no tenant {tenant_id} here", tenant_id=tenant_id)
+        return local
+
+
+def entry(tenant: CatalogTenant, cluster_id: str) -> store.Entry:
+    """InvalidArgument ENTRY_INVALID: no id, state or mode that this release knows."""
+    if not is_uuid(tenant.id):
+        raise _invalid(tenant, "id is no UUID")
+    try:
+        state = State(tenant_pb2.TenantState.Name(tenant.state).removeprefix("TENANT_STATE_"))
+        mode = Mode(tenant_pb2.TenantMode.Name(tenant.mode).removeprefix("TENANT_MODE_"))
+    except ValueError:
+        raise _invalid(tenant, f"state {tenant.state} or mode {tenant.mode} is not known here") from None
+    return store.Entry(
+        tenant_id=tenant.id,
+        revision=tenant.revision,
+        state=state,
+        mode=mode,
+        writes_frozen=tenant.placement.writes_frozen,
+        placed_here=tenant.placement.cluster_id == cluster_id,
+        encoded=tenant.SerializeToString(),
+    )
+
+
+def _invalid(tenant: CatalogTenant, why: str) -> PlatformError:
+    return InvalidArgument("ENTRY_INVALID", f"entry of tenant {tenant.id!r}: {why}", fields={"tenant": why})
+
+
+def _writable(new: store.Entry) -> bool:
+    """Whether the entry leaves a tenant that is served here open to writes."""
+    return Local(
+        tenant_id=new.tenant_id,
+        revision=new.revision,
+        state=new.state,
+        mode=new.mode,
+        writes_frozen=new.writes_frozen,
+        placed_here=new.placed_here,
+        served=True,
+    ).is_writable
+
+
+def _fields(tenant: CatalogTenant) -> dict[str, object]:
+    return {field.name: _plain(value) for field, value in tenant.ListFields()}
+
+
+def _plain(value: Any) -> object:
+    """A value that compares by content."""
+    return value.SerializeToString(deterministic=True) if hasattr(value, "SerializeToString") else str(value)

@@ -1,0 +1,239 @@
+"""Tenants in this cluster's database. Every function runs in a transaction of the steward."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dataplane.tables import MOVED, tenants, watch
+from dataplane.tenants.domain import Local, Mode, State
+from shared.runtime.errors import FailedPrecondition
+
+# Removing or copying a large tenant takes longer than any request may.
+LONG_STATEMENT_S = 3600
+
+_LOCAL = (
+    tenants.c.tenant_id,
+    tenants.c.revision,
+    tenants.c.state,
+    tenants.c.mode,
+    tenants.c.writes_frozen,
+    tenants.c.placed_here,
+    tenants.c.served,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tenant as the catalog tells it, and `encoded` as it came (center.control.v1.CatalogTenant)."""
+
+    tenant_id: str
+    revision: int
+    state: State
+    mode: Mode
+    writes_frozen: bool
+    placed_here: bool
+    encoded: bytes
+
+
+# Rows are locked in the order of their ids, so that two batches never wait for each other in a circle. A tenant that is
+# unknown, or was removed (served is false and only the revision is left of it), comes in with a newer entry that places
+# it here; one that is known takes every newer entry. `served` never ends here: see domain.Local.
+_APPLY = text(
+    """
+    INSERT INTO tenants AS t (tenant_id, revision, state, mode, writes_frozen, placed_here, served, entry)
+    SELECT n.tenant_id, n.revision, n.state, n.mode, n.writes_frozen, n.placed_here, n.placed_here, n.entry
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:revisions AS bigint[]), CAST(:states AS text[]), CAST(:modes AS text[]),
+        CAST(:frozen AS boolean[]), CAST(:placed AS boolean[]), CAST(:entries AS bytea[])
+    ) AS n (tenant_id, revision, state, mode, writes_frozen, placed_here, entry)
+    LEFT JOIN tenants known ON known.tenant_id = n.tenant_id
+    WHERE (n.placed_here AND n.state = ANY (CAST(:introducing AS text[]))) OR known.served OR known.placed_here
+    ORDER BY n.tenant_id
+    ON CONFLICT (tenant_id) DO UPDATE SET
+        revision = excluded.revision, state = excluded.state, mode = excluded.mode,
+        writes_frozen = excluded.writes_frozen, placed_here = excluded.placed_here,
+        served = t.served OR excluded.placed_here, entry = excluded.entry, apply_time = now()
+    WHERE t.revision < excluded.revision
+        -- Left out of a snapshot once, and named again.
+        OR (t.revision = excluded.revision AND t.placed_here AND (NOT t.served OR CAST(:again AS boolean)))
+    """
+)
+
+
+async def apply(
+    tx: AsyncConnection, entries: Sequence[Entry], *, introducing: Collection[State], again: bool = False
+) -> int:
+    """Takes entries over that are newer than what is here, and says how many were.
+
+    introducing: the states in which an entry makes an unknown tenant known.
+    again: takes over an entry of the same revision, too: what is here may not be what the revision says.
+    """
+    # A batch may name a tenant twice; ON CONFLICT takes a row once.
+    newest = {e.tenant_id: e for e in sorted(entries, key=lambda e: e.revision)}.values()
+    result = await tx.execute(
+        _APPLY,
+        {
+            "ids": [e.tenant_id for e in newest],
+            "revisions": [e.revision for e in newest],
+            "states": [e.state for e in newest],
+            "modes": [e.mode for e in newest],
+            "frozen": [e.writes_frozen for e in newest],
+            "placed": [e.placed_here for e in newest],
+            "entries": [e.encoded for e in newest],
+            "introducing": list(introducing),
+            "again": again,
+        },
+    )
+    return result.rowcount
+
+
+async def adopt(tx: AsyncConnection, entry: Entry) -> None:
+    """Makes a tenant served here whose rows this transaction brings, and locks it; of two entries the newer one stays.
+
+    FailedPrecondition TENANT_SERVED_HERE: the catalog's newest entry known here places the tenant here.
+    FailedPrecondition TENANT_REMOVED: a removal that is newer than the entry has been here.
+    """
+    known = await lock(tx, entry.tenant_id)
+    if known is not None and known.placed_here:
+        raise FailedPrecondition(
+            "TENANT_SERVED_HERE", f"tenant {entry.tenant_id} lives on this cluster", tenant_id=entry.tenant_id
+        )
+    if known is not None and not known.served and known.revision > entry.revision:
+        raise FailedPrecondition(
+            "TENANT_REMOVED", f"tenant {entry.tenant_id} was removed after this entry", tenant_id=entry.tenant_id
+        )
+    stmt = insert(tenants).values(
+        tenant_id=entry.tenant_id,
+        revision=entry.revision,
+        state=entry.state,
+        mode=entry.mode,
+        writes_frozen=entry.writes_frozen,
+        placed_here=entry.placed_here,
+        served=True,
+        entry=entry.encoded,
+    )
+    if known is not None and known.served and known.revision > entry.revision:
+        stmt = stmt.on_conflict_do_update(index_elements=["tenant_id"], set_={"served": True})
+    else:
+        new = stmt.excluded
+        taken = ("revision", "state", "mode", "writes_frozen", "placed_here", "served", "entry")
+        stmt = stmt.on_conflict_do_update(
+            index_elements=["tenant_id"], set_={name: new[name] for name in taken} | {"apply_time": func.now()}
+        )
+    await tx.execute(stmt)
+
+
+async def remove(tx: AsyncConnection, tenant_id: str, revision: int, encoded: bytes) -> bool:
+    """Deletes the tenant's rows, and keeps the revision so that no older entry brings the tenant back.
+
+    False when there was nothing to remove, or when a newer entry places the tenant here.
+    """
+    known = await lock(tx, tenant_id)
+    if known is not None and known.placed_here and known.revision > revision:
+        return False
+    await patient(tx)
+    removed = 0
+    for table in reversed(MOVED):
+        removed += (await tx.execute(delete(table).where(table.c.tenant_id == tenant_id))).rowcount
+    gone = {
+        "revision": revision,
+        "state": State.DELETING,
+        "mode": Mode.NORMAL,
+        "writes_frozen": False,
+        "placed_here": False,
+        "served": False,
+        "entry": encoded,
+    }
+    stmt = insert(tenants).values(tenant_id=tenant_id, **gone)
+    await tx.execute(
+        stmt.on_conflict_do_update(
+            index_elements=["tenant_id"],
+            set_=gone | {"revision": func.greatest(tenants.c.revision, revision), "apply_time": func.now()},
+        )
+    )
+    return removed > 0 or (known is not None and known.served)
+
+
+async def unserve_others(tx: AsyncConnection, named: Collection[str], revision: int) -> list[str]:
+    """Stops serving the tenants that a snapshot of the catalog at `revision` does not name, and returns them.
+
+    Their rows stay: what deletes rows is a removal that says so, never the absence of an entry.
+    """
+    result = await tx.execute(
+        text(
+            """
+            UPDATE tenants SET served = false, apply_time = now()
+            WHERE served AND revision <= :revision AND tenant_id <> ALL (CAST(:named AS uuid[]))
+            RETURNING tenant_id::text
+            """
+        ),
+        {"revision": revision, "named": list(named)},
+    )
+    return [row.tenant_id for row in result]
+
+
+async def lock(tx: AsyncConnection, tenant_id: str) -> Local | None:
+    """The tenant, kept from every write and every other command until the transaction ends."""
+    stmt = select(*_LOCAL).where(tenants.c.tenant_id == tenant_id).with_for_update()
+    row = (await tx.execute(stmt)).one_or_none()
+    return None if row is None else _local(row)
+
+
+async def some(tx: AsyncConnection, tenant_ids: Collection[str]) -> list[Local]:
+    stmt = select(*_LOCAL).where(tenants.c.tenant_id == func.any(text("CAST(:ids AS uuid[])")))
+    return [_local(row) for row in await tx.execute(stmt, {"ids": list(tenant_ids)})]
+
+
+async def everyone(tx: AsyncConnection) -> AsyncIterator[Local]:
+    """All tenants of the cluster, a few at a time."""
+    async for row in await tx.stream(select(*_LOCAL), execution_options={"yield_per": 5000}):
+        yield _local(row)
+
+
+async def entry(tx: AsyncConnection, tenant_id: str) -> tuple[bytes, Local] | None:
+    """The tenant's entry as it came, and what was made of it; None when it is not served here."""
+    stmt = select(tenants.c.entry, *_LOCAL).where(tenants.c.tenant_id == tenant_id, tenants.c.served)
+    row = (await tx.execute(stmt)).one_or_none()
+    return None if row is None else (row.entry, _local(row))
+
+
+async def page(tx: AsyncConnection, after: str | None, size: int) -> list[tuple[bytes, Local]]:
+    """Tenants that are known here, by id."""
+    stmt = select(tenants.c.entry, *_LOCAL).order_by(tenants.c.tenant_id).limit(size)
+    # What is neither served nor placed here is the trace of a removal.
+    stmt = stmt.where(tenants.c.served | tenants.c.placed_here)
+    if after is not None:
+        stmt = stmt.where(tenants.c.tenant_id > after)
+    return [(row.entry, _local(row)) for row in await tx.execute(stmt)]
+
+
+async def watched_revision(tx: AsyncConnection) -> int:
+    """How far the catalog has been followed; 0 at first."""
+    return (await tx.execute(select(watch.c.revision).where(watch.c.name == "catalog"))).scalar_one_or_none() or 0
+
+
+async def keep_watched_revision(tx: AsyncConnection, revision: int) -> None:
+    stmt = insert(watch).values(name="catalog", revision=revision)
+    await tx.execute(stmt.on_conflict_do_update(index_elements=["name"], set_={"revision": stmt.excluded.revision}))
+
+
+async def patient(tx: AsyncConnection) -> None:
+    """Lets this transaction's statements take as long as a large tenant needs."""
+    await tx.execute(text(f"SET LOCAL statement_timeout = '{LONG_STATEMENT_S}s'"))
+    await tx.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LONG_STATEMENT_S}s'"))
+
+
+def _local(row: Any) -> Local:
+    return Local(
+        tenant_id=row.tenant_id,
+        revision=row.revision,
+        state=State(row.state),
+        mode=Mode(row.mode),
+        writes_frozen=row.writes_frozen,
+        placed_here=row.placed_here,
+        served=row.served,
+    )
