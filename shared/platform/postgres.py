@@ -126,10 +126,12 @@ def _let_in(user: str, path: Path) -> None:
     os.chown(path, entry.pw_uid, entry.pw_gid)
     for place in (path, BIN / "postgres"):
         for parent in place.absolute().parents:
-            _allow(parent, stat.S_IXOTH)
+            # For the group too: the server starts with root's group, and then others' bits do not count.
+            _allow(parent, stat.S_IXGRP | stat.S_IXOTH)
     if not WHEEL.stat().st_mode & stat.S_IROTH:  # pip under a strict umask leaves the files to root alone
         for found in (WHEEL, *WHEEL.rglob("*")):
-            _allow(found, stat.S_IROTH | (stat.S_IXOTH if found.stat().st_mode & stat.S_IXUSR else 0))
+            runs = stat.S_IXGRP | stat.S_IXOTH if found.stat().st_mode & stat.S_IXUSR else 0
+            _allow(found, stat.S_IRGRP | stat.S_IROTH | runs)
 
 
 def _allow(path: Path, bits: int) -> None:

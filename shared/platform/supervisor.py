@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -50,7 +51,8 @@ class Supervisor:
         )
         self._healthy = {p.name: asyncio.Event() for p in table}
         self._running: dict[str, asyncio.subprocess.Process] = {}
-        self._stopping = False
+        # Set when the platform is to end: by a signal, or by a fault of the supervisor's own.
+        self.stop = asyncio.Event()
 
     async def all_healthy(self) -> None:
         for event in self._healthy.values():
@@ -66,7 +68,6 @@ class Supervisor:
         try:
             yield
         finally:
-            self._stopping = True
             for task in (guard, *tasks):
                 task.cancel()
             await asyncio.gather(guard, *tasks, return_exceptions=True)
@@ -79,7 +80,7 @@ class Supervisor:
         for task in done:
             if not task.cancelled() and (error := task.exception()):
                 self.lines.say("platform", f"the supervisor failed: {error!r}; stopping", "red")
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.stop.set()
 
     async def _keep(self, process: Process) -> None:
         """Starts the process when those before it are healthy, and again whenever it ends."""
@@ -112,6 +113,8 @@ class Supervisor:
         child = self.children[process.name]
         log = Path(child.log)
         # Its output goes straight to the file: a pipe to us would break the child when we are killed.
+        # uvloop knows no `user`, so it is named only where there is one.
+        user: dict[str, Any] = {"user": process.user} if process.user else {}
         with log.open("ab") as out:
             running = await asyncio.create_subprocess_exec(
                 *process.command,
@@ -120,7 +123,7 @@ class Supervisor:
                 stderr=out,
                 env={**_inherited(self.config), **process.environment},
                 cwd=self.config.home,
-                user=process.user,
+                **user,
                 # Ctrl-C in the terminal is for us; the children are stopped in order.
                 start_new_session=True,
             )
@@ -223,19 +226,18 @@ def stop_orphans(home: Path, lines: Lines) -> int:
 
 async def run(config: Config, lines: Lines, when_healthy: Callable[[Supervisor], Awaitable[None]]) -> None:
     """The whole platform until SIGTERM, SIGINT or SIGHUP."""
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     with record.held(config.home):
         table = processes.table(config)
         prepare(config, table, lines)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
         supervisor = Supervisor(config, lines, table)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, supervisor.stop.set)
         if config.database_url:
             await postgres.ensure_databases(config.database_url, processes.databases())
         async with supervisor.running():
             settled = asyncio.create_task(_settle(supervisor, when_healthy))
-            await stop.wait()
+            await supervisor.stop.wait()
             lines.say("platform", "stopping")
             settled.cancel()
             await asyncio.gather(settled, return_exceptions=True)
