@@ -1,21 +1,31 @@
-"""What every test stands on: one real PostgreSQL a session, databases on it, and a home folder."""
+"""What every test stands on: one real PostgreSQL a session, databases on it, a home folder, and uvloop."""
 
+import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
+import uvloop
 from psycopg import sql
 
+from shared.runtime import pki
 from tests.support.postgres import Postgres
+
+IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "cluster/us-1")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the processes run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The server; postgres.url() is its owner's URL. Whoever kills it makes one of their own."""
+    """The server; postgres.url() is its owner's URL. Whoever kills one makes one of their own."""
     folder = Path(tempfile.mkdtemp(prefix="center-test-postgres-"))
     server = Postgres(folder)
     server.start()
@@ -40,5 +50,7 @@ def make_database(postgres: Postgres) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CENTER_HOME; keys appear in it when first asked for."""
-    return tmp_path_factory.mktemp("home")
+    """A CENTER_HOME with a certificate for every identity; keys appear in it when first asked for."""
+    folder = tmp_path_factory.mktemp("home")
+    pki.ensure(folder, IDENTITIES)
+    return folder
