@@ -1,4 +1,4 @@
-"""The few resources that all Envoys share, listener and clusters, built with envoy-data-plane, which checks what one types."""
+"""The few resources that all Envoys share, built with envoy-data-plane, which checks what one types."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,6 +26,7 @@ import envoy_data_plane.envoy.extensions.upstreams.http.v3 as upstream_http
 import envoy_data_plane.envoy.type.matcher.v3 as matcher
 import envoy_data_plane.envoy.type.v3 as envoy_type
 from envoy_data_plane.google.protobuf import Any, Struct
+from google.rpc import code_pb2
 
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
@@ -135,7 +136,7 @@ def upstream(name: str, spiffe_id: str) -> cluster_api.Cluster:
 
 
 def mutual_tls(spiffe_id: str) -> core.TransportSocket:
-    """Envoy shows its own identity and takes exactly one other for an answer; the names are of the bootstrap's secrets."""
+    """Envoy shows its own identity and believes exactly one other; the names are of the bootstrap's secrets."""
     return core.TransportSocket(
         name="envoy.transport_sockets.tls",
         typed_config=Any.pack(
@@ -187,7 +188,6 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
             # reads them; the on-demand filter may start the request over, which must not find it transcoded.
             _filter("envoy.filters.http.lua", lua.Lua(default_source_code=core.DataSource(inline_string=_LOWER_CASE))),
             _filter("envoy.filters.http.on_demand", on_demand.OnDemand()),
-            _filter("envoy.filters.http.cors", cors.Cors()),
             _filter("envoy.filters.http.grpc_web", grpc_web.GrpcWeb()),
             _filter(
                 "envoy.filters.http.grpc_json_transcoder",
@@ -197,19 +197,21 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
                     convert_grpc_status=True,
                     # An unknown query parameter is a typo that somebody wants to hear of.
                     request_validation_options=transcoder.GrpcJsonTranscoderRequestValidationOptions(
-                        reject_binding_body_field_collisions=True
+                        reject_unknown_query_parameters=True, reject_binding_body_field_collisions=True
                     ),
                     print_options=transcoder.GrpcJsonTranscoderPrintOptions(always_print_primitive_fields=True),
                     max_request_body_size=_REQUEST_BYTES,
                     max_response_body_size=4 * _REQUEST_BYTES,
                 ),
             ),
+            # After the transcoder: CORS concerns routes to a cluster only, and JSON has none until it is gRPC.
+            _filter("envoy.filters.http.cors", cors.Cors()),
             _filter("envoy.filters.http.router", router.Router()),
         ],
         early_header_mutation_extensions=[
             core.TypedExtensionConfig(
                 name="envoy.http.early_header_mutation.header_mutation",
-                typed_config=Any.pack(early.HeaderMutation(mutations=_strip("x-center-", "x-tenant-", "x-envoy-"))),
+                typed_config=Any.pack(early.HeaderMutation(mutations=_context())),
             )
         ],
         local_reply_config=_local_replies(),
@@ -288,6 +290,18 @@ def _local_replies() -> hcm.LocalReplyConfig:
             ),
             _mapper([which], json_body, "application/json", again),
         ]
+    # What the transcoder could not read: its own words say why.
+    for status, name in ((400, "INVALID_ARGUMENT"), (413, "OUT_OF_RANGE")):
+        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "REQUEST_MALFORMED", "domain": "center"}
+        body = {"code": code_pb2.Code.Value(name), "message": "%LOCAL_REPLY_BODY%", "details": [info]}
+        mappers.append(
+            hcm.ResponseMapper(
+                filter=_status(status),
+                body_format_override=core.SubstitutionFormatString(
+                    json_format=Struct.from_dict(body), content_type="application/json"
+                ),
+            )
+        )
     return hcm.LocalReplyConfig(mappers=mappers)
 
 
@@ -380,13 +394,20 @@ def _access_log() -> accesslog.AccessLog:
     )
 
 
-def _strip(*prefixes: str) -> list[mutation.HeaderMutation]:
-    """What only the edge may say is taken off every request, before anything reads it."""
+def _context() -> list[mutation.HeaderMutation]:
+    """What only the edge may say is taken off every request before anything reads it; the time is the edge's."""
+    told = core.HeaderValueOption(
+        header=core.HeaderValue(key="x-request-time", value="%START_TIME(%Y-%m-%dT%H:%M:%S.%3f+00:00)%"),
+        append_action=core.HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
     return [
-        mutation.HeaderMutation(
-            remove_on_match=mutation.HeaderMutationRemoveOnMatch(key_matcher=matcher.StringMatcher(prefix=prefix))
-        )
-        for prefix in prefixes
+        *(
+            mutation.HeaderMutation(
+                remove_on_match=mutation.HeaderMutationRemoveOnMatch(key_matcher=matcher.StringMatcher(prefix=prefix))
+            )
+            for prefix in ("x-center-", "x-tenant-", "x-envoy-")
+        ),
+        mutation.HeaderMutation(append=told),
     ]
 
 

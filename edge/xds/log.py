@@ -23,8 +23,8 @@ class Reader(Protocol):
 class Log:
     """One type.
 
-    Wildcard readers hold a cursor: a change costs them one wake, and whoever is slow reads a name that changed ten times
-    once. Readers of names are found by an index from the name. Neither costs anything for names nobody asked for.
+    Wildcard readers hold a cursor: a change costs them one wake, and whoever is slow reads once what changed ten times.
+    Readers of names are found by an index from the name. Neither costs anything for names nobody asked for.
     """
 
     def __init__(self, type_url: str, find: Find | None = None, fallback: Find | None = None) -> None:

@@ -1,13 +1,13 @@
 """Turns what changed in the topology into what is served, and takes old clusters away once no Envoy needs them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from edge.xds import fleet, translate
 from edge.xds.contract import Contract
 from edge.xds.log import Find
 from edge.xds.resources import CLUSTER, ENDPOINTS, ROUTES, SCOPE, Resource
-from edge.xds.served import Served
+from edge.xds.server import Discovery
 from edge.xds.topology import Changes, Topology
 
 # Requests that were routed before the last route changed are through by then: twice a route's timeout.
@@ -29,18 +29,11 @@ def routes_of(topology: Topology, contract: Contract) -> Find:
 class Publisher:
     """Stands between the topology and the streams; its work is by change, never by tenant."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        served: Served,
-        find_routes: Find,
-        settled: Callable[[int], Awaitable[None]],
-        drain_s: float = DRAIN_S,
-    ) -> None:
+    def __init__(self, topology: Topology, discovery: Discovery, find_routes: Find, drain_s: float = DRAIN_S) -> None:
         self._topology = topology
-        self._served = served
+        self._served = discovery.served
+        self._discovery = discovery
         self._find_routes = find_routes
-        self._settled = settled
         self._drain_s = drain_s
         self._retiring: dict[str, asyncio.Task[None]] = {}
 
@@ -67,6 +60,8 @@ class Publisher:
                 puts.append(routes)
         removals = [(SCOPE, translate.scope_name(claim.domain)) for claim in changes.released]
         self._served.apply(self._topology.revision, puts, removals)
+        # What concerns no connected Envoy is applied by being known.
+        self._discovery.measure()
         for cluster_id in retiring:
             self._retiring[cluster_id] = asyncio.create_task(self._retire(cluster_id, self._served.seq))
 
@@ -76,8 +71,8 @@ class Publisher:
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
     async def _retire(self, cluster_id: str, seq: int) -> None:
-        """Break after make: not before every Envoy has the routes that lead elsewhere, and what was under way is done."""
-        await self._settled(seq)
+        """Break after make: when every Envoy has the routes that lead elsewhere, and what was under way is done."""
+        await self._discovery.settled(seq)
         await asyncio.sleep(self._drain_s)
         self._served.apply(self._served.revision, (), [(CLUSTER, cluster_id), (ENDPOINTS, cluster_id)])
         del self._retiring[cluster_id]

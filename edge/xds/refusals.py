@@ -71,8 +71,8 @@ UPSTREAM_UNAVAILABLE = Refusal(
     503,
     code_pb2.UNAVAILABLE,
     "UPSTREAM_UNAVAILABLE",
-    "This shop does not answer",
-    "the servers of this shop cannot be reached; try again in a moment",
+    "No answer",
+    "the servers behind this address cannot be reached; try again in a moment",
     1,
 )
 UPSTREAM_TIMEOUT = Refusal(
@@ -80,7 +80,7 @@ UPSTREAM_TIMEOUT = Refusal(
     code_pb2.DEADLINE_EXCEEDED,
     "UPSTREAM_TIMEOUT",
     "This took too long",
-    "the servers of this shop did not answer in time",
+    "the servers behind this address did not answer in time",
 )
 
 

@@ -25,7 +25,7 @@ class Connection:
 
 
 class Discovery:
-    """The servicer of AggregatedDiscoveryService; state of the world is not served, every Envoy since 1.12 speaks delta."""
+    """The servicer of AggregatedDiscoveryService; delta only, which every Envoy since 1.12 speaks."""
 
     def __init__(self, served: Served, *, applied: Callable[[int], None] = lambda revision: None) -> None:
         self.served = served

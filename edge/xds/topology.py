@@ -76,7 +76,7 @@ class Claim:
 
 
 class Topology:
-    """One owner to a name, whatever order the entries come in: Envoy refuses every scope of a response that doubles a key."""
+    """One owner to a name, in whatever order entries come: Envoy refuses a response that doubles a key as a whole."""
 
     def __init__(self) -> None:
         self.revision = 0

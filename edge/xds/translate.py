@@ -1,8 +1,12 @@
-"""Tenants and their names as xDS resources: pure functions on xds-protos, since there are many (4 us each, not 2 ms)."""
+"""Tenants and their names as xDS resources: pure functions, on xds-protos since there are many of them."""
+
+from urllib.parse import quote
 
 from envoy.config.core.v3 import base_pb2 as core
 from envoy.config.route.v3 import route_components_pb2 as components
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from google.protobuf import any_pb2
 
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
@@ -20,7 +24,7 @@ from edge.xds.refusals import (
 from edge.xds.resources import Resource, of
 from edge.xds.topology import Claim, Domain, Mode, State, Tenant
 
-# Routes of the platform's own domain, and Envoy's name for the control plane: neither can be the id of a tenant or cluster.
+# The platform's own domain, and Envoy's name for the control plane: neither can be the id of a tenant or cluster.
 PLATFORM = "_platform"
 CONTROL_CLUSTER = "_control"
 
@@ -32,6 +36,23 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 TIMEOUT_S = 15
 _STREAM_IDLE_S = 600
+
+
+def _any_origin() -> any_pb2.Any:
+    """Browsers may call from any page: what counts is the token, and no cookie is ever looked at."""
+    policy = cors_pb2.CorsPolicy(
+        allow_methods="GET,POST,PUT,PATCH,DELETE,OPTIONS",
+        allow_headers="authorization,content-type,x-grpc-web,x-user-agent,grpc-timeout,traceparent",
+        expose_headers="grpc-status,grpc-message,grpc-status-details-bin,retry-after,x-request-id",
+        max_age="86400",
+    )
+    policy.allow_origin_string_match.add().safe_regex.regex = ".*"
+    packed = any_pb2.Any()
+    packed.Pack(policy, deterministic=True)
+    return packed
+
+
+_CORS = _any_origin()
 
 
 def scope(claim: Claim) -> Resource:
@@ -51,7 +72,7 @@ def platform_routes() -> Resource:
     """The platform's own domain: the control plane answers, and decides whom."""
     host = components.VirtualHost(name=PLATFORM, domains=["*"])
     _finish(host)
-    host.routes.append(_forward(CONTROL_CLUSTER))
+    host.routes.extend([_forward(CONTROL_CLUSTER), _preflight(CONTROL_CLUSTER)])
     host.routes.append(_nothing_here())
     return _routes(PLATFORM, host, (CONTROL_CLUSTER,))
 
@@ -62,7 +83,7 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
     _finish(host)
     refusal = refusal_of(tenant)
     if refusal is not None:
-        host.routes.extend(_refuse(refusal, tenant, _match(grpc=None)))
+        host.routes.extend(_refuse(refusal, tenant, components.RouteMatch(prefix="/")))
         return _routes(tenant.id, host)
     # Envoy answers and retries on its own before the tenant's server is asked, so the context is set here.
     host.request_headers_to_add.append(_header("x-tenant-id", tenant.id))
@@ -71,8 +92,7 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
             host.routes.extend(_refuse(TENANT_READ_ONLY, tenant, components.RouteMatch(path=path), pages=False))
     for path in contract.streaming_paths:
         host.routes.append(_forward(tenant.cluster_id, path))
-    host.routes.append(_forward(tenant.cluster_id))
-    host.routes.append(_nothing_here())
+    host.routes.extend([_forward(tenant.cluster_id), _preflight(tenant.cluster_id), _nothing_here()])
     return _routes(tenant.id, host, (tenant.cluster_id,))
 
 
@@ -86,7 +106,7 @@ def absent_routes(name: str) -> Resource:
 def refused_routes(name: str) -> Resource:
     """For a tenant whose routes an Envoy refused before it had any good ones."""
     host = components.VirtualHost(name=name, domains=["*"])
-    host.routes.extend(_refuse(ROUTE_REFUSED, None, _match(grpc=None)))
+    host.routes.extend(_refuse(ROUTE_REFUSED, None, components.RouteMatch(prefix="/")))
     return _routes(name, host)
 
 
@@ -112,6 +132,7 @@ def _scope(name: str, domain: str, routes: str) -> Resource:
 
 def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = ()) -> Resource:
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
+    message.typed_per_filter_config["envoy.filters.http.cors"].CopyFrom(_CORS)
     return of(message, name, needs)
 
 
@@ -124,7 +145,13 @@ def _finish(host: components.VirtualHost) -> None:
 
 def _forward(cluster: str, path: str | None = None) -> components.Route:
     """To the cluster, once; a path of its own for a stream, which may take as long as it likes but not fall silent."""
-    route = components.Route(match=_match(grpc=True) if path is None else components.RouteMatch(path=path))
+    route = components.Route()
+    if path is None:
+        route.match.prefix = _PACKAGE
+        # Not `grpc {}`: gRPC-Web still has a content type of its own when routes are matched.
+        route.match.headers.append(_header_match("content-type", prefix="application/grpc"))
+    else:
+        route.match.path = path
     route.route.cluster = cluster
     route.route.timeout.FromSeconds(TIMEOUT_S if path is None else 0)
     if path is not None:
@@ -135,15 +162,21 @@ def _forward(cluster: str, path: str | None = None) -> components.Route:
     return route
 
 
+def _preflight(cluster: str) -> components.Route:
+    """What a browser asks first; the CORS filter answers, if there is a route that seems to lead somewhere."""
+    route = components.Route()
+    route.match.prefix = "/"
+    route.match.headers.append(components.HeaderMatcher(name="access-control-request-method", present_match=True))
+    route.match.headers.append(_header_match(":method", prefix="OPTIONS"))
+    route.route.cluster = cluster
+    return route
+
+
 def _nothing_here() -> components.Route:
     """404 with no body of its own: the listener's local replies say it in the caller's language."""
-    return components.Route(match=_match(grpc=None), direct_response=components.DirectResponseAction(status=404))
-
-
-def _match(*, grpc: bool | None) -> components.RouteMatch:
-    if grpc is None:
-        return components.RouteMatch(prefix="/")
-    return components.RouteMatch(prefix=_PACKAGE, grpc=components.RouteMatch.GrpcRouteMatchOptions())
+    return components.Route(
+        match=components.RouteMatch(prefix="/"), direct_response=components.DirectResponseAction(status=404)
+    )
 
 
 def _refuse(
@@ -156,6 +189,7 @@ def _refuse(
     if pages:
         kinds.append(("page", _header_match("accept", contains="text/html")))
     kinds.append(("json", components.HeaderMatcher(name=TRANSCODED, present_match=True)))
+    kinds.append(("grpc-web", _header_match("content-type", prefix="application/grpc-web")))
     kinds.append(("grpc", _header_match("content-type", prefix="application/grpc")))
     kinds.append(("json", None))
     routes = []
@@ -166,8 +200,15 @@ def _refuse(
         route.direct_response.status = refusal.http_status
         if refusal.retry_after_s is not None:
             route.response_headers_to_add.append(_header("retry-after", str(refusal.retry_after_s)))
-        if kind == "grpc":
-            route.direct_response.body.inline_string = message
+        if kind.startswith("grpc"):
+            # Any other status would be turned into a gRPC status of Envoy's choice.
+            route.direct_response.status = 200
+            if kind == "grpc":
+                route.direct_response.body.inline_string = message
+            else:
+                # Without gRPC's content type the gRPC-Web filter makes up a status; with a body it reads frames in it.
+                route.response_headers_to_add.append(_header("content-type", "application/grpc"))
+                route.response_headers_to_add.append(_header("grpc-message", quote(message, safe=" ~!@#$^&*()=:;,'")))
             route.response_headers_to_add.append(_header("grpc-status", str(refusal.code)))
             details = details_bin(refusal, message, metadata)
             route.response_headers_to_add.append(_header("grpc-status-details-bin", details))
@@ -178,6 +219,9 @@ def _refuse(
             name = (tenant.display_name or tenant.code) if tenant is not None else ""
             route.direct_response.body.inline_string = page(refusal.title, message, name)
             route.response_headers_to_add.append(_header("content-type", "text/html; charset=utf-8"))
+        if kind in ("json", "grpc-web"):
+            # The CORS filter has no part in answers of the edge, and a page's script is to read this one.
+            route.response_headers_to_add.append(_header("access-control-allow-origin", "*"))
         routes.append(route)
     return routes
 

@@ -67,7 +67,7 @@ async def running_edge(home: Path, address: str = "127.0.0.1:0", drain_s: float 
     find = routes_of(topology, terms)
     served = Served(find, translate.refused_routes)
     discovery = Discovery(served)
-    publisher = Publisher(topology, served, find, discovery.settled, drain_s=drain_s)
+    publisher = Publisher(topology, discovery, find, drain_s)
     publisher.share(
         [
             fleet.listener("127.0.0.1", 0, terms),

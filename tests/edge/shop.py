@@ -1,4 +1,4 @@
-"""A small real cluster: ProductService behind the platform's own server, which answers what it was asked and as whom."""
+"""A small real cluster: ProductService behind the platform's own server, which tells what reached it."""
 
 import json
 from collections.abc import AsyncIterator

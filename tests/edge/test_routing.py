@@ -10,6 +10,5 @@ async def test_a_shop_answers_at_its_domain_from_its_cluster(edge: Edge, envoy: 
     for number, cluster in ((4, "eu-1"), (5, "us-1")):
         answer = await shopper.get(f"shop-{number}.test")
         assert answer.status == 200, answer
-        print(answer)
         assert answer.seen["cluster"] == cluster
         assert answer.seen["tenant"] == tenant_id(number)
