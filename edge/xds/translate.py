@@ -81,6 +81,8 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
     """One tenant's RouteConfiguration: its state and mode decide what is in it."""
     host = components.VirtualHost(name=tenant.id, domains=["*"])
     _finish(host)
+    # Whose response this is (and in _forward, which cluster's): what anyone can compare with the catalog.
+    host.response_headers_to_add.append(_header("x-center-tenant", tenant.id))
     refusal = refusal_of(tenant)
     if refusal is not None:
         host.routes.extend(_refuse(refusal, tenant, components.RouteMatch(prefix="/")))
@@ -153,6 +155,7 @@ def _forward(cluster: str, path: str | None = None) -> components.Route:
     else:
         route.match.path = path
     route.route.cluster = cluster
+    route.response_headers_to_add.append(_header("x-center-cluster", cluster))
     route.route.timeout.FromSeconds(TIMEOUT_S if path is None else 0)
     if path is not None:
         route.route.idle_timeout.FromSeconds(_STREAM_IDLE_S)
