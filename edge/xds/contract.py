@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from google.api import annotations_pb2
 from google.protobuf import any_pb2, descriptor_pb2, duration_pb2
@@ -11,6 +12,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 import center
 from center.shared.v1 import rules_pb2
+
+# Its stub does not say that it is an extension of MethodOptions.
+_RULES: Any = rules_pb2.rules
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,7 @@ class Contract:
     def json_services(self) -> tuple[str, ...]:
         """Full names of the services with at least one google.api.http binding."""
         return tuple(
-            sorted(
-                {
-                    service
-                    for service, method in self._methods
-                    if method.options.HasExtension(annotations_pb2.http)  # type: ignore[arg-type]
-                }
-            )
+            sorted({service for service, method in self._methods if method.options.HasExtension(annotations_pb2.http)})
         )
 
     @cached_property
@@ -61,7 +59,7 @@ class Contract:
     ) -> tuple[str, ...]:
         found = []
         for service, method in self._methods:
-            rules = method.options.Extensions[rules_pb2.rules]
+            rules: rules_pb2.MethodRules = method.options.Extensions[_RULES]
             outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
             if outside and service.startswith("center.dataplane.") and wanted(method, rules):
                 found.append(f"/{service}/{method.name}")

@@ -32,7 +32,7 @@ class Publisher:
     def __init__(self, topology: Topology, discovery: Discovery, find_routes: Find, drain_s: float = DRAIN_S) -> None:
         self._topology = topology
         self._served = discovery.served
-        self._discovery = discovery
+        self.discovery = discovery
         self._find_routes = find_routes
         self._drain_s = drain_s
         self._retiring: dict[str, asyncio.Task[None]] = {}
@@ -40,6 +40,12 @@ class Publisher:
     def share(self, shared: Iterable[Resource]) -> None:
         """What no entry of the catalog decides: listener, control plane, the platform's own domain."""
         self._served.apply(self._served.revision, shared)
+
+    def rewind(self) -> None:
+        """Another catalog has taken the place of the one that was known: revisions count anew."""
+        self._topology.forget_revisions()
+        self._served.forget_revisions()
+        self.discovery.applied_revision = 0
 
     def publish(self, changes: Changes) -> None:
         """One step of the catalog, whole."""
@@ -60,8 +66,9 @@ class Publisher:
                 puts.append(routes)
         removals = [(SCOPE, translate.scope_name(claim.domain)) for claim in changes.released]
         self._served.apply(self._topology.revision, puts, removals)
+        self.discovery.ready.set()
         # What concerns no connected Envoy is applied by being known.
-        self._discovery.measure()
+        self.discovery.measure()
         for cluster_id in retiring:
             self._retiring[cluster_id] = asyncio.create_task(self._retire(cluster_id, self._served.seq))
 
@@ -72,7 +79,7 @@ class Publisher:
 
     async def _retire(self, cluster_id: str, seq: int) -> None:
         """Break after make: when every Envoy has the routes that lead elsewhere, and what was under way is done."""
-        await self._discovery.settled(seq)
+        await self.discovery.settled(seq)
         await asyncio.sleep(self._drain_s)
         self._served.apply(self._served.revision, (), [(CLUSTER, cluster_id), (ENDPOINTS, cluster_id)])
         del self._retiring[cluster_id]

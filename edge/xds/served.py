@@ -41,6 +41,11 @@ class Served:
                 self._ends.append(self.seq)
                 self._revisions.append(revision)
 
+    def forget_revisions(self) -> None:
+        self.revision = 0
+        self._ends.clear()
+        self._revisions.clear()
+
     def revision_before(self, seq: int | None) -> int:
         """The last revision whose every change is older than `seq`; None stands for the end of time."""
         if seq is None:

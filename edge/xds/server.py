@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2
@@ -17,6 +18,10 @@ from shared.runtime.errors import FailedPrecondition
 SERVICE = ads_pb2.DESCRIPTOR.services_by_name["AggregatedDiscoveryService"]
 
 
+# grpc's classes are generic in its stubs only.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     stream: Stream
@@ -27,26 +32,37 @@ class Connection:
 class Discovery:
     """The servicer of AggregatedDiscoveryService; delta only, which every Envoy since 1.12 speaks."""
 
-    def __init__(self, served: Served, *, applied: Callable[[int], None] = lambda revision: None) -> None:
+    def __init__(self, served: Served) -> None:
         self.served = served
         self.connections: dict[Stream, Connection] = {}
         self.applied_revision = 0
-        self._applied = applied
+        # Called when there is something new to report: a revision applied, or a resource refused.
+        self.on_progress: Callable[[], None] = lambda: None
+        # Until the catalog is known nothing is told to anybody: an Envoy that comes back would lose all it has.
+        self.ready = asyncio.Event()
+        self.draining = asyncio.Event()
+        self._refusals = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     async def DeltaAggregatedResources(
-        self, requests: AsyncIterator[discovery.DeltaDiscoveryRequest], context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[discovery.DeltaDiscoveryRequest], context: Context
     ) -> AsyncIterator[bytes]:
         more = asyncio.Event()
         stream = Stream(self.served, more.set, progressed=self._progressed)
         self.connections[stream] = Connection(stream, context.peer(), time.time())
 
         async def read() -> None:
+            await self.ready.wait()
             async for request in requests:
                 stream.receive(request)
 
+        async def drained() -> None:
+            await self.draining.wait()
+            reader.cancel()
+
         reader = asyncio.create_task(read())
         reader.add_done_callback(lambda _: more.set())
+        drain = asyncio.create_task(drained())
         try:
             while not reader.done():
                 more.clear()
@@ -59,12 +75,13 @@ class Discovery:
                 reader.result()
         finally:
             reader.cancel()
+            drain.cancel()
             stream.close()
             del self.connections[stream]
             self.measure()
 
     async def StreamAggregatedResources(
-        self, requests: AsyncIterator[discovery.DiscoveryRequest], context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[discovery.DiscoveryRequest], context: Context
     ) -> AsyncIterator[bytes]:
         raise FailedPrecondition("DELTA_ONLY", "this server speaks delta ADS (api_type: DELTA_GRPC) only")
         yield b""
@@ -75,7 +92,7 @@ class Discovery:
         if revision > self.applied_revision:
             self.applied_revision = revision
             self.served.forget_before(revision)
-            self._applied(revision)
+            self.on_progress()
         if self._waiting:
             done = [(seq, future) for seq, future in self._waiting if self._has_settled(seq)]
             for waiting in done:
@@ -95,3 +112,7 @@ class Discovery:
 
     def _progressed(self, stream: Stream) -> None:
         self.measure()
+        refusals = sum(len(stream.refusals()) for stream in self.connections)
+        if refusals != self._refusals:
+            self._refusals = refusals
+            self.on_progress()

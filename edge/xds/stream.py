@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 
+from edge.xds import translate
 from edge.xds.log import Log
 from edge.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SCOPE, WORDS, Resource
 from edge.xds.served import Served
@@ -27,11 +28,20 @@ _MOST_COMPARED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """One version of one resource that one Envoy would not have."""
+
     type_url: str
     name: str
     version: str
     reason: str
     time_s: float
+    # Whom it concerns; empty for what belongs to no tenant.
+    tenant_id: str = ""
+
+    @property
+    def resource_id(self) -> str:
+        """As the catalog knows it: the tenant, or the cluster."""
+        return self.tenant_id or self.name
 
 
 @dataclass(slots=True)
@@ -235,7 +245,9 @@ class Stream:
             return
         (resource,) = sent.resources
         sub.log.refuse(resource.name, resource.version)
-        sub.refused[resource.name] = Refused(sub.log.type_url, resource.name, resource.version, reason, self._now())
+        sub.refused[resource.name] = Refused(
+            sub.log.type_url, resource.name, resource.version, reason, self._now(), translate.tenant_of(resource)
+        )
         if resource.name not in sub.held:
             # It has no good version of its own to stay with.
             sub.dirty.setdefault(resource.name, self._served.seq + 1)

@@ -1,7 +1,7 @@
 """What to serve, with no word of xDS: tenants, their names and the clusters, as the catalog last told."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -129,6 +129,13 @@ class Topology:
             self.tenants.keys() - {tenant.id for tenant in tenants},
             self.clusters.keys() - {cluster.id for cluster in clusters},
         )
+
+    def forget_revisions(self) -> None:
+        """Whatever comes next is newer than what is known."""
+        self.revision = 0
+        self.tenants = {key: replace(tenant, revision=-1) for key, tenant in self.tenants.items()}
+        self.clusters = {key: replace(cluster, revision=-1) for key, cluster in self.clusters.items()}
+        self.claims = {key: replace(claim, revision=-1) for key, claim in self.claims.items()}
 
     def owner(self, host: str) -> Tenant | None:
         claim = self.claims.get(host)

@@ -21,7 +21,7 @@ from edge.xds.refusals import (
     document,
     page,
 )
-from edge.xds.resources import Resource, of
+from edge.xds.resources import ROUTES, SCOPE, Resource, of
 from edge.xds.topology import Claim, Domain, Mode, State, Tenant
 
 # The platform's own domain, and Envoy's name for the control plane: neither can be the id of a tenant or cluster.
@@ -62,6 +62,15 @@ def scope(claim: Claim) -> Resource:
 
 def scope_name(domain: Domain) -> str:
     return _short(domain.number)
+
+
+def tenant_of(resource: Resource) -> str:
+    """Whom a resource concerns; empty when it is no tenant's."""
+    if resource.type_url == ROUTES:
+        return "" if resource.name == PLATFORM else resource.name
+    if resource.type_url == SCOPE:
+        return str(scoped_route_pb2.ScopedRouteConfiguration.FromString(resource.body()).route_configuration_name)
+    return ""
 
 
 def platform_scope(zone: str) -> Resource:

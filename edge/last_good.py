@@ -1,0 +1,88 @@
+"""The catalog as this edge last knew it, on disk: what it serves when the control plane is down at its start."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from center.control.v1 import catalog_service_pb2 as pb
+
+# Another number means other tables: then the file is made anew, out of a snapshot.
+_VERSION = 1
+_TABLES = """
+CREATE TABLE entry (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE catalog (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL);
+"""
+
+
+class LastGood:
+    """One SQLite file; each `save` is one transaction, so that a kill leaves one whole revision or the other."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "catalog.sqlite3"
+        self._db = self._open()
+
+    def load(self) -> tuple[int, list[pb.CatalogTenant], list[pb.CatalogCluster]]:
+        """Revision 0 when nothing is known, or nothing that can be read."""
+        try:
+            found = self._db.execute("SELECT revision FROM catalog").fetchone()
+            tenants = [pb.CatalogTenant.FromString(body) for body in self._bodies("tenant")]
+            clusters = [pb.CatalogCluster.FromString(body) for body in self._bodies("cluster")]
+        except (sqlite3.DatabaseError, DecodeError):
+            self._db.close()
+            self._path.unlink(missing_ok=True)
+            self._db = self._open()
+            return 0, [], []
+        return (found[0], tenants, clusters) if found else (0, [], [])
+
+    def save(self, revision: int, entries: Iterable[pb.CatalogEntry], *, everything: bool = False) -> None:
+        """Changes up to a revision, or everything there is at it."""
+        with self._db:
+            if everything:
+                self._db.execute("DELETE FROM entry")
+            for entry in entries:
+                self._save(entry)
+            self._db.execute("INSERT OR REPLACE INTO catalog VALUES (1, ?)", (revision,))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _save(self, entry: pb.CatalogEntry) -> None:
+        match entry.WhichOneof("entry"):
+            case "tenant":
+                row = ("tenant", entry.tenant.id, entry.tenant.SerializeToString())
+                self._db.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?)", row)
+            case "cluster":
+                row = ("cluster", entry.cluster.id, entry.cluster.SerializeToString())
+                self._db.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?)", row)
+            case "removed_tenant_id":
+                self._db.execute("DELETE FROM entry WHERE kind = 'tenant' AND id = ?", (entry.removed_tenant_id,))
+            case "removed_cluster_id":
+                self._db.execute("DELETE FROM entry WHERE kind = 'cluster' AND id = ?", (entry.removed_cluster_id,))
+
+    def _bodies(self, kind: str) -> Iterator[bytes]:
+        for (body,) in self._db.execute("SELECT body FROM entry WHERE kind = ?", (kind,)):
+            yield body
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError:
+            self._path.unlink(missing_ok=True)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        # Saved from a thread, one at a time.
+        db = sqlite3.connect(self._path, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing; a lost power supply loses the last changes, which the watch brings again.
+        db.execute("PRAGMA synchronous = NORMAL")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            with db:
+                db.execute("DROP TABLE IF EXISTS entry")
+                db.execute("DROP TABLE IF EXISTS catalog")
+                db.executescript(_TABLES)
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+        return db
