@@ -17,6 +17,8 @@ class Config:
     zone: str = "center.localhost"
     # An outside PostgreSQL server whose role may create databases and roles; empty starts the embedded one.
     database_url: str = ""
+    # A control plane elsewhere, for the operators' commands; empty for this machine's.
+    remote_control: str = ""
     # What the processes inherit, beside what the supervisor sets for each.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -32,8 +34,13 @@ class Config:
             bind=environment.text("CENTER_BIND", "127.0.0.1"),
             zone=environment.text("CENTER_ZONE", "center.localhost"),
             database_url=environment.text("CENTER_DATABASE_URL"),
+            remote_control=environment.text("CENTER_CONTROL_ADDRESS"),
             environment=dict(source),
         )
+
+    @property
+    def control_address(self) -> str:
+        return self.remote_control or self.address(ports.CONTROL)
 
     @property
     def connect_host(self) -> str:

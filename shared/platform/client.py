@@ -1,0 +1,77 @@
+"""An operator's channels to every plane of a platform."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+
+from center.control.v1 import (
+    cluster_service_pb2,
+    cluster_service_pb2_grpc,
+    domain_service_pb2,
+    operations_service_pb2,
+    tenant_service_pb2,
+    tenant_service_pb2_grpc,
+)
+from center.dataplane.v1 import product_service_pb2
+from center.edge.v1 import edge_service_pb2
+from center.shared.v1 import audit_service_pb2
+from shared.platform import ports
+from shared.platform.config import Config
+from shared.runtime import pki, rpc
+from shared.runtime.errors import FailedPrecondition
+
+CONTROL_SERVICES: Sequence[ServiceDescriptor] = [
+    service
+    for file in (tenant_service_pb2, domain_service_pb2, cluster_service_pb2, operations_service_pb2, audit_service_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
+
+
+class Client:
+    """Channels made on first use, closed with the block."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._identity = pki.load(config.home, "operator")
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    def control(self) -> grpc.aio.Channel:
+        return self._to(self.config.control_address, "control", CONTROL_SERVICES)
+
+    def edge(self) -> grpc.aio.Channel:
+        services = list(edge_service_pb2.DESCRIPTOR.services_by_name.values())
+        return self._to(self.config.address(ports.EDGE), "edge", services)
+
+    async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
+        """A channel straight to a cluster, at the endpoint that the catalog names."""
+        answer = await cluster_service_pb2_grpc.ClusterServiceStub(self.control()).GetCluster(
+            cluster_service_pb2.GetClusterRequest(id=cluster_id)
+        )
+        endpoint = answer.cluster.endpoints[0]
+        services = list(product_service_pb2.DESCRIPTOR.services_by_name.values())
+        return self._to(f"{endpoint.host}:{endpoint.port}", cluster_id, services)
+
+    async def shop(self, code: str) -> tuple[str, grpc.aio.Channel]:
+        """(the tenant's id, a channel to its cluster)."""
+        found = await tenant_service_pb2_grpc.TenantServiceStub(self.control()).ResolveTenant(
+            tenant_service_pb2.ResolveTenantRequest(code=code)
+        )
+        if not found.cluster_id:
+            raise FailedPrecondition("TENANT_NOT_PLACED", f"tenant {code} has no cluster yet", id=found.tenant_id)
+        return found.tenant_id, await self.cluster(found.cluster_id)
+
+    def _to(self, address: str, server: str, services: Sequence[ServiceDescriptor]) -> grpc.aio.Channel:
+        if address not in self._channels:
+            self._channels[address] = rpc.connect(address, self._identity, server=server, services=services)
+        return self._channels[address]

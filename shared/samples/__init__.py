@@ -1,0 +1,1 @@
+"""Real domains and a real shop's order lines, turned into tenants and products."""

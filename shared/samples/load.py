@@ -1,0 +1,281 @@
+"""Loads clusters, tenants and products into a running platform; everything here may be run again at any time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import grpc
+from google.protobuf import field_mask_pb2
+from google.type import money_pb2
+
+from center.control.v1 import (
+    catalog_service_pb2,
+    cluster_service_pb2,
+    cluster_service_pb2_grpc,
+    operations_service_pb2,
+    operations_service_pb2_grpc,
+    tenant_service_pb2,
+    tenant_service_pb2_grpc,
+)
+from center.dataplane.v1 import product_service_pb2, product_service_pb2_grpc
+from shared.platform import ports
+from shared.platform.client import Client
+from shared.runtime import rpc
+from shared.runtime.errors import AlreadyExists, Unavailable
+from shared.samples import domains, retail
+from shared.samples.domains import Shop
+from shared.samples.retail import Product
+
+BATCH = 500
+# Two batches on the way keep the control plane busy; more only wait for its one transaction at a time.
+BATCHES_AT_ONCE = 2
+VERIFIED_REASON = "imported by an operator as already proven"
+CLUSTER_CAPACITY = 1_000_000
+LOOK_S = 0.3
+WAIT_APPLIED_S = 40.0
+
+# Told how far a phase is: (phase, done, total); total 0 is unknown.
+Progress = Callable[[str, int, int], None]
+
+# The shops of an empty home, and the one that gets the catalogue.
+FEW = ("google.com", "wikipedia.org", "bbc.co.uk", "etsy.com", "ikea.com", "ebay.com")
+CATALOGUE_SHOPS = ("google.com", "etsy.com", "ikea.com")
+
+
+@dataclass(slots=True)
+class TenantsLoaded:
+    created: int = 0
+    existing: int = 0
+    # domain -> REASON: message
+    refused: dict[str, str] = field(default_factory=dict)
+    # code -> why its provisioning gave up
+    failed: dict[str, str] = field(default_factory=dict)
+    # Edges and clusters that do not know the new tenants yet.
+    behind: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ProductsLoaded:
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    # stock code -> REASON field: message
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
+def data(name: str) -> Path:
+    """A sample file; the package is a plain folder in a checkout and in an installed wheel alike."""
+    return Path(str(resources.files("shared.samples") / "data" / name))
+
+
+def all_shops() -> list[Shop]:
+    return list(domains.shops(data("domains.txt").read_text().splitlines()))
+
+
+def sample_catalogue() -> retail.Catalogue:
+    return retail.catalogue(retail.read(data("online-retail-2010-12.csv.gz")))
+
+
+async def register_clusters(client: Client) -> None:
+    """Makes this machine's regions and clusters known to the catalog, at the addresses of this start."""
+    stub = cluster_service_pb2_grpc.ClusterServiceStub(client.control())
+    for region in sorted({cluster.region for cluster in ports.CLUSTERS}):
+        message = cluster_service_pb2.Region(id=region, display_name=region.upper())
+        await _unless_there(stub.CreateRegion(cluster_service_pb2.CreateRegionRequest(region=message)))
+    for cluster in ports.CLUSTERS:
+        host, _, port = client.config.address(cluster.port).rpartition(":")
+        made = cluster_service_pb2.Cluster(
+            id=cluster.id,
+            region_id=cluster.region,
+            display_name=cluster.id,
+            endpoints=[catalog_service_pb2.Endpoint(host=host, port=int(port))],
+            capacity=CLUSTER_CAPACITY,
+            state=cluster_service_pb2.CLUSTER_STATE_OPEN,
+        )
+        if await _unless_there(stub.CreateCluster(cluster_service_pb2.CreateClusterRequest(cluster=made))):
+            continue
+        known = (await stub.GetCluster(cluster_service_pb2.GetClusterRequest(id=cluster.id))).cluster
+        if list(known.endpoints) != list(made.endpoints):
+            await stub.UpdateCluster(
+                cluster_service_pb2.UpdateClusterRequest(
+                    cluster=made, update_mask=field_mask_pb2.FieldMask(paths=["endpoints"])
+                )
+            )
+
+
+async def _unless_there(call: Awaitable[object]) -> bool:
+    """Whether the call made something; False when it was there already."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        if isinstance(rpc.received(error), AlreadyExists):
+            return False
+        raise
+    return True
+
+
+async def import_tenants(client: Client, shops: Sequence[Shop], progress: Progress = silent) -> TenantsLoaded:
+    """A tenant of each shop, with its domain taken as verified; returns when all are provisioned and served.
+
+    A shop that is there already costs one row of an answer, so a broken import goes on by being run again.
+    """
+    stub = tenant_service_pb2_grpc.TenantServiceStub(client.control())
+    loaded = TenantsLoaded()
+    batches = iter([shops[start : start + BATCH] for start in range(0, len(shops), BATCH)])
+    done = 0
+    progress("tenants", 0, len(shops))
+
+    async def work() -> None:
+        nonlocal done
+        for batch in batches:
+            await _create(stub, batch, loaded)
+            done += len(batch)
+            progress("tenants", done, len(shops))
+
+    await asyncio.gather(*(work() for _ in range(BATCHES_AT_ONCE)))
+    if loaded.created or loaded.existing:
+        await _provisioned(stub, loaded, progress)
+        loaded.behind = await _applied(client, progress)
+    return loaded
+
+
+async def _create(
+    stub: "tenant_service_pb2_grpc.TenantServiceAsyncStub", batch: Sequence[Shop], loaded: TenantsLoaded
+) -> None:
+    drafts = [
+        tenant_service_pb2.TenantDraft(
+            code=shop.code,
+            display_name=shop.domain,
+            domains=[shop.domain],
+            domains_verified_reason=VERIFIED_REASON,
+        )
+        for shop in batch
+    ]
+    answer = await stub.BatchCreateTenants(tenant_service_pb2.BatchCreateTenantsRequest(tenants=drafts), timeout=120)
+    for shop, result in zip(batch, answer.results, strict=True):
+        match result.WhichOneof("result"):
+            case "created":
+                loaded.created += 1
+            case "existing":
+                loaded.existing += 1
+            case _:
+                loaded.refused[shop.domain] = f"{result.refused.reason}: {result.refused.message}"
+
+
+async def _provisioned(
+    stub: "tenant_service_pb2_grpc.TenantServiceAsyncStub", loaded: TenantsLoaded, progress: Progress
+) -> None:
+    """Waits until no tenant is being provisioned any more."""
+    most = 0
+    while True:
+        left = 0
+        token = ""
+        while True:
+            request = tenant_service_pb2.ListTenantsRequest(
+                filter='state = "PROVISIONING"', page_size=1000, page_token=token
+            )
+            page = await stub.ListTenants(request)
+            left += len(page.tenants)
+            token = page.next_page_token
+            if not token:
+                break
+        most = max(most, left)
+        progress("provisioned", most - left, most)
+        if not left:
+            break
+        await asyncio.sleep(LOOK_S if left < 1000 else 1.0)
+    failed = await stub.ListTenants(tenant_service_pb2.ListTenantsRequest(filter='state = "FAILED"', page_size=1000))
+    loaded.failed = {tenant.code: tenant.state_reason for tenant in failed.tenants}
+
+
+async def _applied(client: Client, progress: Progress) -> list[str]:
+    """Waits a while until every edge and cluster has what the catalog has now; names those that have not."""
+    stub = operations_service_pb2_grpc.OperationsServiceStub(client.control())
+    progress("served", 0, 1)
+    answer = await stub.WaitApplied(operations_service_pb2.WaitAppliedRequest(), timeout=WAIT_APPLIED_S)
+    progress("served", 1, 1)
+    return [watcher.id for watcher in answer.behind]
+
+
+async def import_products(
+    client: Client, code: str, products: Sequence[Product], progress: Progress = silent
+) -> ProductsLoaded:
+    """The products into the shop's own cluster. Sent again from the last durable row when the shop is on the move."""
+    loaded = ProductsLoaded()
+    durable = 0
+    tries = 0
+    while durable < len(products):
+        start = durable
+        try:
+            tenant_id, channel = await client.shop(code)
+            stub = product_service_pb2_grpc.ProductServiceStub(channel)
+            call = stub.ImportProducts(_rows(products[start:]), metadata=(("x-tenant-id", tenant_id),))
+            created = updated = unchanged = 0
+            async for answer in call:
+                durable = start + answer.rows_done
+                # The counts are of the stream so far.
+                loaded.created += answer.created - created
+                loaded.updated += answer.updated - updated
+                loaded.unchanged += answer.unchanged - unchanged
+                created, updated, unchanged = answer.created, answer.updated, answer.unchanged
+                for bad in answer.errors:
+                    sku = products[start + bad.row - 1].sku
+                    loaded.refused[sku] = f"{bad.reason} {bad.field}: {bad.message}"
+                progress(f"products of {code}", durable, len(products))
+                tries = 0
+            break
+        except grpc.aio.AioRpcError as error:
+            refusal = rpc.received(error)
+            tries += 1
+            if not isinstance(refusal, Unavailable) or tries > 30:
+                raise
+            await asyncio.sleep(refusal.retry_after_s or 0.5)
+    return loaded
+
+
+async def _rows(products: Sequence[Product]) -> AsyncIterator[product_service_pb2.ImportProductsRequest]:
+    for start in range(0, len(products), BATCH):
+        yield product_service_pb2.ImportProductsRequest(
+            products=[_message(product) for product in products[start : start + BATCH]]
+        )
+
+
+def _message(product: Product) -> product_service_pb2.Product:
+    price = money_pb2.Money(
+        currency_code=product.currency,
+        units=product.price_minor // 100,
+        nanos=product.price_minor % 100 * 10_000_000,
+    )
+    return product_service_pb2.Product(
+        handle=product.handle,
+        title=product.title,
+        status=product_service_pb2.PRODUCT_STATUS_ACTIVE,
+        variants=[product_service_pb2.Variant(sku=product.sku, title="", price=price)],
+    )
+
+
+async def seed(client: Client, progress: Progress = silent) -> list[Shop]:
+    """A few shops with a catalogue, so that an empty platform has something to look at."""
+    shops = [Shop(domains.code(domain), domain) for domain in FEW]
+    await import_tenants(client, shops, progress)
+    products = sample_catalogue().products[:200]
+    for domain in CATALOGUE_SHOPS:
+        await import_products(client, domains.code(domain), products, progress)
+    return shops
+
+
+async def demo(client: Client, progress: Progress = silent) -> tuple[TenantsLoaded, dict[str, ProductsLoaded]]:
+    """All sample domains as tenants, and the whole sample catalogue for a few of them."""
+    tenants = await import_tenants(client, all_shops(), progress)
+    products = sample_catalogue().products
+    loaded = {}
+    for domain in CATALOGUE_SHOPS:
+        code = domains.code(domain)
+        loaded[code] = await import_products(client, code, products, progress)
+    return tenants, loaded
