@@ -5,13 +5,11 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
-from sqlalchemy import func, select
 
 from center.control.v1 import tenant_pb2
 from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2_grpc as pb_grpc
-from dataplane.tables import products, variants
 from dataplane.tenants import domain, rows, store
 from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
@@ -106,15 +104,13 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
     async def GetTenantStats(self, request: pb.GetTenantStatsRequest, context: Context) -> pb.GetTenantStatsResponse:
         local = self._served(request.tenant_id)
         async with self._db.transaction(request.tenant_id) as tx:
-            counted = await tx.execute(select(products.c.status, func.count().label("products")).group_by(products.c.status))
-            by_status = {row.status: row.products for row in counted}
-            variant_count = (await tx.execute(select(func.count()).select_from(variants))).scalar_one()
-            last_write = (await tx.execute(select(func.max(products.c.update_time)))).scalar_one()
+            by_status = await store.products_by_status(tx)
+            variants, last_write = await store.variants_and_last_write(tx)
         stats = pb.GetTenantStatsResponse(
             active_products=by_status.get("ACTIVE", 0),
             draft_products=by_status.get("DRAFT", 0),
             archived_products=by_status.get("ARCHIVED", 0),
-            variants=variant_count,
+            variants=variants,
             revision=local.revision,
         )
         if last_write is not None:

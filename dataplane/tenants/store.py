@@ -1,14 +1,15 @@
-"""Tenants in this cluster's database. Every function runs in a transaction of the steward."""
+"""Tenants in this cluster's database. Functions run in a steward's transaction; the counting ones in a tenant's."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.tables import MOVED, tenants, watch
+from dataplane.tables import MOVED, products, tenants, variants, watch
 from dataplane.tenants.domain import Local, Mode, State
 from shared.runtime.errors import FailedPrecondition
 
@@ -209,6 +210,19 @@ async def page(tx: AsyncConnection, after: str | None, size: int) -> list[tuple[
     if after is not None:
         stmt = stmt.where(tenants.c.tenant_id > after)
     return [(row.entry, _local(row)) for row in await tx.execute(stmt)]
+
+
+async def products_by_status(tx: AsyncConnection) -> dict[str, int]:
+    stmt = select(products.c.status, func.count().label("rows")).group_by(products.c.status)
+    return {row.status: row.rows for row in await tx.execute(stmt)}
+
+
+async def variants_and_last_write(tx: AsyncConnection) -> tuple[int, datetime | None]:
+    """How many variants there are, and when a product was changed last."""
+    count = select(func.count()).select_from(variants).scalar_subquery()
+    last = select(func.max(products.c.update_time)).scalar_subquery()
+    row = (await tx.execute(select(count.label("variants"), last.label("last")))).one()
+    return row.variants, row.last
 
 
 async def watched_revision(tx: AsyncConnection) -> int:

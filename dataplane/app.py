@@ -1,0 +1,91 @@
+"""The composition root of a cluster's process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from center.control.v1 import catalog_service_pb2
+from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from dataplane.catalog import CatalogFollower
+from dataplane.config import Config
+from dataplane.products.service import ProductService
+from dataplane.tenants.local import LocalTenants, Writes, admitted
+from dataplane.tenants.service import TenantRuntimeService
+from shared.runtime import keys, pki
+from shared.runtime.backoffice import Verifier
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.db import Database, app_url
+from shared.runtime.migrate import migrate
+from shared.runtime.paging import PageTokens
+from shared.runtime.rpc import Server, Service, connect, serving
+
+log = structlog.stdlib.get_logger("center.dataplane")
+
+COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
+PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster's process as it runs."""
+
+    server: Server
+    tenants: LocalTenants
+    follower: CatalogFollower
+
+
+@asynccontextmanager
+async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[Cluster]:
+    clock = clock or SystemClock()
+    identity_name = f"cluster/{config.cluster_id}"
+    pki.ensure(config.home, [identity_name])
+    await migrate(config.database_url, "dataplane", config.home)
+    name = f"cluster {config.cluster_id}"
+    async with contextlib.AsyncExitStack() as stack:
+
+        def database(role: str, pool_size: int) -> Database:
+            db = Database.connect(app_url(config.database_url, config.home, role), pool_size=pool_size, name=name)
+            stack.push_async_callback(db.close)
+            return db
+
+        db = database("center_app", config.pool_size)
+        steward = database("center_steward", 4)
+        movers = database("center_steward", 4)
+        tenants = LocalTenants(steward)
+        await tenants.load()
+        log.info("tenants loaded", tenants=len(tenants), cluster=config.cluster_id)
+        tokens = PageTokens(keys.load(config.home, "pages"))
+        commands = TenantRuntimeService(
+            cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
+        )
+        products = ProductService(db=Writes(db, tenants), reads=db, tokens=tokens, clock=clock)
+        identity = pki.load(config.home, identity_name)
+        channel = connect(config.control_address, identity, server="control", services=[CATALOG])
+        stack.push_async_callback(channel.close)
+        follower = CatalogFollower(
+            cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
+        )
+        server = await stack.enter_async_context(
+            serving(
+                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants), PRODUCTS)],
+                address=config.address,
+                identity=identity,
+                admin_address=config.admin_address or None,
+                metrics_address=config.metrics_address or None,
+                verify_backoffice=Verifier(config.home, clock),
+            )
+        )
+        following = asyncio.ensure_future(follower.run())
+        stack.push_async_callback(_stop, following)
+        yield Cluster(server=server, tenants=tenants, follower=follower)
+
+
+async def _stop(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

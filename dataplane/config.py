@@ -1,0 +1,51 @@
+"""What a data-plane process is told by its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.platform import ports
+from shared.runtime.environment import Environment, EnvironmentProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """cluster_id: whose tenants are served.
+    database_url: the owner's, of a database that no other cluster uses.
+    address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
+    """
+
+    home: Path
+    cluster_id: str
+    database_url: str
+    address: str
+    control_address: str
+    admin_address: str = ""
+    metrics_address: str = ""
+    pool_size: int = 12
+    log_format: str = "console"
+    log_level: str = "info"
+    otlp_endpoint: str = ""
+
+    @classmethod
+    def from_env(cls, source: Mapping[str, str] | None = None) -> "Config":
+        environment = Environment(source)
+        cluster_id = environment.required("CENTER_CLUSTER")
+        known = {cluster.id: cluster for cluster in ports.CLUSTERS}
+        if (cluster := known.get(cluster_id)) is None:
+            raise EnvironmentProblem(f"CENTER_CLUSTER={cluster_id!r} is none of {', '.join(known)}")
+        bind = environment.text("CENTER_BIND", "127.0.0.1")
+        offset = environment.integer("CENTER_PORT_OFFSET", 0)
+        return cls(
+            home=environment.home(),
+            cluster_id=cluster_id,
+            database_url=environment.required("CENTER_DATABASE_URL"),
+            address=f"{bind}:{cluster.port + offset}",
+            control_address=environment.text("CENTER_CONTROL_ADDRESS", f"127.0.0.1:{ports.CONTROL + offset}"),
+            # For the machine itself, whatever else is bound.
+            admin_address=f"127.0.0.1:{cluster.admin + offset}",
+            metrics_address=f"{bind}:{cluster.metrics + offset}",
+            log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
+            log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
+            otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),
+        )

@@ -1,0 +1,125 @@
+"""ProductService: one tenant's products, for shoppers and for the shop's own people."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+from sqlalchemy import true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from center.dataplane.v1 import product_service_pb2 as pb
+from center.dataplane.v1 import product_service_pb2_grpc as pb_grpc
+from center.shared.v1 import rules_pb2
+from dataplane.products import domain, intake, store
+from dataplane.products.domain import Product, Status
+from dataplane.products.messages import event, from_proto, to_proto
+from dataplane.tables import products
+from shared.runtime import filters, masks
+from shared.runtime.clock import Clock
+from shared.runtime.context import current
+from shared.runtime.db import Database
+from shared.runtime.errors import InvalidArgument
+from shared.runtime.filters import Field
+from shared.runtime.idempotency import mutation
+from shared.runtime.ids import is_uuid, uuid7
+from shared.runtime.paging import PageTokens, page_size
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+# A page of the largest products stays below the message limit.
+LARGEST_PAGE = 200
+
+_STATUSES: dict[str, object] = {
+    name: status.value for status in Status for name in (status, f"PRODUCT_STATUS_{status}")
+}
+_FIELDS = {
+    "id": Field(products.c.id, "uuid"),
+    "handle": Field(products.c.handle),
+    "status": Field(products.c.status, "enum", _STATUSES),
+    "create_time": Field(products.c.create_time, "timestamp"),
+    "update_time": Field(products.c.update_time, "timestamp"),
+}
+_ORDERED = {name: _FIELDS[name] for name in ("handle", "create_time", "update_time")}
+_CHANGEABLE = ("handle", "title", "description", "status", "variants")
+
+
+class ProductService(pb_grpc.ProductServiceServicer):
+    """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not."""
+
+    def __init__(self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock) -> None:
+        self.db = db
+        self._reads = reads
+        self._tokens = tokens
+        self._clock = clock
+
+    @mutation
+    async def CreateProduct(self, request: pb.CreateProductRequest, tx: AsyncConnection) -> pb.CreateProductResponse:
+        product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
+        await store.add(tx, current().tenant_id, [product])
+        await self._record(tx, "product.created.v1", product)
+        return pb.CreateProductResponse(product=to_proto(product))
+
+    async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
+        async with self._reads.transaction(current().tenant_id) as tx:
+            product = await store.get(tx, request.id, only_active=_is_shopper())
+        return pb.GetProductResponse(product=to_proto(product))
+
+    async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
+        ordering = filters.order(request.order_by or "create_time desc", _ORDERED, products.c.id)
+        condition = filters.where(request.filter, _FIELDS)
+        seen = products.c.status == Status.ACTIVE if _is_shopper() else true()
+        cursor = self._tokens.read(request.page_token, request)
+        size = page_size(request.page_size, maximum=LARGEST_PAGE)
+        async with self._reads.transaction(current().tenant_id) as tx:
+            page, following = await store.page(tx, condition & seen, ordering, cursor, size)
+        return pb.ListProductsResponse(
+            products=map(to_proto, page),
+            next_page_token=self._tokens.issue(following, request) if following else "",
+        )
+
+    async def SearchProducts(self, request: pb.SearchProductsRequest, context: Context) -> pb.SearchProductsResponse:
+        cursor = self._tokens.read(request.page_token, request)
+        size = page_size(request.page_size, maximum=LARGEST_PAGE)
+        async with self._reads.transaction(current().tenant_id) as tx:
+            page, following = await store.search(tx, request.query, cursor, size)
+        return pb.SearchProductsResponse(
+            products=map(to_proto, page),
+            next_page_token=self._tokens.issue(following, request) if following else "",
+        )
+
+    @mutation
+    async def UpdateProduct(self, request: pb.UpdateProductRequest, tx: AsyncConnection) -> pb.UpdateProductResponse:
+        if not is_uuid(request.product.id):
+            fields = {"product.id": "not a UUID"}
+            raise InvalidArgument("FIELD_INVALID", "product.id says which product; it is a UUID", fields=fields)
+        before = await store.get(tx, request.product.id, lock=True)
+        message = to_proto(before)
+        masks.merge(message, request.product, request.update_mask, _CHANGEABLE)
+        now = self._clock.now()
+        wanted = from_proto(message, id=before.id, now=now)
+        after = domain.change(before, wanted, etag=request.product.etag, now=now, new_id=uuid7)
+        if after is not before:
+            await store.save(tx, current().tenant_id, [after])
+            await self._record(tx, "product.updated.v1", after)
+        return pb.UpdateProductResponse(product=to_proto(after))
+
+    @mutation
+    async def ArchiveProduct(self, request: pb.ArchiveProductRequest, tx: AsyncConnection) -> pb.ArchiveProductResponse:
+        before = await store.get(tx, request.id, lock=True)
+        after = domain.archive(before, etag=request.etag, now=self._clock.now())
+        await store.save(tx, current().tenant_id, [after])
+        await self._record(tx, "product.archived.v1", after)
+        return pb.ArchiveProductResponse(product=to_proto(after))
+
+    async def ImportProducts(
+        self, requests: AsyncIterator[pb.ImportProductsRequest], context: Context
+    ) -> AsyncIterator[pb.ImportProductsResponse]:
+        async for progress in intake.take(requests, self.db, self._clock):
+            yield progress
+
+    async def _record(self, tx: AsyncConnection, type: str, product: Product) -> None:
+        await store.record(tx, current().tenant_id, [event(type, product)])
+
+
+def _is_shopper() -> bool:
+    return current().role == rules_pb2.CALLER_SHOPPER

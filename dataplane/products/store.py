@@ -1,0 +1,254 @@
+"""Products in PostgreSQL. Every function runs in the caller's transaction, whose tenant the row policies enforce."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, TextClause, delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dataplane.products.domain import Product, Status, Variant
+from dataplane.tables import products, variants
+from shared.runtime.db import constraints
+from shared.runtime.errors import Aborted, AlreadyExists, NotFound, PlatformError
+from shared.runtime.money import Money
+from shared.runtime.paging import Ordering, Value
+
+TAKEN: Mapping[str, PlatformError] = {
+    "products_tenant_id_handle_key": AlreadyExists("HANDLE_TAKEN", "another product has this handle"),
+    "variants_tenant_id_sku_key": AlreadyExists("SKU_TAKEN", "another variant has this SKU"),
+}
+
+_COLUMNS = (
+    products.c.id,
+    products.c.handle,
+    products.c.title,
+    products.c.description,
+    products.c.status,
+    products.c.version,
+    products.c.create_time,
+    products.c.update_time,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the outbox; payload is the product as it is after the change (center.dataplane.v1.Product)."""
+
+    id: str
+    type: str
+    product: Product
+    payload: bytes
+    traceparent: str
+
+
+async def get(tx: AsyncConnection, product_id: str, *, lock: bool = False, only_active: bool = False) -> Product:
+    stmt = select(*_COLUMNS).where(products.c.id == product_id)
+    if only_active:
+        stmt = stmt.where(products.c.status == Status.ACTIVE)
+    if lock:
+        stmt = stmt.with_for_update()
+    found = await _with_variants(tx, (await tx.execute(stmt)).all())
+    if not found:
+        raise NotFound("PRODUCT_NOT_FOUND", f"no product {product_id} in this shop", id=product_id)
+    return found[0]
+
+
+async def page(
+    tx: AsyncConnection, condition: ColumnElement[bool], ordering: Ordering, cursor: Sequence[Value] | None, size: int
+) -> tuple[list[Product], list[Value] | None]:
+    """A page of products, and the cursor of the next one if there is more."""
+    stmt = select(*_COLUMNS).where(condition, ordering.after(cursor)).order_by(*ordering.by).limit(size + 1)
+    rows = (await tx.execute(stmt)).all()
+    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
+    return await _with_variants(tx, rows[:size]), following
+
+
+async def search(
+    tx: AsyncConnection, words: str, cursor: Sequence[Value] | None, size: int
+) -> tuple[list[Product], list[Value] | None]:
+    """A page of active products that match, best first."""
+    below_rank, below_id = cursor if cursor is not None else (None, None)
+    found = (
+        await tx.execute(
+            text(
+                "SELECT id::text, rank FROM search_products("
+                "CAST(:words AS text), CAST(:below_rank AS int), CAST(:below_id AS uuid), CAST(:at_most AS int))"
+            ),
+            {"words": words, "below_rank": below_rank, "below_id": below_id, "at_most": size + 1},
+        )
+    ).all()
+    following: list[Value] | None = [found[size - 1].rank, found[size - 1].id] if len(found) > size else None
+    ids = [row.id for row in found[:size]]
+    by_id = {product.id: product for product in await _some(tx, products.c.id == func.any(_ids(ids)))}
+    return [by_id[id] for id in ids if id in by_id], following
+
+
+async def by_handle(tx: AsyncConnection, handles: Sequence[str]) -> dict[str, Product]:
+    """The products that have one of the handles, locked in one order for everybody."""
+    named = products.c.handle == func.any(text("CAST(:handles AS text[])").bindparams(handles=list(handles)))
+    stmt = select(*_COLUMNS).where(named).order_by(products.c.id).with_for_update()
+    found = await _with_variants(tx, (await tx.execute(stmt)).all())
+    return {product.handle: product for product in found}
+
+
+async def sku_owners(tx: AsyncConnection, skus: Sequence[str]) -> dict[str, str]:
+    """SKU -> id of the product that has it."""
+    named = variants.c.sku == func.any(text("CAST(:skus AS text[])").bindparams(skus=list(skus)))
+    rows = await tx.execute(select(variants.c.sku, variants.c.product_id).where(named))
+    return {row.sku: row.product_id for row in rows}
+
+
+async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product]) -> None:
+    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, and then none of them is there."""
+    if not new:
+        return
+    with constraints(TAKEN):
+        await tx.execute(_ADD, {"tenant_id": tenant_id, **_arrays(new)})
+        await _add_variants(tx, tenant_id, new)
+
+
+async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) -> None:
+    """Writes each over the version just before it. Aborted ETAG_MISMATCH when one is not there."""
+    if not changed:
+        return
+    with constraints(TAKEN):
+        saved = await tx.execute(_SAVE, _arrays(changed))
+        if saved.rowcount != len(changed):
+            raise Aborted("ETAG_MISMATCH", "the product changed meanwhile; read it again")
+        # All out, all in: a SKU may go from one variant to another in one change.
+        await tx.execute(delete(variants).where(variants.c.product_id == func.any(_ids([p.id for p in changed]))))
+        await _add_variants(tx, tenant_id, changed)
+
+
+async def record(tx: AsyncConnection, tenant_id: str, events: Sequence[Event]) -> None:
+    """Events for other planes, in the transaction of the change itself."""
+    if events:
+        await tx.execute(
+            _RECORD,
+            {
+                "tenant_id": tenant_id,
+                "ids": [event.id for event in events],
+                "types": [event.type for event in events],
+                "products": [event.product.id for event in events],
+                "versions": [event.product.version for event in events],
+                "payloads": [event.payload for event in events],
+                "traceparent": events[0].traceparent,
+            },
+        )
+
+
+_ADD = text(
+    """
+    INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time, update_time)
+    SELECT CAST(:tenant_id AS uuid), n.*
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:handles AS text[]), CAST(:titles AS text[]), CAST(:descriptions AS text[]),
+        CAST(:statuses AS text[]), CAST(:versions AS bigint[]), CAST(:create_times AS timestamptz[]),
+        CAST(:update_times AS timestamptz[])
+    ) n
+    """
+)
+
+_SAVE = text(
+    """
+    UPDATE products p
+    SET handle = n.handle, title = n.title, description = n.description, status = n.status, version = n.version,
+        update_time = n.update_time
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:handles AS text[]), CAST(:titles AS text[]), CAST(:descriptions AS text[]),
+        CAST(:statuses AS text[]), CAST(:versions AS bigint[]), CAST(:create_times AS timestamptz[]),
+        CAST(:update_times AS timestamptz[])
+    ) n (id, handle, title, description, status, version, create_time, update_time)
+    WHERE p.id = n.id AND p.version = n.version - 1
+    """
+)
+
+_ADD_VARIANTS = text(
+    """
+    INSERT INTO variants (tenant_id, id, product_id, position, sku, title, currency, amount_minor)
+    SELECT CAST(:tenant_id AS uuid), n.*
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:products AS uuid[]), CAST(:positions AS int[]), CAST(:skus AS text[]),
+        CAST(:titles AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[])
+    ) n
+    """
+)
+
+_RECORD = text(
+    """
+    INSERT INTO outbox (tenant_id, id, type, aggregate_id, aggregate_version, payload, traceparent)
+    SELECT CAST(:tenant_id AS uuid), n.*, :traceparent
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:products AS uuid[]), CAST(:versions AS bigint[]),
+        CAST(:payloads AS bytea[])
+    ) n
+    """
+)
+
+
+def _arrays(some: Sequence[Product]) -> dict[str, list[Any]]:
+    return {
+        "ids": [p.id for p in some],
+        "handles": [p.handle for p in some],
+        "titles": [p.title for p in some],
+        "descriptions": [p.description for p in some],
+        "statuses": [p.status.value for p in some],
+        "versions": [p.version for p in some],
+        "create_times": [p.create_time for p in some],
+        "update_times": [p.update_time for p in some],
+    }
+
+
+async def _add_variants(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]) -> None:
+    lines = [(product.id, position, v) for product in of for position, v in enumerate(product.variants)]
+    if lines:
+        await tx.execute(
+            _ADD_VARIANTS,
+            {
+                "tenant_id": tenant_id,
+                "ids": [v.id for _, _, v in lines],
+                "products": [product_id for product_id, _, _ in lines],
+                "positions": [position for _, position, _ in lines],
+                "skus": [v.sku for _, _, v in lines],
+                "titles": [v.title for _, _, v in lines],
+                "currencies": [v.price.currency for _, _, v in lines],
+                "amounts": [v.price.amount_minor for _, _, v in lines],
+            },
+        )
+
+
+async def _some(tx: AsyncConnection, condition: ColumnElement[bool]) -> list[Product]:
+    return await _with_variants(tx, (await tx.execute(select(*_COLUMNS).where(condition))).all())
+
+
+async def _with_variants(tx: AsyncConnection, rows: Sequence[Any]) -> list[Product]:
+    """The products of the selected rows, in their order, each with its variants."""
+    if not rows:
+        return []
+    stmt = (
+        select(variants)
+        .where(variants.c.product_id == func.any(_ids([row.id for row in rows])))
+        .order_by(variants.c.product_id, variants.c.position)
+    )
+    of: dict[str, list[Variant]] = {row.id: [] for row in rows}
+    for v in await tx.execute(stmt):
+        of[v.product_id].append(Variant(v.id, v.sku, v.title, Money(v.currency, v.amount_minor)))
+    return [
+        Product(
+            id=row.id,
+            handle=row.handle,
+            title=row.title,
+            description=row.description,
+            status=Status(row.status),
+            variants=tuple(of[row.id]),
+            create_time=row.create_time,
+            update_time=row.update_time,
+            version=row.version,
+        )
+        for row in rows
+    ]
+
+
+def _ids(ids: Sequence[str]) -> TextClause:
+    return text("CAST(:some_ids AS uuid[])").bindparams(some_ids=list(ids))

@@ -1,0 +1,133 @@
+"""A running cluster, its clients, and what tests send to it."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+from google.type import money_pb2
+
+from center.control.v1 import tenant_pb2
+from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
+from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
+from dataplane.app import Cluster
+from shared.runtime import pki
+from shared.runtime.backoffice import Signer
+from shared.runtime.db import Database, app_url
+from shared.runtime.ids import uuid7
+from shared.runtime.rpc import connect
+
+ACTIVE = tenant_pb2.TENANT_STATE_ACTIVE
+NORMAL = tenant_pb2.TENANT_MODE_NORMAL
+
+revisions = itertools.count(1)
+
+
+@dataclass
+class Running:
+    """A cluster that runs, and how to talk to it."""
+
+    id: str
+    home: Path
+    database_url: str
+    cluster: Cluster
+    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.cluster.server.port}"
+
+    def channel(self, identity: str) -> grpc.aio.Channel:
+        if identity not in self.channels:
+            self.channels[identity] = connect(self.address, pki.load(self.home, identity), server=self.id)
+        return self.channels[identity]
+
+    @property
+    def commands(self) -> TenantRuntimeServiceStub:
+        return TenantRuntimeServiceStub(self.channel("control"))
+
+    @property
+    def products(self) -> ProductServiceStub:
+        return ProductServiceStub(self.channel("operator"))
+
+    @property
+    def shop(self) -> ProductServiceStub:
+        """As Envoy calls for a shopper."""
+        return ProductServiceStub(self.channel("envoy"))
+
+    def database(self, role: str = "", pool_size: int = 4) -> Database:
+        url = app_url(self.database_url, self.home, role) if role else self.database_url
+        return Database.connect(url, pool_size=pool_size)
+
+    async def apply(self, *tenants: CatalogTenant) -> None:
+        await self.commands.ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=tenants))
+
+
+def entry(tenant_id: str = "", **changes: object) -> CatalogTenant:
+    """The catalog's next entry of a tenant, active at eu-1 unless said otherwise."""
+    placement = {"cluster_id": "eu-1", "region_id": "eu"}
+    for name in ("cluster_id", "moving_to_cluster_id", "writes_frozen"):
+        if name in changes:
+            placement[name] = changes.pop(name)  # type: ignore[assignment]
+    tenant_id = tenant_id or uuid7()
+    given = {
+        "id": tenant_id,
+        "code": f"shop-{tenant_id[-12:]}",
+        "state": ACTIVE,
+        "mode": NORMAL,
+        "revision": next(revisions),
+        "placement": placement,
+        **changes,
+    }
+    return CatalogTenant(**given)  # type: ignore[arg-type]
+
+
+def of(tenant_id: str, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call in a tenant."""
+    return (("x-tenant-id", tenant_id), *more)
+
+
+def product(handle: str = "", **changes: object) -> products_pb.Product:
+    """A product with one variant."""
+    handle = handle or f"lamp-{uuid7()[-12:]}"
+    given = {"handle": handle, "title": "Brass lamp", "variants": [variant(f"{handle}-1")], **changes}
+    return products_pb.Product(**given)  # type: ignore[arg-type]
+
+
+def variant(sku: str, units: int = 12, nanos: int = 500_000_000, currency: str = "EUR") -> products_pb.Variant:
+    return products_pb.Variant(sku=sku, price=money_pb2.Money(currency_code=currency, units=units, nanos=nanos))
+
+
+async def create(running: Running, tenant_id: str, *products: products_pb.Product) -> list[products_pb.Product]:
+    return [
+        (
+            await running.products.CreateProduct(products_pb.CreateProductRequest(product=new), metadata=of(tenant_id))
+        ).product
+        for new in products
+    ]
+
+
+def bearer(home: Path, tenant_id: str, life_s: float = 60) -> tuple[str, str]:
+    token = Signer(home).issue(tenant_id, "ada", life=timedelta(seconds=life_s), now=datetime.now(UTC))
+    return ("authorization", f"Bearer {token}")
+
+
+async def move_rows(source: Running, target: Running, tenant: CatalogTenant) -> runtime_pb.ImportTenantResponse:
+    """What control's move does between freeze and switch."""
+
+    async def requests() -> AsyncIterator[runtime_pb.ImportTenantRequest]:
+        yield runtime_pb.ImportTenantRequest(tenant=tenant)
+        async for part in source.commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=tenant.id)):
+            yield runtime_pb.ImportTenantRequest(rows=part.rows)
+
+    return await target.commands.ImportTenant(requests())
+
+
+async def digest(running: Running, tenant_id: str) -> Sequence[tuple[str, int, str]]:
+    answer = await running.commands.GetTenantDigest(runtime_pb.GetTenantDigestRequest(tenant_id=tenant_id))
+    return [(table.table, table.rows, table.checksum) for table in answer.tables]

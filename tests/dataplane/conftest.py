@@ -1,0 +1,58 @@
+"""Clusters as they ship, each with a database of its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from dataplane.app import running
+from dataplane.config import Config
+from tests.dataplane.cluster import Running, entry
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture(scope="session")
+def start(home: Path, make_database: Callable[[str], str]) -> Start:
+    """start("eu-1") runs a cluster with an empty database, or with `database_url`; no control plane answers it."""
+
+    @asynccontextmanager
+    async def starting(
+        cluster_id: str = "eu-1", *, database_url: str = "", control_address: str = "127.0.0.1:1", address: str = ""
+    ) -> AsyncIterator[Running]:
+        url = database_url or make_database(f"cluster_{cluster_id.replace('-', '_')}")
+        config = Config(
+            home=home,
+            cluster_id=cluster_id,
+            database_url=url,
+            address=address or "127.0.0.1:0",
+            control_address=control_address,
+        )
+        async with running(config) as cluster:
+            started = Running(cluster_id, home, url, cluster)
+            yield started
+            for channel in started.channels.values():
+                await channel.close()
+
+    return starting
+
+
+@pytest.fixture(scope="session")
+async def eu(start: Start) -> AsyncIterator[Running]:
+    async with start("eu-1") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def us(start: Start) -> AsyncIterator[Running]:
+    async with start("us-1") as running:
+        yield running
+
+
+@pytest.fixture
+async def tenant(eu: Running) -> str:
+    """The id of a new tenant that eu-1 serves."""
+    new = entry()
+    await eu.apply(new)
+    return new.id
