@@ -83,14 +83,16 @@ class TenantRuntimeServiceServicer:
 
     def ApplyTenants(self, request, context):
         """Makes tenants known here, or brings known ones up to date. An entry older than what the cluster has changes nothing.
+        A tenant in state PROVISIONING is served as an active one is: its route opens after this has been acknowledged.
         When an answer comes with `writes_frozen` in the entry, no write of that tenant is under way any more.
+        Errors: INVALID_ARGUMENT/ENTRY_INVALID, ABORTED/LOCK_TIMEOUT (a write is under way for too long; try again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveTenant(self, request, context):
-        """Removes a tenant with all its rows, if the cluster has it.
+        """Removes a tenant with all its rows, if the cluster has it. Older entries do not bring it back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,6 +100,7 @@ class TenantRuntimeServiceServicer:
 
     def ResyncTenant(self, request, context):
         """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over.
+        Errors: INVALID_ARGUMENT/ENTRY_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,10 +131,12 @@ class TenantRuntimeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportTenant(self, request_iterator, context):
-        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. The tenant is not served here
-        until an entry says that it is placed here.
-        Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE,
-        INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED.
+        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+        are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
+        until an entry says that the tenant is placed here.
+        Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
+        already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+        INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

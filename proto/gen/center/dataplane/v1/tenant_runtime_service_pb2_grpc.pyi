@@ -35,12 +35,16 @@ class TenantRuntimeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TenantRuntimeServiceAsyncStub: ...
     ApplyTenants: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ApplyTenantsRequest, _tenant_runtime_service_pb2.ApplyTenantsResponse]
     """Makes tenants known here, or brings known ones up to date. An entry older than what the cluster has changes nothing.
+    A tenant in state PROVISIONING is served as an active one is: its route opens after this has been acknowledged.
     When an answer comes with `writes_frozen` in the entry, no write of that tenant is under way any more.
+    Errors: INVALID_ARGUMENT/ENTRY_INVALID, ABORTED/LOCK_TIMEOUT (a write is under way for too long; try again).
     """
     RemoveTenant: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.RemoveTenantRequest, _tenant_runtime_service_pb2.RemoveTenantResponse]
-    """Removes a tenant with all its rows, if the cluster has it."""
+    """Removes a tenant with all its rows, if the cluster has it. Older entries do not bring it back."""
     ResyncTenant: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ResyncTenantRequest, _tenant_runtime_service_pb2.ResyncTenantResponse]
-    """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over."""
+    """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over.
+    Errors: INVALID_ARGUMENT/ENTRY_INVALID.
+    """
     GetTenantStats: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantStatsRequest, _tenant_runtime_service_pb2.GetTenantStatsResponse]
     """Counts what a tenant has here.
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
@@ -54,10 +58,12 @@ class TenantRuntimeServiceStub:
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
     """
     ImportTenant: _grpc.StreamUnaryMultiCallable[_tenant_runtime_service_pb2.ImportTenantRequest, _tenant_runtime_service_pb2.ImportTenantResponse]
-    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. The tenant is not served here
-    until an entry says that it is placed here.
-    Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE,
-    INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED.
+    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+    are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
+    until an entry says that the tenant is placed here.
+    Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
+    already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+    INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantDigest: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantDigestRequest, _tenant_runtime_service_pb2.GetTenantDigestResponse]
     """Counts and sums up a tenant's rows, table by table, to compare two clusters.
@@ -71,12 +77,16 @@ class TenantRuntimeServiceAsyncStub(TenantRuntimeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ApplyTenants: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ApplyTenantsRequest, _tenant_runtime_service_pb2.ApplyTenantsResponse]  # type: ignore[assignment]
     """Makes tenants known here, or brings known ones up to date. An entry older than what the cluster has changes nothing.
+    A tenant in state PROVISIONING is served as an active one is: its route opens after this has been acknowledged.
     When an answer comes with `writes_frozen` in the entry, no write of that tenant is under way any more.
+    Errors: INVALID_ARGUMENT/ENTRY_INVALID, ABORTED/LOCK_TIMEOUT (a write is under way for too long; try again).
     """
     RemoveTenant: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.RemoveTenantRequest, _tenant_runtime_service_pb2.RemoveTenantResponse]  # type: ignore[assignment]
-    """Removes a tenant with all its rows, if the cluster has it."""
+    """Removes a tenant with all its rows, if the cluster has it. Older entries do not bring it back."""
     ResyncTenant: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ResyncTenantRequest, _tenant_runtime_service_pb2.ResyncTenantResponse]  # type: ignore[assignment]
-    """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over."""
+    """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over.
+    Errors: INVALID_ARGUMENT/ENTRY_INVALID.
+    """
     GetTenantStats: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantStatsRequest, _tenant_runtime_service_pb2.GetTenantStatsResponse]  # type: ignore[assignment]
     """Counts what a tenant has here.
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
@@ -90,10 +100,12 @@ class TenantRuntimeServiceAsyncStub(TenantRuntimeServiceStub):
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
     """
     ImportTenant: _aio.StreamUnaryMultiCallable[_tenant_runtime_service_pb2.ImportTenantRequest, _tenant_runtime_service_pb2.ImportTenantResponse]  # type: ignore[assignment]
-    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. The tenant is not served here
-    until an entry says that it is placed here.
-    Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE,
-    INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED.
+    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+    are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
+    until an entry says that the tenant is placed here.
+    Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
+    already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+    INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantDigest: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantDigestRequest, _tenant_runtime_service_pb2.GetTenantDigestResponse]  # type: ignore[assignment]
     """Counts and sums up a tenant's rows, table by table, to compare two clusters.
@@ -110,7 +122,9 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.ApplyTenantsResponse, _abc.Awaitable[_tenant_runtime_service_pb2.ApplyTenantsResponse]]:
         """Makes tenants known here, or brings known ones up to date. An entry older than what the cluster has changes nothing.
+        A tenant in state PROVISIONING is served as an active one is: its route opens after this has been acknowledged.
         When an answer comes with `writes_frozen` in the entry, no write of that tenant is under way any more.
+        Errors: INVALID_ARGUMENT/ENTRY_INVALID, ABORTED/LOCK_TIMEOUT (a write is under way for too long; try again).
         """
 
     @_abc_1.abstractmethod
@@ -119,7 +133,7 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_runtime_service_pb2.RemoveTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.RemoveTenantResponse, _abc.Awaitable[_tenant_runtime_service_pb2.RemoveTenantResponse]]:
-        """Removes a tenant with all its rows, if the cluster has it."""
+        """Removes a tenant with all its rows, if the cluster has it. Older entries do not bring it back."""
 
     @_abc_1.abstractmethod
     def ResyncTenant(
@@ -127,7 +141,9 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_runtime_service_pb2.ResyncTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.ResyncTenantResponse, _abc.Awaitable[_tenant_runtime_service_pb2.ResyncTenantResponse]]:
-        """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over."""
+        """Compares what the cluster has of a tenant with the catalog's entry, and takes the entry over.
+        Errors: INVALID_ARGUMENT/ENTRY_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def GetTenantStats(
@@ -165,10 +181,12 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_tenant_runtime_service_pb2.ImportTenantRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.ImportTenantResponse, _abc.Awaitable[_tenant_runtime_service_pb2.ImportTenantResponse]]:
-        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. The tenant is not served here
-        until an entry says that it is placed here.
-        Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE,
-        INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED.
+        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+        are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
+        until an entry says that the tenant is placed here.
+        Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
+        already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+        INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
         """
 
     @_abc_1.abstractmethod
