@@ -66,22 +66,24 @@ async def running(config: Config) -> AsyncIterator[Edge]:
         Service(discovery, SERVICE),
         Service(edge_service, edge_service_pb2.DESCRIPTOR.services_by_name["EdgeService"]),
     ]
-    async with serving(
-        services,
-        address=config.address(XDS_PORT),
-        identity=identity,
-        admin_address=config.address(ADMIN_PORT),
-        metrics_address=config.address(METRICS_PORT),
-        draining=discovery.draining,
-        drain_s=DRAIN_S,
-        receive_limit_bytes=RECEIVE_LIMIT_BYTES,
-    ) as server:
-        # A fault in either ends the process, which its supervisor starts again: better than an edge that stands still.
-        async with asyncio.TaskGroup() as group:
-            work = [group.create_task(follower.run()), group.create_task(follower.save())]
-            yield Edge(server, topology, discovery, follower)
-            for task in work:
-                task.cancel()
+    async with (
+        serving(
+            services,
+            address=config.address(XDS_PORT),
+            identity=identity,
+            admin_address=config.address(ADMIN_PORT),
+            metrics_address=config.address(METRICS_PORT),
+            draining=discovery.draining,
+            drain_s=DRAIN_S,
+            receive_limit_bytes=RECEIVE_LIMIT_BYTES,
+        ) as server,
+        # A fault in either task ends the process, which its supervisor starts again: better than standing still.
+        asyncio.TaskGroup() as group,
+    ):
+        work = [group.create_task(follower.run()), group.create_task(follower.save())]
+        yield Edge(server, topology, discovery, follower)
+        for task in work:
+            task.cancel()
     await publisher.close()
     await channel.close()
     follower.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
@@ -45,8 +45,6 @@ class Edge:
 
 
 def _at(tenant: Tenant, revision: int) -> Tenant:
-    from dataclasses import replace
-
     return replace(tenant, revision=revision)
 
 

@@ -1,6 +1,7 @@
 """A real Envoy 1.40 as a test's proxy, told all it knows by the xDS server under test."""
 
 import asyncio
+import inspect
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -14,12 +15,19 @@ from shared.runtime import pki
 from tests.edge.web import Shopper
 
 
-async def until(holds: Callable[[], Any], within_s: float = 15.0, what: str = "") -> Any:
-    """Waits for a state, and gives what says that it is there."""
-    async with asyncio.timeout(within_s):
-        while not (found := holds()):
-            await asyncio.sleep(0.002)
-        return found
+async def until(holds: Callable[[], Any], within_s: float = 15.0, what: str = "a state") -> Any:
+    """Waits for a state, and gives what says that it is there; `holds` may be a coroutine function."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                found = holds()
+                if inspect.isawaitable(found):
+                    found = await found
+                if found:
+                    return found
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"not within {within_s} s: {what}") from None
 
 
 class Envoy:
