@@ -32,22 +32,21 @@ STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 
-# How long a checkout goes on trying while the server restarts. Longer waits are the caller's to make: UNAVAILABLE
-# is what clients retry.
-PATIENCE_S = 2.0
-
 
 class Database:
     """A pool of connections of one role to one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, patience_s: float) -> None:
         self._engine = engine
+        self._patience_s = patience_s
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 10, name: str = "center") -> "Database":
+    def connect(cls, url: str, *, pool_size: int = 10, name: str = "center", patience_s: float = 2.0) -> "Database":
         """Connects on first use, so a process starts while its database is still starting.
 
         name: application_name, as pg_stat_activity shows it.
+        patience_s: how long a transaction tries to begin while the server is away. Longer waits are the caller's to
+        make: UNAVAILABLE is what clients retry.
         """
         # Session defaults by start-up option: RESET ALL returns to them.
         options = (
@@ -62,7 +61,7 @@ class Database:
             # transaction() sends its own BEGIN together with everything else that comes first.
             connect_args={"autocommit": True, "connect_timeout": 5, "options": options, "application_name": name},
         )
-        return cls(engine)
+        return cls(engine, patience_s)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -97,7 +96,7 @@ class Database:
         the server costs no request.
         """
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + PATIENCE_S
+        give_up_at = loop.time() + self._patience_s
         pause_s = 0.02
         while True:
             connection = self._engine.connect()
@@ -108,7 +107,8 @@ class Database:
             except BaseException as error:
                 reached = connection.sync_connection is not None
                 if reached:
-                    await asyncio.shield(asyncio.ensure_future(_discard(connection)))
+                    leave = _discard(connection) if _lost(error) else connection.close()
+                    await asyncio.shield(asyncio.ensure_future(leave))
                 if not _lost(error) or loop.time() > give_up_at:
                     raise
                 if not reached:
@@ -143,7 +143,7 @@ async def _driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
 
 
 async def _discard(connection: AsyncConnection) -> None:
-    """Out of the pool: what state it is in is not known."""
+    """Out of the pool without a rollback, which a dead connection would refuse, loudly."""
     await connection.invalidate()
     await connection.close()
 

@@ -184,7 +184,6 @@ def _grant(connection: Connection) -> None:
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO center_app"
         ),
         sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO center_app"),
-        sql.SQL("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"),
     ]
     for statement in statements:
         connection.exec_driver_sql(statement.as_string())

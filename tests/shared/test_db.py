@@ -55,6 +55,13 @@ async def test_the_tenant_is_set_for_one_transaction_only(db: Database) -> None:
         assert (await tx.execute(SEEN)).scalar_one() == ""
 
 
+async def test_nothing_of_the_tenant_stays_on_the_connection(db: Database) -> None:
+    async with db.transaction(TENANT) as tx:
+        await tx.execute(SEEN)
+    async with db._engine.connect() as connection:  # past the helper, which would clear it
+        assert (await connection.execute(SEEN)).scalar_one() == ""
+
+
 async def test_a_tenant_left_on_the_session_is_not_seen_by_the_next_transaction(plain: Database) -> None:
     one = Database.connect(plain._engine.url.render_as_string(hide_password=False), pool_size=1)
     async with one.transaction() as tx:
@@ -176,17 +183,28 @@ def mortal() -> Iterator[Postgres]:
     shutil.rmtree(folder)
 
 
-async def test_a_killed_server_costs_only_the_transactions_that_were_open(mortal: Postgres) -> None:
+async def test_a_killed_server_costs_only_the_transactions_that_were_open(
+    mortal: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
     db = Database.connect(mortal.url(), pool_size=4)
     async with db.transaction() as tx:
         await tx.execute(text("CREATE TABLE thing (id int)"))
     await asyncio.gather(*(count(db) for _ in range(8)))  # fills the pool
+    assert db._engine.pool.checkedin() == 4  # type: ignore[attr-defined]
+    mortal.kill()
+    mortal.start()
+    assert await asyncio.gather(*(count(db) for _ in range(8))) == [0] * 8
+    assert not [record for record in caplog.records if record.name.startswith("sqlalchemy")]
+
     with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
         async with db.transaction() as tx:
             mortal.kill()
             await tx.execute(text("INSERT INTO thing VALUES (1)"))
     with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
         await count(db)
-    mortal.start()
-    assert await asyncio.gather(*(count(db) for _ in range(8))) == [0] * 8
+    patient = Database.connect(mortal.url(), patience_s=60)
+    waiting = asyncio.create_task(count(patient))
+    await asyncio.to_thread(mortal.start)
+    assert await waiting == 0  # came while the server was down, and was served
+    await patient.close()
     await db.close()

@@ -19,6 +19,7 @@ from tests.shared.plane.tables import metadata, note
 FIELDS = {
     "id": Field(note.c.id, "int"),
     "body": Field(note.c.body),
+    "author": Field(note.c.author),
     "state": Field(note.c.body, "enum", {"RED": "red", "BLUE": "blue"}),
     "tenant": Field(note.c.tenant_id, "uuid"),
     "pinned": Field(note.c.pinned, "bool"),
@@ -28,8 +29,8 @@ FIELDS = {
 A = "01a20111-45e2-7ea0-96d0-8c1b69958399"
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "body": "red", "pinned": True, "labels": {}},
-    {"id": 2, "body": "blue", "pinned": False, "labels": {"tier": "gold", "a.b/c": "x"}},
-    {"id": 3, "body": "Red shoes", "pinned": False, "labels": {"tier": "gold plus"}},
+    {"id": 2, "body": "blue", "author": "ann", "pinned": False, "labels": {"tier": "gold", "a.b/c": "x"}},
+    {"id": 3, "body": "Red shoes", "author": "bob", "pinned": False, "labels": {"tier": "gold plus"}},
     {"id": 4, "body": "100%_\\*\"'", "pinned": True, "labels": {"tier": ""}},
     {"id": 5, "body": "", "pinned": False, "labels": {"env": "prod", "tier": "silver"}},
 ]
@@ -76,6 +77,15 @@ async def found(db: Database, filter: str) -> list[int]:
         (r"body = '100%_*'", [4]),
         ("body : '%'", [4]),
         ("body = '_ed'", []),
+        ("body = _e*", []),
+        ("body : _", [4]),
+        (r"body : '\\'", [4]),
+        ("author = ann", [2]),
+        ("author != ann", [1, 3, 4, 5]),
+        ("author != a*", [1, 3, 4, 5]),
+        ("NOT author = ann", [1, 3, 4, 5]),
+        ("author:*", [2, 3]),
+        ("-author:*", [1, 4, 5]),
         ("state = BLUE", [2]),
         ("state != BLUE", [1, 3, 4, 5]),
         (f"tenant = {A.upper()}", [1, 2, 3, 4, 5]),
@@ -134,10 +144,24 @@ def test_a_bad_filter_is_refused_where_it_is_bad(filter: str, position: int) -> 
     assert "filter" in caught.value.violations
 
 
-@pytest.mark.parametrize("filter", ["(" * 1000, "id=1 " * 300, "x" * 10_000, "NOT " * 1000, "-" * 1000 + "id=1"])
-def test_a_filter_without_measure_is_refused(filter: str) -> None:
-    with pytest.raises(InvalidArgument):
+@pytest.mark.parametrize(
+    "filter, why",
+    [
+        ("(" * 1000, "nested"),
+        ("(" * 33 + "id=1" + ")" * 33, "nested"),
+        ("id=1 " * 101, "terms"),
+        ("id=1" + " " * 10_000, "longer"),
+        ("NOT " * 1000, "none of"),
+        ("-" * 1000 + "id=1", "none of"),
+    ],
+)
+def test_a_filter_without_measure_is_refused(filter: str, why: str) -> None:
+    with pytest.raises(InvalidArgument, match=why):
         where(filter, FIELDS)
+
+
+def test_a_filter_as_large_as_allowed_is_taken() -> None:
+    where("(" * 32 + "id=1" + ")" * 32 + " id=1" * 67, FIELDS)
 
 
 _words = st.sampled_from([*FIELDS, *"()=<>!:-*\"'\\,.", "AND", "OR", "NOT", ">=", "!=", "labels.x", "RED", "true", "1"])

@@ -13,6 +13,7 @@ note = Table(
     Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
     Column("id", BigInteger, primary_key=True),
     Column("body", Text, nullable=False),
+    Column("author", Text),
     Column("pinned", Boolean, nullable=False, server_default=text("false")),
     Column("labels", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=text("now()")),

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), primary_key=True),
         sa.Column("id", sa.BigInteger(), primary_key=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text()),
         sa.Column("pinned", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.Column("labels", JSONB(), nullable=False, server_default=sa.text("'{}'::jsonb")),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
