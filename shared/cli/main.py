@@ -2,7 +2,7 @@
 
 import typer
 
-from shared.cli import platform
+from shared.cli import audit, clusters, domains, edges, imports, operations, platform, tenants
 
 app = typer.Typer(
     help="Runs and operates the platform.",
@@ -12,6 +12,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 platform.add_to(app)
+imports.add_to(app)
+for name, group in {
+    "tenants": tenants.app,
+    "domains": domains.app,
+    "clusters": clusters.app,
+    "operations": operations.app,
+    "edges": edges.app,
+    "audit": audit.app,
+}.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

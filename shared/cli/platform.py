@@ -8,15 +8,20 @@ import sys
 import time
 from typing import Annotated
 
+import grpc
 import typer
 from rich.console import Console
 
 from shared.platform import console, ports, processes, record, supervisor
+from shared.platform.client import Client
 from shared.platform.config import Config
 from shared.platform.console import Lines
 from shared.platform.record import AlreadyRunning, Record
 from shared.platform.supervisor import Supervisor
+from shared.runtime import rpc
 from shared.runtime.environment import EnvironmentProblem
+from shared.samples import load
+from shared.samples.domains import code
 
 DETACHED_PATIENCE_S = 120.0
 DOWN_PATIENCE_S = 90.0
@@ -51,12 +56,15 @@ def up(
     lines = Lines(out)
 
     async def when_healthy(running: Supervisor) -> None:
-        for what, where in addresses(config).items():
-            running.record.addresses[what] = where
+        async with Client(config) as client:
+            await load.register_clusters(client)
+            shops = await _seed(config, client, lines)
+        running.record.addresses.update(addresses(config))
+        running.record.ready = True
         running.record.save(config.home)
         lines.say("platform", "all healthy", "bold green")
         _show(running.record)
-        _curl_lines(config)
+        _try_it(config, shops)
 
     try:
         asyncio.run(supervisor.run(config, lines, when_healthy))
@@ -94,7 +102,7 @@ def status(
     found = record.load(config.home)
     running = found is not None and record.is_held(config.home)
     states = asyncio.run(_states(config, found)) if found and found.children else {}
-    healthy = running and bool(states) and all(state == "healthy" for state in states.values())
+    healthy = running and found is not None and found.ready and all(state == "healthy" for state in states.values())
     if as_json:
         out.print_json(
             json.dumps(
@@ -121,6 +129,8 @@ def status(
     elif found is None:
         out.print(f"nothing runs in {config.home}; `center up` starts it")
     else:
+        if running and not found.ready:
+            out.print("starting", style="yellow")
         if not running:
             out.print("the supervisor is gone; `center down` stops what it left", style="red")
         for child in found.children:
@@ -166,8 +176,33 @@ def _show(found: Record) -> None:
     out.print()
 
 
-def _curl_lines(config: Config) -> None:
-    del config
+async def _seed(config: Config, client: Client, lines: Lines) -> list[str]:
+    """Gives an empty home a few shops; the domains that it has. A failure is said and leaves the platform running."""
+    done = config.home / "run" / "seeded.json"
+    if done.exists():
+        return list(json.loads(done.read_text()))
+    lines.say("platform", "loading a few shops into the empty platform")
+    try:
+        domains = [shop.domain for shop in await load.seed(client)]
+    except grpc.aio.AioRpcError as error:
+        refusal = rpc.received(error)
+        lines.say("platform", f"the shops did not load: {refusal}; the next `center up` tries again", "red")
+        return []
+    done.write_text(json.dumps(domains))
+    lines.say("platform", f"loaded {', '.join(domains)}", "green")
+    return domains
+
+
+def _try_it(config: Config, shops: list[str]) -> None:
+    """Lines that can be pasted as they are."""
+    where = f"http://{config.address(ports.ENVOY)}"
+    for domain in shops[:2]:
+        out.print(f"  curl -H 'Host: {domain}' {where}/v1/products", markup=False, soft_wrap=True)
+    if shops:
+        browser = f"http://{code(shops[0])}.{config.zone}:{ports.ENVOY + config.offset}/v1/products"
+        out.print(f"  a browser: {browser}", markup=False, soft_wrap=True)
+        out.print("  .venv/bin/center tenants list", markup=False)
+    out.print()
 
 
 def _detach(config: Config) -> None:
@@ -188,7 +223,7 @@ def _detach(config: Config) -> None:
     give_up_at = time.monotonic() + DETACHED_PATIENCE_S
     while time.monotonic() < give_up_at:
         found = record.load(config.home)
-        if found and found.supervisor.pid == started.pid and found.addresses:
+        if found and found.supervisor.pid == started.pid and found.ready:
             out.print(f"all healthy (pid {started.pid}); `center status` shows it, `center down` stops it")
             _show(found)
             return

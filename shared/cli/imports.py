@@ -1,0 +1,136 @@
+"""center import-tenants, import-products and demo: real input."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from shared.cli.call import Call, err, out, run
+from shared.samples import domains, load, retail
+from shared.samples.load import ProductsLoaded, TenantsLoaded
+
+EXAMPLES = 3
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("import-tenants")(import_tenants)
+    app.command("import-products")(import_products)
+    app.command()(demo)
+
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+def import_tenants(file: File) -> None:
+    """Make a tenant of each domain in FILE, one a line. Run it again to go on where it stopped."""
+    shops = list(domains.shops(file.read_text().splitlines()))
+
+    async def work(call: Call) -> None:
+        began = time.monotonic()
+        with _Bars() as bars:
+            loaded = await load.import_tenants(call.client, shops, bars)
+        _tenants(loaded, time.monotonic() - began)
+
+    run(work)
+
+
+def import_products(
+    file: File,
+    tenant: Annotated[str, typer.Option(help="The shop's code.")],
+    report: Annotated[Path | None, typer.Option(help="Write every line that is no product here, as CSV.")] = None,
+) -> None:
+    """Turn the order lines in FILE into the catalogue of a shop. Run it again to go on where it stopped."""
+    try:
+        found = retail.catalogue(retail.read(file))
+    except (ValueError, OSError) as problem:
+        err.print(str(problem), style="red")
+        raise typer.Exit(1) from None
+    _not_products(found, report)
+
+    async def work(call: Call) -> None:
+        with _Bars() as bars:
+            loaded = await load.import_products(call.client, tenant, found.products, bars)
+        _products(tenant, loaded)
+
+    run(work)
+
+
+def demo() -> None:
+    """Load all 10,000 sample domains, and the sample catalogue for a few of them."""
+
+    async def work(call: Call) -> None:
+        began = time.monotonic()
+        with _Bars() as bars:
+            tenants, products = await load.demo(call.client, bars)
+        _tenants(tenants, time.monotonic() - began)
+        for code, loaded in products.items():
+            _products(code, loaded)
+
+    run(work)
+
+
+class _Bars:
+    """Progress of phases, a bar each, on the error stream."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), console=err,
+        )  # fmt: skip
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> "_Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        task = self._tasks.get(phase)
+        if task is None:
+            task = self._tasks[phase] = self._progress.add_task(phase, total=total or None)
+        self._progress.update(task, completed=done, total=total or None)  # type: ignore[arg-type]
+
+
+def _tenants(loaded: TenantsLoaded, took_s: float) -> None:
+    out.print(f"{loaded.created} tenants created, {loaded.existing} were there, in {took_s:.1f} s")
+    _some("refused", loaded.refused)
+    _some("failed", loaded.failed)
+    if loaded.behind:
+        out.print(f"not served yet by {', '.join(loaded.behind)}", style="yellow")
+    if loaded.refused or loaded.failed:
+        raise typer.Exit(1)
+
+
+def _products(code: str, loaded: ProductsLoaded) -> None:
+    counts = f"{loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged"
+    out.print(f"products of {code}: {counts}")
+    _some("refused", loaded.refused)
+    if loaded.refused:
+        raise typer.Exit(1)
+
+
+def _some(what: str, reasons: dict[str, str]) -> None:
+    if reasons:
+        out.print(f"{len(reasons)} {what}:", style="red")
+        for name, reason in list(reasons.items())[:20]:
+            out.print(f"  {name}: {reason}", markup=False)
+
+
+def _not_products(found: retail.Catalogue, report: Path | None) -> None:
+    out.print(f"{found.lines} lines hold {len(found.products)} products; {len(found.refusals)} lines sell none:")
+    for reason, count in found.reasons().most_common():
+        examples = [r for r in found.refusals if r.reason == reason][:EXAMPLES]
+        shown = "; ".join(f"line {r.line} {r.stock_code} {r.description}".strip() for r in examples)
+        out.print(f"  {count:>6}  {reason}", markup=False)
+        out.print(f"          {shown}", style="dim", markup=False)
+    if report is not None:
+        with report.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("line", "stock_code", "description", "reason"))
+            rows.writerows((r.line, r.stock_code, r.description, r.reason) for r in found.refusals)
+        out.print(f"all of them are in {report}")
