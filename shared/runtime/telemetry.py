@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import StatusCode
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from shared.runtime import context as calls
 from shared.runtime.context import CallContext
@@ -28,9 +28,12 @@ SLOW_S = 0.5
 SAMPLED = 0.001
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_requests = Counter("center_rpc_requests_total", "RPCs served, by how they ended.", ["method", "code"])
+# Its count is the counter of calls: one metric to note, not two.
 _seconds = Histogram(
-    "center_rpc_seconds", "Time to serve an RPC; streams count when they end.", ["method"], buckets=_BUCKETS
+    "center_rpc_seconds",
+    "Time to serve an RPC, by how it ended; streams count when they end.",
+    ["method", "code"],
+    buckets=_BUCKETS,
 )
 
 log = structlog.stdlib.get_logger("center.rpc")
@@ -132,17 +135,15 @@ def _with_call(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 def observer(method: str) -> Observer:
     """What is noted of every call of one method when it ends: a count by code, the time, a log line, a span."""
-    seconds = _seconds.labels(method)
-    codes: dict[str, Any] = {}
+    seconds: dict[str, Histogram] = {}
 
     def observe(call: CallContext, began: float, error: BaseException | None) -> None:
         took_s = time.perf_counter() - began
         code = _code(error)
-        count = codes.get(code)
-        if count is None:
-            count = codes[code] = _requests.labels(method, code)
-        count.inc()
-        seconds.observe(took_s)
+        ended_so = seconds.get(code)
+        if ended_so is None:
+            ended_so = seconds[code] = _seconds.labels(method, code)
+        ended_so.observe(took_s)
         if error is not None or took_s > SLOW_S or random.random() < SAMPLED:
             _log(call, method, code, took_s, error)
         if _tracer is not None:
