@@ -14,6 +14,7 @@ class Reader(Protocol):
     """Something that wants to know that there is more to read."""
 
     cursor: int
+    floor: int | None
 
     def wake(self) -> None: ...
 
@@ -100,6 +101,10 @@ class Log:
         for at in range(bisect_right(self._seqs, cursor), len(self._seqs)):
             yield self._seqs[at], self._names[at]
 
+    def first_after(self, cursor: int) -> int | None:
+        at = bisect_right(self._seqs, cursor)
+        return self._seqs[at] if at < len(self._seqs) else None
+
     def subscribe(self, name: str, reader: Reader) -> None:
         self.readers.setdefault(name, set()).add(reader)
 
@@ -128,7 +133,13 @@ class Log:
             reader.wake()
 
     def _compact(self) -> None:
-        """Keeps the last change of each name; a removal is kept while somebody has still to hear of it."""
+        """Keeps the last change of each name; a removal is kept while somebody has still to hear of it.
+
+        Readers that are behind note where they are first: a change that is dropped here, because a later one of its
+        name is still to come, is a change that they do not have.
+        """
+        for reader in self.wildcard_readers:
+            reader.floor = reader.floor or self.first_after(reader.cursor)
         slowest = min((reader.cursor for reader in self.wildcard_readers), default=self.last_seq)
         latest = dict(zip(self._names, self._seqs, strict=True))
         kept = [

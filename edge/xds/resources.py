@@ -32,6 +32,8 @@ class Resource:
     wire: bytes
     # Clusters that an edge must have acknowledged before it may have this resource.
     needs: tuple[str, ...] = ()
+    # Whom to tell when an edge refuses it; empty for what is no tenant's.
+    tenant_id: str = ""
 
     def body(self) -> bytes:
         """The resource alone, for tests and explanations."""
@@ -39,17 +41,17 @@ class Resource:
         return bytes(parsed.resources[0].resource.value)
 
 
-def resource(type_url: str, name: str, body: bytes, needs: tuple[str, ...] = ()) -> Resource:
+def resource(type_url: str, name: str, body: bytes, needs: tuple[str, ...] = (), tenant_id: str = "") -> Resource:
     digest = blake2b(body, digest_size=9, person=b"center-xds").digest()
     version = urlsafe_b64encode(digest).decode()
     entry = discovery.Resource(name=name, version=version)
     entry.resource.type_url = type_url
     entry.resource.value = body
     wire = discovery.DeltaDiscoveryResponse(resources=[entry]).SerializeToString()
-    return Resource(type_url, name, version, wire, needs)
+    return Resource(type_url, name, version, wire, needs, tenant_id)
 
 
-def of(message: Message, name: str, needs: tuple[str, ...] = ()) -> Resource:
+def of(message: Message, name: str, needs: tuple[str, ...] = (), tenant_id: str = "") -> Resource:
     """A resource of a message of xds-protos, serialised once and always the same way."""
     type_url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
-    return resource(type_url, name, message.SerializeToString(deterministic=True), needs)
+    return resource(type_url, name, message.SerializeToString(deterministic=True), needs, tenant_id)

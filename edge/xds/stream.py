@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 
-from edge.xds import translate
 from edge.xds.log import Log
 from edge.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ORDER, ROUTES, SCOPE, WORDS, Resource
 from edge.xds.served import Served
@@ -72,6 +71,8 @@ class Subscription:
     wildcard: bool = False
     # A wildcard subscription has been sent everything up to here.
     cursor: int = 0
+    # The oldest change after the cursor, where the log no longer tells; see Log._compact.
+    floor: int | None = None
     names: set[str] = field(default_factory=set)
     # What the client said it holds when it came; each is compared once, then dropped.
     known: dict[str, str] = field(default_factory=dict)
@@ -119,8 +120,8 @@ class Subscription:
         if self.dirty:
             # Insertion order is the order of change, but for what a refusal put back.
             lows.append(min(self.dirty.values()))
-        if self.wildcard and self.cursor < self.log.last_seq:
-            lows.append(self.cursor + 1)
+        if self.wildcard and (behind := self.floor or self.log.first_after(self.cursor)) is not None:
+            lows.append(behind)
         return min(lows, default=None)
 
 
@@ -246,7 +247,7 @@ class Stream:
         (resource,) = sent.resources
         sub.log.refuse(resource.name, resource.version)
         sub.refused[resource.name] = Refused(
-            sub.log.type_url, resource.name, resource.version, reason, self._now(), translate.tenant_of(resource)
+            sub.log.type_url, resource.name, resource.version, reason, self._now(), resource.tenant_id
         )
         if resource.name not in sub.held:
             # It has no good version of its own to stay with.
@@ -332,7 +333,7 @@ class Stream:
             return
         size_bytes = sum(len(resource.wire) for resource in batch.resources)
         seen = {resource.name for resource in batch.resources} | set(batch.removed)
-        low = sub.cursor + 1
+        low = sub.floor or sub.log.first_after(sub.cursor) or sub.cursor
         before = len(batch.resources) + len(batch.removed)
         for compared, (seq, name) in enumerate(sub.log.after(sub.cursor)):
             if compared >= _MOST_COMPARED:
@@ -354,6 +355,7 @@ class Stream:
         if len(batch.resources) + len(batch.removed) > before:
             batch.low = low if batch.low is None else min(batch.low, low)
         if sub.cursor >= sub.log.last_seq:
+            sub.floor = None
             sub.known.clear()
 
     def _choose(self, sub: Subscription, name: str, batch: _Sent, *, force: bool = False) -> bool:
@@ -385,17 +387,19 @@ class Stream:
         Envoy holds its ACK of clusters back while one of them still warms, so the ACK means ready to serve.
         """
         for name in routes.needs:
-            for type_url in (CLUSTER, ENDPOINTS):
-                made = self.subscriptions.get(type_url)
-                log = self._served.logs[type_url]
-                if made is None or name not in log or name in made.held:
-                    continue
-                if name in made.refused:
-                    # Without any routes the request would hang until it times out: better the 503 of a cluster that
-                    # is not there. With the old routes the tenant stays where it is.
-                    if routes.name in sub.held:
-                        return _STRANDED
-                    continue
+            clusters = self.subscriptions.get(CLUSTER)
+            if clusters is None or name not in clusters.log:
+                continue
+            if name in clusters.refused and name not in clusters.held:
+                # Without any routes the request would hang until it times out: better the 503 of a cluster that is
+                # not there. With the old routes the tenant stays where it is.
+                if routes.name in sub.held:
+                    return _STRANDED
+                continue
+            if name not in clusters.held:
+                return _LATER
+            endpoints = self.subscriptions.get(ENDPOINTS)
+            if endpoints is not None and name in endpoints.log and name in endpoints.names - endpoints.held.keys():
                 return _LATER
         return _READY
 

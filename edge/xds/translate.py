@@ -21,7 +21,7 @@ from edge.xds.refusals import (
     document,
     page,
 )
-from edge.xds.resources import ROUTES, SCOPE, Resource, of
+from edge.xds.resources import Resource, of
 from edge.xds.topology import Claim, Domain, Mode, State, Tenant
 
 # The platform's own domain, and Envoy's name for the control plane: neither can be the id of a tenant or cluster.
@@ -62,15 +62,6 @@ def scope(claim: Claim) -> Resource:
 
 def scope_name(domain: Domain) -> str:
     return _short(domain.number)
-
-
-def tenant_of(resource: Resource) -> str:
-    """Whom a resource concerns; empty when it is no tenant's."""
-    if resource.type_url == ROUTES:
-        return "" if resource.name == PLATFORM else resource.name
-    if resource.type_url == SCOPE:
-        return str(scoped_route_pb2.ScopedRouteConfiguration.FromString(resource.body()).route_configuration_name)
-    return ""
 
 
 def platform_scope(zone: str) -> Resource:
@@ -138,13 +129,13 @@ def refusal_of(tenant: Tenant) -> Refusal | None:
 def _scope(name: str, domain: str, routes: str) -> Resource:
     message = scoped_route_pb2.ScopedRouteConfiguration(name=name, route_configuration_name=routes, on_demand=True)
     message.key.fragments.add(string_key=domain)
-    return of(message, name)
+    return of(message, name, tenant_id="" if routes == PLATFORM else routes)
 
 
 def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = ()) -> Resource:
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
     message.typed_per_filter_config["envoy.filters.http.cors"].CopyFrom(_CORS)
-    return of(message, name, needs)
+    return of(message, name, needs, tenant_id="" if name == PLATFORM else name)
 
 
 def _finish(host: components.VirtualHost) -> None:
