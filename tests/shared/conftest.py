@@ -1,12 +1,15 @@
 """Databases for the runtime's tests: an empty one, and one migrated by the smallest possible plane."""
 
-from collections.abc import AsyncIterator, Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.runtime.db import Database, app_url
 from shared.runtime.migrate import migrate
+from tests.support.postgres import Postgres
 
 PLANE = "tests.shared.plane"
 ACME = "01a20111-45e2-7ea0-96d0-8c1b69958399"
@@ -35,3 +38,14 @@ async def app(plane_url: str, home: Path) -> AsyncIterator[Database]:
     db = Database.connect(app_url(plane_url, home), pool_size=8)
     yield db
     await db.close()
+
+
+@pytest.fixture
+def mortal() -> Iterator[Postgres]:
+    """A server of the test's own: to kill, or to find without our roles."""
+    folder = Path(tempfile.mkdtemp(prefix="center-test-mortal-"))
+    server = Postgres(folder)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder)

@@ -2,10 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -171,16 +167,6 @@ async def test_a_full_pool_is_unavailable_and_says_so(plain: Database) -> None:
                 pass
     async with plain.transaction() as tx:
         await tx.execute(SEEN)
-
-
-@pytest.fixture
-def mortal() -> Iterator[Postgres]:
-    folder = Path(tempfile.mkdtemp(prefix="center-test-mortal-"))
-    server = Postgres(folder)
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(folder)
 
 
 async def test_a_killed_server_costs_only_the_transactions_that_were_open(

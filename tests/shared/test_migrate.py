@@ -30,6 +30,21 @@ async def test_processes_that_start_together_on_one_server_migrate_once_each_dat
             assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
 
 
+async def test_databases_of_a_new_server_share_its_roles_though_all_make_them_at_once(
+    mortal: Postgres, home: Path
+) -> None:
+    with psycopg.connect(mortal.url(), autocommit=True) as connection:
+        for number in range(8):
+            connection.execute(f"CREATE DATABASE shop_{number}")
+    urls = [mortal.url(f"shop_{number}") for number in range(8)]
+    for _ in range(3):  # made at once, then altered at once
+        await asyncio.gather(*(migrate(url, PLANE, home) for url in urls))
+    db = Database.connect(app_url(urls[7], home))
+    async with db.transaction() as tx:
+        await tx.exec_driver_sql("SELECT 1 FROM note")
+    await db.close()
+
+
 async def test_the_tables_and_the_migrations_agree(plane_url: str) -> None:
     assert await missing_migration(plane_url, PLANE) == []
 
@@ -71,22 +86,15 @@ async def test_a_role_that_bypasses_row_policies_stops_the_migration(
             connection.execute("ALTER ROLE center_steward NOBYPASSRLS")
 
 
-async def test_an_owner_who_is_no_superuser_can_migrate(
-    make_database: Callable[[str], str], postgres: Postgres, tmp_path: Path
-) -> None:
+async def test_an_owner_who_is_no_superuser_can_migrate(mortal: Postgres, tmp_path: Path) -> None:
     """As on a managed server: CREATEROLE and its own database, no more."""
-    server = Postgres(tmp_path / "managed")
-    server.start()
-    try:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            connection.execute("CREATE ROLE tenant_owner LOGIN CREATEROLE PASSWORD 'x'")
-            connection.execute("CREATE DATABASE shop OWNER tenant_owner")
-        url = f"postgresql://tenant_owner:x@127.0.0.1:{server.port}/shop"
-        for _ in range(2):
-            await migrate(url, PLANE, tmp_path)
-        db = Database.connect(app_url(url, tmp_path))
-        async with db.transaction() as tx:
-            await tx.exec_driver_sql("SELECT 1 FROM note")
-        await db.close()
-    finally:
-        server.stop()
+    with psycopg.connect(mortal.url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE shop_owner LOGIN CREATEROLE PASSWORD 'x'")
+        connection.execute("CREATE DATABASE shop OWNER shop_owner")
+    url = f"postgresql://shop_owner:x@127.0.0.1:{mortal.port}/shop"
+    for _ in range(2):
+        await migrate(url, PLANE, tmp_path)
+    db = Database.connect(app_url(url, tmp_path))
+    async with db.transaction() as tx:
+        await tx.exec_driver_sql("SELECT 1 FROM note")
+    await db.close()
