@@ -36,6 +36,7 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 TIMEOUT_S = 15
 _STREAM_IDLE_S = 600
+_PAGE_BYTES = 16 << 10
 
 
 def _any_origin() -> any_pb2.Any:
@@ -134,6 +135,9 @@ def _scope(name: str, domain: str, routes: str) -> Resource:
 
 def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = ()) -> Resource:
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
+    if any(len(route.direct_response.body.inline_string) > 1000 for route in host.routes):
+        # A page with a long notice, escaped and in UTF-8; Envoy's own limit is 4 KiB.
+        message.max_direct_response_body_size_bytes.value = _PAGE_BYTES
     message.typed_per_filter_config["envoy.filters.http.cors"].CopyFrom(_CORS)
     return of(message, name, needs, tenant_id="" if name == PLATFORM else name)
 
@@ -187,7 +191,7 @@ def _refuse(
 ) -> list[components.Route]:
     """Routes for the kinds of callers, first match wins: JSON that was transcoded, gRPC, a browser, anything else."""
     metadata = {"tenant": tenant.id} if tenant is not None else {}
-    message = refusal.message if tenant is None or not tenant.notice else f"{refusal.message}: {tenant.notice}"
+    message = refusal.message
     kinds: list[tuple[str, components.HeaderMatcher | None]] = []
     if pages:
         kinds.append(("page", _header_match("accept", contains="text/html")))
@@ -220,7 +224,8 @@ def _refuse(
             route.response_headers_to_add.append(_header("content-type", "application/json"))
         else:
             name = (tenant.display_name or tenant.code) if tenant is not None else ""
-            route.direct_response.body.inline_string = page(refusal.title, message, name)
+            notice = tenant.notice if tenant is not None else ""
+            route.direct_response.body.inline_string = page(refusal.title, message, name, notice)
             route.response_headers_to_add.append(_header("content-type", "text/html; charset=utf-8"))
         if kind in ("json", "grpc-web"):
             # The CORS filter has no part in answers of the edge, and a page's script is to read this one.
