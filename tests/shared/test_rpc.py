@@ -22,6 +22,7 @@ from shared.runtime import pki
 from shared.runtime.context import CallContext, current, use
 from shared.runtime.errors import FailedPrecondition, ResourceExhausted, Unauthenticated, Unavailable
 from shared.runtime.rpc import Server, Service, connect, received, rules, serving
+from shared.runtime.rpc.chain import Limit
 from tests.support.grpc import refuses
 
 IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "stranger")
@@ -343,6 +344,30 @@ async def test_draining_tells_health_checks_and_ends_endless_streams(certificate
             await watch.read()
         health.cancel()
         await stopping
+
+
+async def test_calls_without_a_deadline_share_a_limit_that_ends_only_what_is_past_it():
+    limit, loop = Limit(0.2), asyncio.get_running_loop()
+
+    async def late() -> float:
+        began = loop.time()
+        with pytest.raises(TimeoutError):
+            await limit.within(asyncio.Event().wait())
+        return loop.time() - began
+
+    async def in_time() -> str:
+        await asyncio.sleep(0.01)
+        return "done"
+
+    first = asyncio.ensure_future(late())
+    assert await limit.within(in_time()) == "done"
+    gone = asyncio.ensure_future(limit.within(asyncio.Event().wait()))
+    await asyncio.sleep(0.1)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    second = asyncio.ensure_future(late())
+    assert all(0.18 < took_s < 0.5 for took_s in await asyncio.gather(first, second))
 
 
 async def test_a_taken_port_is_an_error(server, certificates):

@@ -10,11 +10,12 @@ concern it.
 import asyncio
 import contextlib
 import inspect
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import protovalidate
@@ -61,6 +62,7 @@ class Method:
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Metadata = dict[str, str | bytes]
+Answer = TypeVar("Answer")
 Part = Callable[[Method], Callable[[CallContext, Metadata, Context], None] | None]
 
 
@@ -277,6 +279,45 @@ async def _parsed(requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[M
         yield read(data)
 
 
+class Limit:
+    """A time that many calls get alike: those that began first are over first, so one timer looks after them all.
+
+    asyncio.timeout, with a timer for each call, takes 7 us; this takes one.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._began: dict[asyncio.Task[Any], float] = {}  # in this order
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def within(self, work: Awaitable[Answer]) -> Answer:
+        """What `work` gives, or TimeoutError once the limit is past, at most a tenth later."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        self._began[task] = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._limit_s, self._look)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            # _look() forgets whom it cancels; everyone else is cancelled by grpc, when the client went away.
+            if task in self._began:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
+        finally:
+            self._began.pop(task, None)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        over = loop.time() - self._limit_s
+        for task in list(itertools.takewhile(lambda task: self._began[task] <= over, self._began)):
+            del self._began[task]
+            task.cancel()
+        self._timer = loop.call_later(self._limit_s / 10, self._look) if self._began else None
+
+
 def _answering(
     serve: Callable[[Any, Context], Awaitable[Message]],
     begin: Begin,
@@ -285,14 +326,15 @@ def _answering(
     *,
     client_streaming: bool,
 ) -> Callable[[Any, Context], Awaitable[Message | bytes | None]]:
+    limit = Limit(DEFAULT_DEADLINE_S)
+
     async def answer(data: Any, context: Context) -> Message | bytes | None:
         call, began = CallContext(), time.perf_counter()
         try:
             begin(call, context)
             request = _parsed(data, read) if client_streaming else read(data)
             if call.deadline is None and not client_streaming:
-                async with asyncio.timeout(DEFAULT_DEADLINE_S):
-                    response = await serve(request, context)
+                response = await limit.within(serve(request, context))
             else:
                 response = await serve(request, context)
         except BaseException as error:
