@@ -10,6 +10,7 @@ from shared.runtime.db import Database, app_url
 from shared.runtime.errors import PermissionDenied, PlatformError
 from tests.shared.conftest import ACME, BOLT
 from tests.shared.plane.tables import note
+from tests.support.isolation import holes
 
 
 @pytest.fixture
@@ -107,3 +108,32 @@ async def test_an_append_only_table_keeps_what_it_has(app: Database) -> None:
                 await tx.execute(text(statement))
     async with app.transaction() as tx:
         assert list((await tx.execute(text("SELECT line FROM diary"))).scalars()) == ["first"]
+
+
+async def test_the_catalog_shows_no_hole(plane_url: str) -> None:
+    assert holes(plane_url, ["diary"]) == []
+
+
+@pytest.mark.parametrize(
+    "hole",
+    [
+        "ALTER TABLE note DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE note NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_floor ON note",
+        "CREATE POLICY oops ON note TO center_app USING (true)",
+        "CREATE POLICY oops ON note FOR SELECT USING (true)",
+        "CREATE POLICY oops ON note FOR INSERT TO center_steward WITH CHECK (true)",
+        "CREATE UNIQUE INDEX ON note (body)",
+        "CREATE UNIQUE INDEX ON note (lower(body), tenant_id)",
+        "CREATE TABLE forgotten (id int)",
+        "CREATE TABLE bare (tenant_id uuid PRIMARY KEY)",
+        "CREATE FUNCTION free() RETURNS int LANGUAGE sql SECURITY DEFINER RETURN 1",
+        "ALTER FUNCTION search_notes(text) RESET search_path",
+        "GRANT EXECUTE ON FUNCTION search_notes(text) TO PUBLIC",
+        "ALTER TABLE diary OWNER TO center_app",
+    ],
+)
+async def test_the_catalog_shows_a_planted_hole(plane_url: str, hole: str) -> None:
+    with psycopg.connect(plane_url) as connection:
+        connection.execute(hole)
+    assert len(holes(plane_url, ["diary"])) > 0
