@@ -1,0 +1,98 @@
+"""center up, down and status as a person uses them, on ports and a home of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.platform import ports, record
+from tests.support import platform as platforms
+from tests.support.platform import Platform, until
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_second_up_says_that_one_is_running(platform: Platform) -> None:
+    for arguments in (["up"], ["up", "--detach"]):
+        second = platform.center(*arguments)
+        assert second.returncode == 1
+        assert "already running" in second.stderr
+    assert platform.center("status").returncode == 0
+
+
+def test_status_tells_scripts_all_they_need(platform: Platform) -> None:
+    told = json.loads(platform.center("status", "--json").stdout)
+    assert told["healthy"]
+    assert {p["name"]: p["state"] for p in told["processes"]} == dict.fromkeys(
+        ["postgres", "control", "eu-1", "us-1", "edge", "envoy"], "healthy"
+    )
+    assert told["processes"][-1]["address"] == f"127.0.0.1:{ports.ENVOY + platform.offset}"
+    assert all(Path(p["log"]).is_file() for p in told["processes"])
+
+
+def test_status_of_an_empty_home_is_not_healthy(tmp_path: Path) -> None:
+    found = platforms._center({**os.environ, "CENTER_HOME": str(tmp_path)}, ["status"], 30)
+    assert found.returncode == 1
+    assert "nothing runs" in found.stdout
+
+
+def test_an_unknown_variable_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    environment = {**os.environ, "CENTER_HOME": str(tmp_path), "CENTER_PORT_OFSET": "7"}
+    found = platforms._center(environment, ["up"], 30)
+    assert found.returncode == 2
+    assert "CENTER_PORT_OFSET" in found.stderr
+    assert "CENTER_PORT_OFFSET" in found.stderr
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
+    offset = platforms.free_offset()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports.ENVOY + offset))
+        other.listen()
+        environment = {**os.environ, "CENTER_HOME": str(tmp_path), "CENTER_PORT_OFFSET": str(offset)}
+        found = platforms._center(environment, ["up"], 30)
+    assert found.returncode == 1
+    assert f"port {ports.ENVOY + offset} (Envoy HTTP) is taken" in found.stderr
+    assert record.load(tmp_path) is None
+
+
+async def test_after_kill_9_of_the_supervisor_down_stops_what_it_left_and_up_starts_again() -> None:
+    with platforms.running() as own:
+        found = record.load(own.home)
+        assert found is not None
+        os.kill(found.supervisor.pid, signal.SIGKILL)
+        await until(lambda: found.supervisor.process() is None, what="the supervisor to be gone")
+        left = [child.pid for child in found.children if child.pid]
+        assert all(pid.process() is not None for pid in left)
+        assert own.center("status").returncode == 1
+
+        stopped = own.center("down")
+        assert stopped.returncode == 0, stopped.stderr
+        assert [pid.process() for pid in left] == [None] * 6
+
+        again = own.center("up", "--detach")
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert own.center("status").returncode == 0
+        assert len(json.loads(own.center("tenants", "list", "--json").stdout)["tenants"]) >= 3
+
+
+async def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path: Path) -> None:
+    offset = platforms.free_offset()
+    environment = {**os.environ, "CENTER_HOME": str(tmp_path), "CENTER_PORT_OFFSET": str(offset)}
+    command = [Path(sys.executable).parent / "center", "up"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
+        found = await until(lambda: record.load(tmp_path), 60, "a record")
+        await until(lambda: any(c.state == "healthy" for c in record.load(tmp_path).children), 60, "a healthy process")
+        found = record.load(tmp_path)
+        foreground.send_signal(signal.SIGINT)
+        said, _ = foreground.communicate(timeout=60)
+    assert foreground.returncode == 0
+    assert "all stopped" in said
+    assert [child.pid.process() for child in found.children if child.pid] == [None] * len(
+        [child for child in found.children if child.pid]
+    )
