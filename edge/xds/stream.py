@@ -225,7 +225,6 @@ class Stream:
             if sub.tracks_names:
                 sub.held[resource.name] = resource.version
         for name in sent.removed:
-            sub.held.pop(name, None)
             sub.refused.pop(name, None)
         sub.acknowledged += len(sent.resources) + len(sent.removed)
         sub.acknowledged_revision = sent.revision
@@ -369,6 +368,8 @@ class Stream:
                 return False
         if found is None:
             batch.removed.append(name)
+            # From here on it is not to be relied upon, whenever the client gets to it: the name may come back.
+            sub.held.pop(name, None)
             return True
         if not force and sub.known.pop(name, None) == found.version:
             if sub.tracks_names:

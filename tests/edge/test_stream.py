@@ -275,6 +275,22 @@ def test_routes_wait_for_their_cluster_and_its_endpoints(served: Served, client:
     assert client.stream.applied_revision == 2
 
 
+def test_routes_wait_for_a_cluster_that_went_and_came_back(served: Served, client: Client) -> None:
+    served.apply(1, [made(CLUSTER, "eu"), made(ROUTES, "t")])
+    client.connect()
+    client.want(ROUTES, "t")
+    client.settle()
+    served.apply(2, [], [(CLUSTER, "eu")])
+    (removal,) = client.read()
+    served.apply(3, [made(CLUSTER, "eu"), made(ROUTES, "t", "eu", ("eu",))])
+    assert client.read() == [], "what Envoy held of it is about to go"
+    client.answer(removal)
+    (clusters,) = client.read()
+    assert client.names([clusters], CLUSTER) == ["eu"]
+    client.answer(clusters)
+    assert client.names(client.read(), ROUTES) == ["t"]
+
+
 def test_a_cluster_that_is_sent_again_brings_its_endpoints_again(served: Served, client: Client) -> None:
     served.apply(1, [made(CLUSTER, "eu"), made(ENDPOINTS, "eu")])
     client.connect()
