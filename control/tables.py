@@ -195,11 +195,12 @@ operations = Table(
     # What batches are made of beside kind and step, mostly a cluster: one that fails holds up nobody else's.
     _text("lane"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    # google.rpc.Status of the last try.
-    Column("last_error", LargeBinary),
+    # Why the last try failed: {code, reason, message}.
+    Column("last_error", JSONB(none_as_null=True)),
+    # When anybody may claim the step; while a worker has it, when its lease ends.
     _time("next_attempt_time"),
+    # Empty while no worker has the step.
     _text("lease_owner"),
-    _time("lease_until", nullable=True),
     # Counts claims: what an earlier claimant still does changes nothing.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
@@ -212,15 +213,15 @@ operations = Table(
     _text("request_id"),
     _text("source_cluster_id"),
     _text("target_cluster_id"),
+    _text("target_shard_id"),
     # What the operation's last change to the catalog got; commands to clusters stand on it.
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column("freeze_limit_s", BigInteger, nullable=False, server_default=text("0")),
     _time("freeze_time", nullable=True),
     _time("thaw_time", nullable=True),
     Column("rows_copied", BigInteger, nullable=False, server_default=text("0")),
-    # google.rpc.Status, or the Tenant, once it has ended.
-    Column("error", LargeBinary),
-    Column("response", LargeBinary),
+    # Why it ended without success.
+    Column("error", JSONB(none_as_null=True)),
     _words("kind", "PROVISION MOVE PURGE"),
     _words("state", "RUNNING COMPENSATING DONE FAILED CANCELLED"),
     Index("operations_one_a_tenant", "tenant_id", unique=True, postgresql_where=text("state = 'RUNNING'")),

@@ -236,3 +236,7 @@ def facts(cluster: Cluster) -> dict[str, str]:
         "state": cluster.state,
         **{f"labels.{key}": value for key, value in sorted(cluster.labels.items())},
     }
+
+
+def without_region(needs: Needs) -> Needs:
+    return replace(needs, region_id="")

@@ -209,6 +209,11 @@ def begin(tenant: Tenant, operation_id: str, now: datetime, **placement: object)
     return _next(tenant, now, operation_id=operation_id, placement=changed)
 
 
+def attached(tenant: Tenant, operation_id: str) -> Tenant:
+    """The tenant with the operation that this very change begins."""
+    return replace(tenant, operation_id=operation_id)
+
+
 def place(tenant: Tenant, region_id: str, cluster_id: str, shard_id: str, now: datetime) -> Tenant:
     placed = replace(tenant.placement, region_id=region_id, cluster_id=cluster_id, shard_id=shard_id)
     return _next(tenant, now, placement=placed)
@@ -252,9 +257,7 @@ def release(tenant: Tenant, now: datetime) -> Tenant:
     return _next(tenant, now, operation_id=None)
 
 
-def set_mode(
-    tenant: Tenant, mode: Mode, reason: str, expire_time: datetime | None, etag: str, now: datetime
-) -> Tenant:
+def set_mode(tenant: Tenant, mode: Mode, reason: str, expire_time: datetime | None, etag: str, now: datetime) -> Tenant:
     check(tenant, Action.SET_MODE, etag)
     if expire_time is not None and mode is Mode.NORMAL:
         raise InvalidArgument(
@@ -345,8 +348,6 @@ def undelete(tenant: Tenant, reason: str, etag: str, now: datetime) -> Tenant:
         purge_time=None,
         undelete_state=None,
     )
-
-
 
 
 def rename(tenant: Tenant, names: tuple[Name, ...], primary_domain: str, now: datetime) -> Tenant:

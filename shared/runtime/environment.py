@@ -9,6 +9,7 @@ from pathlib import Path
 VARIABLES: dict[str, str] = {
     "CENTER_BIND": "address that servers listen on (default 127.0.0.1)",
     "CENTER_CLUSTER": "id of the cluster that a data-plane process serves, for example eu-1",
+    "CENTER_CLUSTERS": "clusters that the catalog starts with, id=region@host:port,... (default: this machine's)",
     "CENTER_CONTROL_ADDRESS": "host:port of the control plane (default: this machine, port 7100)",
     "CENTER_DATABASE_URL": "owner's URL of a process's database; for `center up` an outside server",
     "CENTER_DNS_ZONE_FILE": "local zone file that answers TXT proofs of domains, in place of DNS",

@@ -72,10 +72,9 @@ CREATE TABLE operations (
     step TEXT NOT NULL,
     lane TEXT DEFAULT '' NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
-    last_error BYTEA,
+    last_error JSONB,
     next_attempt_time TIMESTAMP WITH TIME ZONE NOT NULL,
     lease_owner TEXT DEFAULT '' NOT NULL,
-    lease_until TIMESTAMP WITH TIME ZONE,
     fence BIGINT DEFAULT 0 NOT NULL,
     cancel_requested BOOLEAN DEFAULT false NOT NULL,
     create_time TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -87,13 +86,13 @@ CREATE TABLE operations (
     request_id TEXT DEFAULT '' NOT NULL,
     source_cluster_id TEXT DEFAULT '' NOT NULL,
     target_cluster_id TEXT DEFAULT '' NOT NULL,
+    target_shard_id TEXT DEFAULT '' NOT NULL,
     revision BIGINT DEFAULT 0 NOT NULL,
     freeze_limit_s BIGINT DEFAULT 0 NOT NULL,
     freeze_time TIMESTAMP WITH TIME ZONE,
     thaw_time TIMESTAMP WITH TIME ZONE,
     rows_copied BIGINT DEFAULT 0 NOT NULL,
-    error BYTEA,
-    response BYTEA,
+    error JSONB,
     PRIMARY KEY (id),
     CONSTRAINT kind_known CHECK (kind IN ('PROVISION', 'MOVE', 'PURGE')),
     CONSTRAINT state_known CHECK (state IN ('RUNNING', 'COMPENSATING', 'DONE', 'FAILED', 'CANCELLED'))
@@ -242,4 +241,4 @@ def upgrade() -> None:
     op.execute(_MORE)
     for table in ("catalog_changes", "audit_entries"):
         append_only(table)
-    op.execute("REVOKE DELETE ON operations, watchers FROM center_app")
+    op.execute("REVOKE DELETE ON operations FROM center_app")

@@ -1,0 +1,194 @@
+"""The composition root of a control process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from google.longrunning import operations_proto_pb2 as longrunning_pb
+from google.protobuf.descriptor import ServiceDescriptor
+
+from center.control.v1 import (
+    catalog_service_pb2,
+    cluster_service_pb2,
+    domain_service_pb2,
+    operations_service_pb2,
+    tenant_service_pb2,
+)
+from center.shared.v1 import audit_service_pb2
+from control.audit.service import AuditService
+from control.catalog import store as catalog_store
+from control.catalog import tailer
+from control.catalog.memory import Catalog
+from control.catalog.service import CatalogService
+from control.catalog.watchers import Watchers
+from control.clusters import ops as cluster_ops
+from control.clusters.connections import Connections
+from control.clusters.service import ClusterService
+from control.config import Config
+from control.domains.dns import Dns, Resolver, ZoneFile
+from control.domains.service import DomainService
+from control.operations import store as operation_store
+from control.operations import upkeep
+from control.operations.domain import Kind
+from control.operations.service import LongRunning, OperationsService
+from control.operations.waiting import Waiting
+from control.operations.worker import Boundary, Worker, Workflow, no_boundary
+from control.tenants.move import Move
+from control.tenants.provision import Provision
+from control.tenants.purge import Purge
+from control.tenants.service import TenantService
+from shared.runtime import keys, pki
+from shared.runtime.backoffice import Signer
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.db import Database, app_url
+from shared.runtime.migrate import migrate
+from shared.runtime.paging import PageTokens
+from shared.runtime.rpc import Server, Service, serving
+
+log = structlog.stdlib.get_logger("center.control")
+
+TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
+DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
+CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
+CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
+LONG_RUNNING: ServiceDescriptor = longrunning_pb.DESCRIPTOR.services_by_name["Operations"]
+AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control process as it runs."""
+
+    server: Server
+    catalog: Catalog
+    db: Database
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    resolver: Resolver | None = None,
+    boundary: Boundary = no_boundary,
+) -> AsyncIterator[Control]:
+    """resolver: looks proofs of domains up; the DNS or the zone file when not given. boundary: as in the worker."""
+    clock = clock or SystemClock()
+    pki.ensure(config.home, ["control"])
+    await migrate(config.database_url, "control", config.home)
+    async with contextlib.AsyncExitStack() as stack:
+
+        def database(role: str, pool_size: int, name: str) -> Database:
+            db = Database.connect(app_url(config.database_url, config.home, role), pool_size=pool_size, name=name)
+            stack.push_async_callback(db.close)
+            return db
+
+        db = database("center_app", config.pool_size, "control")
+        # Pools of their own, so that a burst of requests never keeps changes from being seen and steps from being run.
+        reader = database("center_app", 3, "control reader")
+        workers = database("center_app", 12, "control workers")
+        steward = database("center_steward", 1, "control steward")
+
+        await cluster_ops.seed(db, clock, config.seeds)
+        catalog = Catalog(config.retained)
+        await tailer.load(reader, catalog)
+        log.info("catalog loaded", revision=catalog.revision)
+
+        identity = pki.load(config.home, "control")
+        connections = Connections(catalog, identity)
+        stack.push_async_callback(connections.close)
+        watchers = Watchers(reader, clock)
+        waiting = Waiting(reader)
+        workflows: dict[Kind, Workflow] = {
+            Kind.PROVISION: Provision(workers, clock, connections, boundary),
+            Kind.MOVE: Move(workers, clock, connections, watchers, config.drain_s, boundary),
+            Kind.PURGE: Purge(workers, clock, connections, boundary),
+        }
+        worker = Worker(workers, clock, workflows, lease_s=config.lease_s, boundary=boundary)
+        changed, due = asyncio.Event(), asyncio.Event()
+
+        def on_change(payload: str) -> None:
+            changed.set()
+            due.set()
+
+        async def cluster_arrived(cluster_id: str) -> None:
+            async with db.transaction() as tx:
+                await operation_store.hurry(tx, cluster_id, clock.now())
+
+        listening = tailer.listen(
+            app_url(config.database_url, config.home),
+            {
+                catalog_store.CHANNEL: on_change,
+                operation_store.CHANNEL: lambda payload: worker.wake(),
+                operation_store.ENDED_CHANNEL: lambda payload: waiting.wake(),
+            },
+        )
+        draining = asyncio.Event()
+        tokens = PageTokens(keys.load(config.home, "pages"))
+        if resolver is None:
+            resolver = ZoneFile(config.zone_file) if config.zone_file is not None else Dns()
+        services = [
+            Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
+            Service(DomainService(db, clock, tokens, resolver, zone=config.zone), DOMAINS),
+            Service(ClusterService(db, clock, tokens), CLUSTERS),
+            Service(
+                CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
+                CATALOG,
+            ),
+            Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
+            Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
+            Service(AuditService(db, tokens), AUDIT),
+        ]
+        await stack.enter_async_context(
+            _beside(
+                tailer.follow(reader, catalog, changed),
+                listening,
+                watchers.keep(),
+                waiting.look(),
+                worker.work(),
+                upkeep.keep_time(workers, clock, due),
+                upkeep.clean(steward, workers, clock, config.retained),
+                _close_feeds(draining, catalog),
+            )
+        )
+        server = await stack.enter_async_context(
+            serving(
+                services,
+                address=config.address,
+                identity=identity,
+                admin_address=config.admin_address or None,
+                metrics_address=config.metrics_address or None,
+                draining=draining,
+            )
+        )
+        yield Control(server=server, catalog=catalog, db=db)
+
+
+async def _close_feeds(draining: asyncio.Event, catalog: Catalog) -> None:
+    await draining.wait()
+    catalog.close_feeds()
+
+
+@asynccontextmanager
+async def _beside(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs jobs beside the block and ends them with it. A job that fails is a fault of ours: it says so in the log, and
+    the process goes on with the rest, for half a control plane is better than none."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a background job ended", exc_info=error)

@@ -1,0 +1,83 @@
+"""What a control process is told by its environment."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from control.clusters.domain import Endpoint
+from control.clusters.ops import Seed
+from shared.platform import ports
+from shared.runtime.environment import Environment, EnvironmentProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """database_url: the owner's.
+    address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
+    zone: the platform's own DNS zone. zone_file: answers TXT proofs in place of DNS; None asks the DNS.
+    seeds: the clusters that the platform starts with.
+    retained: how many changes a watcher may be behind without getting a snapshot.
+    lease_s: how long the step of a worker that died stays its own.
+    drain_s: how long after the last edge has turned requests may still be under way at the old place of a tenant.
+    heartbeat_s: how often an idle watch is told that it lives.
+    """
+
+    home: Path
+    database_url: str
+    address: str
+    admin_address: str = ""
+    metrics_address: str = ""
+    zone: str = "center.localhost"
+    zone_file: Path | None = None
+    seeds: tuple[Seed, ...] = ()
+    pool_size: int = 20
+    retained: int = 50_000
+    lease_s: float = 10.0
+    drain_s: float = 2.0
+    heartbeat_s: float = 10.0
+    log_format: str = "console"
+    log_level: str = "info"
+    otlp_endpoint: str = ""
+
+    @classmethod
+    def from_env(cls, source: Mapping[str, str] | None = None) -> "Config":
+        environment = Environment(source)
+        bind = environment.text("CENTER_BIND", "127.0.0.1")
+        offset = environment.integer("CENTER_PORT_OFFSET", 0)
+        given = environment.text("CENTER_CLUSTERS")
+        zone_file = environment.text("CENTER_DNS_ZONE_FILE")
+        return cls(
+            home=environment.home(),
+            database_url=environment.required("CENTER_DATABASE_URL"),
+            address=f"{bind}:{ports.CONTROL + offset}",
+            # For the machine itself, whatever else is bound.
+            admin_address=f"127.0.0.1:{ports.CONTROL_ADMIN + offset}",
+            metrics_address=f"{bind}:{ports.CONTROL_METRICS + offset}",
+            zone=environment.text("CENTER_ZONE", "center.localhost").strip(".").lower(),
+            zone_file=environment.path("CENTER_DNS_ZONE_FILE", zone_file) if zone_file else None,
+            seeds=seeds(given) if given else _this_machine(offset),
+            log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
+            log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
+            otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),
+        )
+
+
+_SEED = re.compile(r"([a-z0-9][a-z0-9-]{0,62})=([a-z0-9][a-z0-9-]{0,62})@(.+):(\d{1,5})")
+
+
+def seeds(text: str) -> tuple[Seed, ...]:
+    """eu-1=eu@10.0.0.1:7301,us-1=us@10.0.0.2:7302 as clusters."""
+    found = []
+    for part in text.split(","):
+        match = _SEED.fullmatch(part.strip())
+        if match is None:
+            raise EnvironmentProblem(f"CENTER_CLUSTERS: {part.strip()!r} is not CLUSTER=REGION@HOST:PORT")
+        found.append(Seed(match[1], match[2], Endpoint(match[3], int(match[4]))))
+    return tuple(found)
+
+
+def _this_machine(offset: int) -> tuple[Seed, ...]:
+    return tuple(
+        Seed(cluster.id, cluster.region, Endpoint("127.0.0.1", cluster.port + offset)) for cluster in ports.CLUSTERS
+    )

@@ -1,0 +1,128 @@
+"""Claims on domains in PostgreSQL; every function runs in the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control.domains.domain import Domain, Kind, State
+from control.tables import domains
+from shared.runtime.errors import Aborted, AlreadyExists, NotFound
+
+TAKEN = AlreadyExists("DOMAIN_TAKEN", "another tenant has this domain")
+CLAIMED = AlreadyExists("DOMAIN_CLAIMED", "the tenant has claimed this domain already")
+
+
+def _domain(row: Row[Any]) -> Domain:
+    return Domain(
+        tenant_id=row.tenant_id,
+        name=row.name,
+        kind=Kind(row.kind),
+        state=State(row.state),
+        create_time=row.create_time,
+        token=row.token,
+        verified_reason=row.verified_reason,
+        verify_time=row.verify_time,
+        version=row.version,
+        number=row.number,
+    )
+
+
+def _values(domain: Domain) -> dict[str, Any]:
+    return {
+        "tenant_id": domain.tenant_id,
+        "name": domain.name,
+        "kind": domain.kind,
+        "state": domain.state,
+        "token": domain.token,
+        "verified_reason": domain.verified_reason,
+        "create_time": domain.create_time,
+        "verify_time": domain.verify_time,
+        "version": domain.version,
+    }
+
+
+async def get(tx: AsyncConnection, tenant_id: str, name: str, *, lock: bool = False) -> Domain:
+    stmt = select(domains).where(domains.c.tenant_id == tenant_id, domains.c.name == name)
+    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
+    if row is None:
+        raise NotFound("DOMAIN_NOT_FOUND", f"the tenant has no claim on {name}", domain=name)
+    return _domain(row)
+
+
+async def of_tenant(tx: AsyncConnection, tenant_id: str) -> list[Domain]:
+    stmt = select(domains).where(domains.c.tenant_id == tenant_id).order_by(domains.c.name)
+    return [_domain(row) for row in (await tx.execute(stmt)).all()]
+
+
+async def list_page(tx: AsyncConnection, where: Sequence[ColumnElement[bool]], limit: int) -> list[Domain]:
+    stmt = select(domains).where(*where).order_by(domains.c.name, domains.c.tenant_id).limit(limit)
+    return [_domain(row) for row in (await tx.execute(stmt)).all()]
+
+
+async def count(tx: AsyncConnection, tenant_id: str) -> int:
+    stmt = select(func.count()).select_from(domains).where(domains.c.tenant_id == tenant_id)
+    return int((await tx.execute(stmt)).scalar_one())
+
+
+async def add(tx: AsyncConnection, added: Sequence[Domain]) -> list[Domain]:
+    """The same claims with their numbers."""
+    if not added:
+        return []
+    stmt = insert(domains).returning(domains.c.number, sort_by_parameter_order=True)
+    numbers = (await tx.execute(stmt, [_values(domain) for domain in added])).scalars().all()
+    return [replace(domain, number=number) for domain, number in zip(added, numbers, strict=True)]
+
+
+async def save(tx: AsyncConnection, domain: Domain) -> None:
+    """Writes over the version just before this one, or refuses."""
+    before = (
+        (domains.c.tenant_id == domain.tenant_id)
+        & (domains.c.name == domain.name)
+        & (domains.c.version == domain.version - 1)
+    )
+    if (await tx.execute(update(domains).where(before).values(_values(domain)))).rowcount != 1:
+        raise Aborted("ETAG_MISMATCH", f"{domain.name} changed meanwhile: read it again", domain=domain.name)
+
+
+async def take_turn(tx: AsyncConnection, name: str) -> None:
+    """Lets those who prove the same name at once come one after the other: each ends the others' claims, and two who
+    held their own and waited for the other's would not come to an end."""
+    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+async def remove(tx: AsyncConnection, tenant_id: str, name: str) -> None:
+    await tx.execute(delete(domains).where(domains.c.tenant_id == tenant_id, domains.c.name == name))
+
+
+async def end_other_claims(tx: AsyncConnection, names: Iterable[str], tenant_ids: Iterable[str]) -> list[Domain]:
+    """Ends the pending claims on these names by anyone but these tenants, and says which."""
+    stmt = (
+        delete(domains)
+        .where(
+            domains.c.name.in_(list(names)),
+            domains.c.state == State.PENDING,
+            domains.c.tenant_id.not_in(list(tenant_ids)),
+        )
+        .returning(domains)
+    )
+    return [_domain(row) for row in (await tx.execute(stmt)).all()]
+
+
+async def holders(tx: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
+    """Verified name -> the tenant that has it."""
+    stmt = select(domains.c.name, domains.c.tenant_id).where(
+        domains.c.name.in_(list(names)), domains.c.state == State.VERIFIED
+    )
+    return {name: tenant_id for name, tenant_id in (await tx.execute(stmt)).all()}
+
+
+async def claimed_names(tx: AsyncConnection, tenant_ids: Iterable[str]) -> dict[str, set[str]]:
+    """Tenant -> the names that it has claimed, proven or not."""
+    claimed: dict[str, set[str]] = {}
+    stmt = select(domains.c.tenant_id, domains.c.name).where(domains.c.tenant_id.in_(list(tenant_ids)))
+    for tenant_id, name in (await tx.execute(stmt)).all():
+        claimed.setdefault(tenant_id, set()).add(name)
+    return claimed

@@ -1,0 +1,101 @@
+"""What happens by itself as time passes: modes end, deleted tenants are purged, old changes and answers are forgotten."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import structlog
+
+from center.shared.v1 import rules_pb2
+from control.catalog import store as catalog_store
+from control.catalog import watchers
+from control.catalog.store import record
+from control.tenants import domain, purge
+from control.tenants import store as tenant_store
+from shared.runtime import context as calls
+from shared.runtime import idempotency
+from shared.runtime.clock import Clock
+from shared.runtime.context import CallContext
+from shared.runtime.db import Database
+from shared.runtime.errors import PlatformError
+
+log = structlog.stdlib.get_logger("center.upkeep")
+
+LOOK_S = 1.0
+CLEAN_S = 60.0
+MODES_AT_ONCE = 500
+
+
+async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
+    """Ends modes and starts purges when they are due, for ever; `wake` says that something may be due earlier."""
+    while True:
+        delay_s = LOOK_S
+        try:
+            with _called("workflow/MODE/expire"):
+                while await expire_modes(db, clock):
+                    pass
+            with _called("workflow/PURGE/start"):
+                while await purge.start(db, clock):
+                    pass
+            async with db.transaction() as tx:
+                due = await tenant_store.next_due(tx)
+            if due is not None:
+                delay_s = min(LOOK_S, max(0.01, (due - clock.now()).total_seconds()))
+        except PlatformError as error:
+            log.debug("upkeep waits for the database", error=str(error))
+        try:
+            await asyncio.wait_for(wake.wait(), delay_s)
+        except TimeoutError:
+            continue
+        wake.clear()
+
+
+async def expire_modes(db: Database, clock: Clock) -> int:
+    """Brings tenants whose mode has ended back to normal, and says how many."""
+    async with db.transaction() as tx:
+        now = clock.now()
+        due = await tenant_store.expired_modes(tx, now, MODES_AT_ONCE)
+        pairs = [(before, domain.expire_mode(before, now)) for before in due]
+        await tenant_store.save(tx, [after for _, after in pairs])
+        if pairs:
+            changes = [tenant_store.changed(before, after, "mode", "its time is over") for before, after in pairs]
+            await record(tx, changes)
+    return len(pairs)
+
+
+async def clean(steward: Database, db: Database, clock: Clock, retained: int) -> None:
+    """Forgets what nobody needs any more, for ever."""
+    while True:
+        try:
+            await clean_once(steward, db, clock.now(), retained)
+        except PlatformError as error:
+            log.info("cleaning failed; it is tried again", error=str(error))
+        await asyncio.sleep(CLEAN_S)
+
+
+async def clean_once(steward: Database, db: Database, now: datetime, retained: int) -> None:
+    more = True
+    while more:
+        async with steward.transaction() as tx:
+            more = bool(await catalog_store.compact(tx, retained))
+    more = True
+    while more:
+        async with steward.transaction() as tx:
+            more = bool(await idempotency.purge(tx, now))
+    async with db.transaction() as tx:
+        await watchers.forget(tx, now)
+
+
+@contextmanager
+def _called(method: str) -> Iterator[None]:
+    """The audit says which part of the platform did it."""
+    call = CallContext(
+        caller="control",
+        role=rules_pb2.CALLER_CONTROL,
+        trace_id=calls.new_trace_id(),
+        span_id=calls.new_span_id(),
+        method=method,
+    )
+    with calls.use(call):
+        yield
