@@ -376,6 +376,11 @@ async def test_a_taken_port_is_an_error(server, certificates):
             pass
 
 
+async def test_health_lists_every_service(channel):
+    listed = await health_pb2_grpc.HealthStub(channel("operator")).List(health_pb2.HealthListRequest())
+    assert {"", "center.edge.v1.EdgeService"} <= listed.statuses.keys()
+
+
 async def test_the_admin_port_serves_health_without_a_certificate(server):
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.admin_port}") as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())

@@ -39,6 +39,17 @@ KEEPALIVE = (
 )
 
 
+class Health(HealthServicer):
+    """grpc's own, and the one method that its asyncio version leaves out."""
+
+    _server_status: dict[str, Any]
+
+    async def List(self, request: Any, context: Any) -> Any:
+        pb: Any = health_pb2  # its stubs know no List yet
+        statuses = {name: pb.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
+        return pb.HealthListResponse(statuses=statuses)
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """An implementation and its contract: `servicer` has a method for each of the descriptor's."""
@@ -53,7 +64,7 @@ class Server:
 
     port: int
     admin_port: int | None
-    health: HealthServicer
+    health: Health
 
 
 @asynccontextmanager
@@ -77,7 +88,7 @@ async def serving(
     draining: is set when the drain begins; endless streams must end by themselves then.
     drain_s: how long calls under way may take before they are cancelled.
     """
-    health = HealthServicer()
+    health = Health()
     names = [service.descriptor.full_name for service in services]
     standard_files: Any = health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR
     standard = [
@@ -130,7 +141,7 @@ def _register(server: grpc.aio.Server, service: Service, verify: chain.VerifyBac
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers),))
 
 
-async def _admin(address: str, health: HealthServicer) -> tuple[grpc.aio.Server, int]:
+async def _admin(address: str, health: Health) -> tuple[grpc.aio.Server, int]:
     """A server for the machine itself: no certificates, no methods of ours."""
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
