@@ -29,7 +29,7 @@ async def refuses(code: grpc.StatusCode | str, reason: str = "") -> AsyncIterato
     try:
         yield refusal
     except grpc.aio.AioRpcError as error:
-        _read(error, refusal)
+        vars(refusal).update(vars(refusal_of(error)))
     expected = grpc.StatusCode[code] if isinstance(code, str) else code
     assert refusal.code is expected, f"{refusal.code} {refusal.reason}: {refusal.message}, not {expected} {reason}"
     if reason:
@@ -37,8 +37,8 @@ async def refuses(code: grpc.StatusCode | str, reason: str = "") -> AsyncIterato
         assert refusal.domain == "center"
 
 
-def _read(error: grpc.aio.AioRpcError, refusal: Refusal) -> None:
-    refusal.code, refusal.message = error.code(), error.details() or ""
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
+    refusal = Refusal(code=error.code(), message=error.details() or "")
     status = rpc_status.from_call(error)
     for detail in status.details if status is not None else ():
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -53,3 +53,4 @@ def _read(error: grpc.aio.AioRpcError, refusal: Refusal) -> None:
             retry = error_details_pb2.RetryInfo()
             detail.Unpack(retry)
             refusal.retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+    return refusal

@@ -1,0 +1,15 @@
+"""One platform for the tests that leave it as they found it; who breaks things starts one of their own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support import platform as platforms
+from tests.support.platform import Platform
+
+
+@pytest.fixture(scope="session")
+async def platform() -> AsyncIterator[Platform]:
+    with platforms.running() as running:
+        yield running
+        await running.close()

@@ -1,0 +1,209 @@
+"""Whatever is sent to whatever RPC, the answer is an answer or a typed refusal, and every process lives on."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+from google.longrunning import operations_proto_pb2
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from grpc_health.v1 import health_pb2
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from center.control.v1 import cluster_service_pb2, domain_service_pb2, tenant_service_pb2
+from center.dataplane.v1 import product_service_pb2
+from center.shared.v1 import audit_service_pb2, rules_pb2
+from shared.runtime.rpc import rules
+from tests.e2e.messages import Requests
+from tests.e2e.test_identities import METHODS
+from tests.support import platform as platforms
+from tests.support.grpc import Refusal, refusal_of
+from tests.support.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+# SOAK_EXAMPLES=2000 for a long look, with other examples every time.
+EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "0"))
+SETTINGS = settings(
+    max_examples=EXAMPLES or 40,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+# The longest that a call may take; those that wait for something are cut off here.
+PATIENCE_S = 3.0
+MOMENT_S = 0.1
+WAITING = {"WaitApplied", "WaitOperation", "ResolveTenant"}
+# Reasons of INVALID_ARGUMENT that concern the message as a whole, or what comes beside it.
+NO_FIELD = {"MESSAGE_MALFORMED", "TENANT_REQUIRED", "WATCH_NOT_INTRODUCED", "IMPORT_NOT_INTRODUCED"}
+CERTIFICATES = {
+    rules_pb2.CALLER_OPERATOR: "operator",
+    rules_pb2.CALLER_CONTROL: "control",
+    rules_pb2.CALLER_EDGE: "edge",
+    rules_pb2.CALLER_CLUSTER: "cluster/eu-1",
+    rules_pb2.CALLER_ENVOY: "envoy",
+    rules_pb2.CALLER_SHOPPER: "envoy",
+}
+
+
+@dataclass
+class World:
+    """A platform that may be hurt, and what exists on it, by the names of request fields."""
+
+    platform: Platform
+    shop: str  # the tenant that data-plane calls act in
+    known: dict[str, list[str]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+async def world() -> AsyncIterator[World]:
+    with platforms.running() as platform:
+        made = World(platform, (await platform.create("input", region_id="eu")).id)
+        await _populate(made)
+        before = {name: child.restarts for name, child in platform.processes().items()}
+        yield made
+        after = {name: child.restarts for name, child in platform.processes().items()}
+        await platform.close()
+    assert after == before, "a process died of its input"
+
+
+@pytest.mark.parametrize(
+    ("server", "method"), METHODS, ids=[f"{server}-{m.containing_service.name}-{m.name}" for server, m in METHODS]
+)
+@SETTINGS
+@given(data=st.data())
+async def test_a_method_answers_anything_or_says_what_is_wrong(
+    world: World, server: str, method: MethodDescriptor, data: st.DataObject
+) -> None:
+    requests = Requests(world.known).encoded(method.input_type)
+    stream = data.draw(st.lists(requests, max_size=3) if method.client_streaming else st.tuples(requests))
+    channel = world.platform.channel(server, _certificate(method))
+    _assert_typed(await _sent(channel, method, stream, world.shop), method)
+    await _serves(world.platform, server)
+
+
+def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
+    if refusal.code is grpc.StatusCode.OK:
+        return
+    assert refusal.code not in (
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+    ), refusal
+    if not refusal.reason:
+        # The client's own word: its patience ended. And the standard services speak as their own standards say.
+        waits = method.name in WAITING or method.server_streaming
+        assert (refusal.code is grpc.StatusCode.DEADLINE_EXCEEDED and waits) or _is_foreign(method), refusal
+        return
+    assert refusal.domain == "center", refusal
+    assert re.fullmatch(r"[A-Z][A-Z0-9_]+", refusal.reason), refusal
+    if refusal.code is grpc.StatusCode.INVALID_ARGUMENT and refusal.reason not in NO_FIELD:
+        assert refusal.violations, refusal
+        for path in refusal.violations:
+            assert _names_a_field(method.input_type, path), (path, refusal)
+
+
+def _is_foreign(method: MethodDescriptor) -> bool:
+    return method.containing_service.full_name.startswith(("grpc.", "envoy."))
+
+
+def _names_a_field(kind: Descriptor, path: str) -> bool:
+    """Whether the path of a violation, such as `tenant.labels['a']`, leads to a field of the request."""
+    current: Descriptor | None = kind
+    for name in re.sub(r"\[('.*?'|\d+|True|False)\]", "", path, flags=re.DOTALL).split("."):
+        if current is None:
+            return False
+        found = current.fields_by_name.get(name) or current.oneofs_by_name.get(name)
+        if found is None:
+            return False
+        current = getattr(found, "message_type", None)
+    return True
+
+
+def _certificate(method: MethodDescriptor) -> str:
+    """Of somebody whom the contract lets in."""
+    callers = rules.of(method).callers
+    return next(name for role, name in CERTIFICATES.items() if role in callers)
+
+
+async def _sent(
+    channel: grpc.aio.Channel, method: MethodDescriptor, stream: Sequence[bytes], tenant_id: str
+) -> Refusal:
+    """What becomes of a call with these bytes; a stream of answers is read to its end or for a moment."""
+    shape = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    make = getattr(channel, shape)(path)  # bytes in, bytes out
+    metadata = (("x-tenant-id", tenant_id),)
+    call = make(_one_by_one(stream) if method.client_streaming else stream[0], metadata=metadata, timeout=PATIENCE_S)
+    answers = message_factory.GetMessageClass(method.output_type)
+    try:
+        if method.server_streaming:
+            async with asyncio.timeout(MOMENT_S):
+                async for answer in call:
+                    answers.FromString(answer)
+        else:
+            answers.FromString(await call)
+    except TimeoutError:
+        pass  # open and silent, as a watch is
+    except grpc.aio.AioRpcError as error:
+        return refusal_of(error)
+    finally:
+        call.cancel()
+    return Refusal()
+
+
+async def _one_by_one(stream: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for encoded in stream:
+        yield encoded
+
+
+async def _serves(platform: Platform, server: str) -> None:
+    check = platform.channel(server).unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    answer = await check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def _populate(world: World) -> None:
+    """Things of every kind, so that a request can name some that exist."""
+    platform = world.platform
+    tenants = [(await platform.create(f"known-{number}", domains=[f"known-{number}.example"])) for number in range(3)]
+    draft = tenant_service_pb2.CreateTenantRequest(tenant={"code": "known-draft", "display_name": "draft"}, draft=True)
+    tenants.append((await platform.tenants.CreateTenant(draft)).tenant)
+    spare = {"id": "spare-1", "region_id": "eu", "capacity": 10, "state": cluster_service_pb2.CLUSTER_STATE_CLOSED}
+    await platform.clusters.CreateCluster(cluster_service_pb2.CreateClusterRequest(cluster=spare))
+    await platform.clusters.CreateShard(
+        cluster_service_pb2.CreateShardRequest(shard={"id": "spare-shard", "cluster_id": "spare-1"})
+    )
+    products = platform.products("eu-1")
+    product = product_service_pb2.CreateProductRequest(
+        product={"title": "A lamp", "variants": [{"sku": "SKU-1", "price": {"currency_code": "EUR", "units": 5}}]}
+    )
+    made = (await products.CreateProduct(product, metadata=(("x-tenant-id", world.shop),))).product
+    operations = (await platform.longrunning.ListOperations(operations_proto_pb2.ListOperationsRequest())).operations
+    entries = (await platform.audit.ListEntries(audit_service_pb2.ListEntriesRequest(page_size=5))).entries
+    page = await platform.tenants.ListTenants(tenant_service_pb2.ListTenantsRequest(page_size=1))
+    domains = await platform.domains.ListDomains(domain_service_pb2.ListDomainsRequest(page_size=1))
+    tenant_ids = [tenant.id for tenant in tenants]
+    world.known |= {
+        "tenant_id": tenant_ids,
+        "resource_id": tenant_ids,
+        # A cluster in use is nothing that a test takes away from the others.
+        "id": [*tenant_ids, made.id, made.variants[0].id, *(entry.id for entry in entries), "spare-1"],
+        "cluster_id": ["spare-1", "eu-1", "us-1"],
+        "etag": [tenants[0].etag, made.etag],
+        "name": [*(operation.name for operation in operations[:5]), "known-0.example", "known-1.example"],
+        "page_token": [page.next_page_token, domains.next_page_token],
+        "code": [tenant.code for tenant in tenants],
+    }
