@@ -176,23 +176,18 @@ async def test_after_a_freeze_nothing_changes_and_nothing_acknowledged_is_lost(e
     assert await ids(eu, tenant) == made
 
 
-async def test_a_freeze_is_not_kept_waiting_by_writes_that_come_after_it(eu: Running, tenant: str) -> None:
-    """Each writer starts before the one before it has ended, so that somebody always holds the tenant open."""
-    going = True
-
-    async def write() -> None:
-        while going:
-            try:
-                await create(eu, tenant, product())
-            except grpc.aio.AioRpcError:
-                return
-
-    writers = [asyncio.ensure_future(write()) for _ in range(12)]
-    await create(eu, tenant, product())
-    async with asyncio.timeout(3):
-        await eu.apply(entry(tenant, writes_frozen=True))
-    going = False
-    await asyncio.gather(*writers)
+async def test_no_write_begins_while_a_freeze_waits_for_the_last_one(eu: Running, tenant: str) -> None:
+    """Else each writer could start before the one before it ends, and the freeze would wait for ever."""
+    db = eu.database("center_app")
+    async with db.transaction(tenant) as tx:
+        await tx.execute(text("SELECT tenant_writable()"))
+        freezing = asyncio.ensure_future(eu.apply(entry(tenant, writes_frozen=True)))
+        await asyncio.wait([freezing], timeout=0.1)
+        async with refuses(*MOVING):
+            await create(eu, tenant, product())
+        assert not freezing.done()
+    await freezing
+    await db.close()
 
 
 async def test_an_older_entry_never_overwrites_a_newer_one(eu: Running, tenant: str) -> None:

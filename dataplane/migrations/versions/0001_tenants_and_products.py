@@ -167,12 +167,17 @@ def _outbox() -> None:
         """
     )
     op.execute("CREATE TABLE outbox_default PARTITION OF outbox DEFAULT")
-    for table in ("outbox", "outbox_default"):
-        isolation.tenant_policies(table)
-        _only_while_writable(table)
-        # Written by every change, read by nobody but the relay.
-        op.execute(f"REVOKE SELECT, UPDATE, DELETE ON {table} FROM center_app")
-    # Rows reach a partition through the parent only.
+    isolation.tenant_policies("outbox")
+    op.execute(
+        "CREATE POLICY writable_insert ON outbox AS RESTRICTIVE FOR INSERT TO center_app "
+        "WITH CHECK ((SELECT tenant_writable()))"
+    )
+    # Written by every change, read by nobody but the relay.
+    op.execute("REVOKE ALL ON outbox FROM center_app")
+    op.execute("GRANT INSERT ON outbox TO center_app")
+    # Rows reach a partition through the parent and its policies only.
+    op.execute("ALTER TABLE outbox_default ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE outbox_default FORCE ROW LEVEL SECURITY")
     op.execute("REVOKE ALL ON outbox_default FROM center_app")
 
 
