@@ -1,10 +1,11 @@
-"""The one way to change the catalog: its revision, change log, audit and events, written in the change's transaction."""
+"""The one way to change the catalog: revision, change log, audit and events, in the transaction of the change."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import catalog_service_pb2 as pb
@@ -190,9 +191,8 @@ async def changes_after(tx: AsyncConnection, revision: int, at_most: int) -> lis
     return rows
 
 
-def _logged(row: object) -> Logged:
-    revision, block_end, kind, resource_id, cluster_ids, entry = row  # type: ignore[misc]
-    return Logged(revision, block_end, kind, resource_id, tuple(cluster_ids), bytes(entry))
+def _logged(row: Row[Any]) -> Logged:
+    return Logged(row.revision, row.block_end, row.kind, row.resource_id, tuple(row.cluster_ids), bytes(row.entry))
 
 
 async def entries_after(

@@ -1,5 +1,7 @@
 """Channels to the clusters' tenant runtimes, as the catalog says where they are."""
 
+from typing import TYPE_CHECKING
+
 import grpc
 
 from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
@@ -8,6 +10,9 @@ from control.catalog.memory import Catalog
 from shared.runtime.errors import Unavailable
 from shared.runtime.pki import Identity
 from shared.runtime.rpc import connect
+
+if TYPE_CHECKING:
+    from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceAsyncStub
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 
@@ -20,7 +25,7 @@ class Connections:
         # Channels of endpoints that are no longer the cluster's; calls on them may still be under way.
         self._retired: list[grpc.aio.Channel] = []
 
-    def runtime(self, cluster_id: str) -> TenantRuntimeServiceStub:
+    def runtime(self, cluster_id: str) -> "TenantRuntimeServiceAsyncStub":
         """The cluster's runtime; Unavailable CLUSTER_UNREACHABLE when nobody knows where it is."""
         cluster = self._catalog.cluster(cluster_id)
         if cluster is None or not cluster.endpoints:

@@ -178,8 +178,8 @@ def to_proto(claim: Domain, tenant: Tenant, revision: int) -> pb.Domain:
     message = pb.Domain(
         name=claim.name,
         tenant_id=claim.tenant_id,
-        kind=pb.DomainKind.Value(f"DOMAIN_KIND_{claim.kind}"),
-        state=pb.DomainState.Value(f"DOMAIN_STATE_{claim.state}"),
+        kind=f"DOMAIN_KIND_{claim.kind}",
+        state=f"DOMAIN_STATE_{claim.state}",
         primary=claim.name == tenant.primary_domain,
         verified_reason=claim.verified_reason,
         create_time=timestamp(claim.create_time),

@@ -116,7 +116,7 @@ async def holders(tx: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
     stmt = select(domains.c.name, domains.c.tenant_id).where(
         domains.c.name.in_(list(names)), domains.c.state == State.VERIFIED
     )
-    return {name: tenant_id for name, tenant_id in (await tx.execute(stmt)).all()}
+    return {row.name: row.tenant_id for row in (await tx.execute(stmt)).all()}
 
 
 async def claimed_names(tx: AsyncConnection, tenant_ids: Iterable[str]) -> dict[str, set[str]]:

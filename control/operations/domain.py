@@ -126,8 +126,15 @@ class Operation:
 def advance(operation: Operation, step: str, lane: str, now: datetime) -> Operation:
     """On to the next step, for any worker to claim."""
     return replace(
-        operation, step=step, lane=lane, attempts=0, last_error=None, lease_owner="", next_attempt_time=now, update_time=now
-    )  # fmt: skip
+        operation,
+        step=step,
+        lane=lane,
+        attempts=0,
+        last_error=None,
+        lease_owner="",
+        next_attempt_time=now,
+        update_time=now,
+    )
 
 
 def wait(operation: Operation, until: datetime, now: datetime) -> Operation:

@@ -27,7 +27,7 @@ def to_proto(operation: Operation, tenant: Tenant | None = None) -> longrunning_
 
 def _metadata(operation: Operation) -> pb.OperationMetadata:
     metadata = pb.OperationMetadata(
-        kind=pb.OperationKind.Value(f"OPERATION_KIND_{operation.kind}"),
+        kind=f"OPERATION_KIND_{operation.kind}",
         tenant_id=operation.tenant_id,
         step=operation.step,
         steps_done=operation.steps_done,

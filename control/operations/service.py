@@ -30,8 +30,8 @@ from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from shared.runtime.filters import Field, where
-from shared.runtime.ids import is_uuid
 from shared.runtime.idempotency import mutation
+from shared.runtime.ids import is_uuid
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
 from shared.runtime.rpc import received
 

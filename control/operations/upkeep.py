@@ -1,4 +1,4 @@
-"""What happens by itself as time passes: modes end, deleted tenants are purged, old changes and answers are forgotten."""
+"""What happens by itself as time passes: modes end, deleted tenants are purged, old changes are forgotten."""
 
 import asyncio
 from collections.abc import Iterator

@@ -159,7 +159,7 @@ class Worker:
                 faults = {operation_id: Fault.of(error) for operation_id, error in failed.items()}
         except (PlatformError, grpc.aio.AioRpcError, TimeoutError) as error:
             faults = {operation.id: fault_of(error) for operation in batch}
-        except Exception as error:  # noqa: BLE001 -- as in the interceptor: a fault of ours must not stop the worker
+        except Exception as error:
             log.exception("a step failed", kind=kind, step=step, operations=len(batch))
             faults = {operation.id: fault_of(error) for operation in batch}
         if faults:

@@ -7,12 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import tenant_pb2 as pb
 from center.control.v1 import tenant_service_pb2 as service_pb
-from control.tenants.domain import Action, Config, Isolation, Mode, State, Tenant
+from control.tenants.domain import Action, Config, Isolation, Mode, Tenant
 
-_STATES = {state: pb.TenantState.Value(f"TENANT_STATE_{state}") for state in State}
-_MODES = {mode: pb.TenantMode.Value(f"TENANT_MODE_{mode}") for mode in Mode}
-_ISOLATIONS = {isolation: pb.Isolation.Value(f"ISOLATION_{isolation}") for isolation in Isolation}
-_MODE_OF = {number: mode for mode, number in _MODES.items()}
+_MODE_OF = {pb.TenantMode.Value(f"TENANT_MODE_{mode}"): mode for mode in Mode}
 _ACTION_OF = {
     service_pb.TenantAction.Value(f"TENANT_ACTION_{action}"): action
     for action in (Action.ACTIVATE, Action.SUSPEND, Action.RESUME, Action.TERMINATE)
@@ -20,11 +17,11 @@ _ACTION_OF = {
 
 
 def mode_of(number: int) -> Mode:
-    return _MODE_OF[number]  # type: ignore[index]
+    return _MODE_OF[number]
 
 
 def action_of(number: int) -> Action:
-    return _ACTION_OF[number]  # type: ignore[index]
+    return _ACTION_OF[number]
 
 
 def isolation_of(number: int) -> Isolation:
@@ -45,7 +42,7 @@ def placement(tenant: Tenant) -> pb.Placement:
         region_id=where.region_id,
         cluster_id=where.cluster_id,
         shard_id=where.shard_id,
-        isolation=_ISOLATIONS[where.isolation],
+        isolation=f"ISOLATION_{where.isolation}",
         residency=where.residency,
         moving_to_cluster_id=where.moving_to_cluster_id,
         writes_frozen=where.writes_frozen,
@@ -87,9 +84,9 @@ def to_proto(tenant: Tenant, revision: int | None = None) -> pb.Tenant:
         code=tenant.code,
         display_name=tenant.display_name,
         labels=tenant.labels,
-        state=_STATES[tenant.state],
+        state=f"TENANT_STATE_{tenant.state}",
         state_reason=tenant.state_reason,
-        mode=_MODES[tenant.mode],
+        mode=f"TENANT_MODE_{tenant.mode}",
         mode_reason=tenant.mode_reason,
         mode_expire_time=timestamp(tenant.mode_expire_time),
         plan_id=tenant.plan_id,
@@ -113,8 +110,8 @@ def catalog_tenant(tenant: Tenant) -> catalog_pb.CatalogTenant:
         id=tenant.id,
         code=tenant.code,
         display_name=tenant.display_name,
-        state=_STATES[tenant.state],
-        mode=_MODES[tenant.mode],
+        state=f"TENANT_STATE_{tenant.state}",
+        mode=f"TENANT_MODE_{tenant.mode}",
         plan_id=tenant.plan_id,
         placement=placement(tenant),
         domains=[catalog_pb.CatalogDomain(name=name.name, number=name.number) for name in tenant.names],

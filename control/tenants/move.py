@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-
 from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
 from control.catalog.store import record
 from control.catalog.watchers import Watchers

@@ -178,7 +178,7 @@ async def save(tx: AsyncConnection, changed: Sequence[Tenant]) -> None:
         values["before"] = tenant.version - 1
         rows.append(values)
     stmt = update(tenants).where(tenants.c.id == bindparam("key"), tenants.c.version == bindparam("before"))
-    columns = {name: bindparam(name) for name in rows[0] if name not in ("key", "before")}
+    columns: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name not in ("key", "before")}
     result = await tx.execute(stmt.values(columns), rows)
     if result.rowcount != len(changed):
         names = ", ".join(tenant.code for tenant in changed[:3])

@@ -1,12 +1,8 @@
 """Tenants, from making to purging."""
 
-import grpc
-
 from center.control.v1 import tenant_pb2
 from center.control.v1 import tenant_service_pb2 as pb
-from shared.runtime.ids import uuid7
 from tests.control.plane import Plane
-from tests.support.grpc import refuses
 
 
 async def test_a_new_tenant_is_provisioned_and_found_by_domain_id_and_code(plane: Plane) -> None:

@@ -149,7 +149,9 @@ CREATE TABLE tenants (
     version BIGINT NOT NULL,
     revision BIGINT DEFAULT 0 NOT NULL,
     PRIMARY KEY (id),
-    CONSTRAINT state_known CHECK (state IN ('DRAFT', 'PROVISIONING', 'ACTIVE', 'SUSPENDED', 'TERMINATED', 'FAILED', 'DELETING')),
+    CONSTRAINT state_known CHECK (
+        state IN ('DRAFT', 'PROVISIONING', 'ACTIVE', 'SUSPENDED', 'TERMINATED', 'FAILED', 'DELETING')
+    ),
     CONSTRAINT mode_known CHECK (mode IN ('NORMAL', 'READ_ONLY', 'MAINTENANCE')),
     CONSTRAINT isolation_known CHECK (isolation IN ('SHARED', 'DEDICATED'))
 );
