@@ -2,7 +2,7 @@
 
 import typer
 
-from shared.cli import audit, clusters, domains, edges, imports, operations, platform, tenants
+from shared.cli import audit, check, clusters, domains, edges, imports, operations, platform, tenants
 
 app = typer.Typer(
     help="Runs and operates the platform.",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 platform.add_to(app)
 imports.add_to(app)
+check.add_to(app)
 for name, group in {
     "tenants": tenants.app,
     "domains": domains.app,
