@@ -46,6 +46,8 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 
+_ONE = {"entries": "entry"}
+
 # The reason that every change wants, in the operator's words.
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit.")]
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the operation, and show how far it is.")]
@@ -171,7 +173,7 @@ class Call:
         for item in found:
             table.add_row(*(text(of(item)) for _, of in columns))
         out.print(table)
-        out.print(f"{len(found)} {name}", style="dim")
+        out.print(f"{len(found)} {name if len(found) != 1 else _ONE.get(name, name[:-1])}", style="dim")
 
     def _channel(self, service: ServiceDescriptor) -> grpc.aio.Channel:
         return self.client.edge() if _of_edge(service) else self.client.control()
@@ -299,7 +301,7 @@ def text(value: object) -> str:
         return str(value)
     if isinstance(value, dict):
         return ", ".join(f"{k}={v}" for k, v in sorted(value.items()))
-    return ", ".join(str(part) for part in value) if hasattr(value, "__iter__") else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) else str(value)
 
 
 def word(enum: Any, number: int) -> str:

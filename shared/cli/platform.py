@@ -57,7 +57,6 @@ def up(
 
     async def when_healthy(running: Supervisor) -> None:
         async with Client(config) as client:
-            await load.register_clusters(client)
             shops = await _seed(config, client, lines)
         running.record.addresses.update(addresses(config))
         running.record.ready = True

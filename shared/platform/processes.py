@@ -1,10 +1,9 @@
 """The process table: what runs on one machine, how it is started, and how one knows that it works."""
 
-import importlib.util
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.platform import health, ports, postgres
@@ -136,15 +135,7 @@ def table(config: Config) -> list[Process]:
             environment=common,
         )
     )
-    landed = [p for p in processes if p.command[1] != "-m" or _exists(p.command[2])]
-    return [replace(p, after=[a for a in p.after if a in {q.name for q in landed}]) for p in landed]
-
-
-def _exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(f"{module}.__main__") is not None
-    except ModuleNotFoundError:
-        return False
+    return processes
 
 
 def log_path(home: Path, name: str) -> Path:

@@ -90,7 +90,7 @@ class Record:
     children: list[Child] = field(default_factory=list)
     # What a person may call, with what it is: name -> address.
     addresses: dict[str, str] = field(default_factory=dict)
-    # Whether the start is over: all was healthy, the clusters are registered, an empty home has its sample shops.
+    # Whether the start is over: all was healthy, and an empty home has its sample shops.
     ready: bool = False
 
     def save(self, home: Path) -> None:

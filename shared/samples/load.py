@@ -1,17 +1,15 @@
-"""Loads clusters, tenants and products into a running platform; everything here may be run again at any time."""
+"""Loads tenants and products into a running platform; everything here may be run again at any time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import grpc
-from google.protobuf import field_mask_pb2
 from google.type import money_pb2
 
 from center.control.v1 import (
-    catalog_service_pb2,
     cluster_service_pb2,
     cluster_service_pb2_grpc,
     operations_service_pb2,
@@ -20,10 +18,9 @@ from center.control.v1 import (
     tenant_service_pb2_grpc,
 )
 from center.dataplane.v1 import product_service_pb2, product_service_pb2_grpc
-from shared.platform import ports
 from shared.platform.client import Client
 from shared.runtime import rpc
-from shared.runtime.errors import AlreadyExists, Unavailable
+from shared.runtime.errors import Unavailable
 from shared.samples import domains, retail
 from shared.samples.domains import Shop
 from shared.samples.retail import Product
@@ -32,7 +29,6 @@ BATCH = 500
 # Two batches on the way keep the control plane busy; more only wait for its one transaction at a time.
 BATCHES_AT_ONCE = 2
 VERIFIED_REASON = "imported by an operator as already proven"
-CLUSTER_CAPACITY = 1_000_000
 LOOK_S = 0.3
 WAIT_APPLIED_S = 40.0
 
@@ -82,44 +78,6 @@ def sample_catalogue() -> retail.Catalogue:
     return retail.catalogue(retail.read(data("online-retail-2010-12.csv.gz")))
 
 
-async def register_clusters(client: Client) -> None:
-    """Makes this machine's regions and clusters known to the catalog, at the addresses of this start."""
-    stub = cluster_service_pb2_grpc.ClusterServiceStub(client.control())
-    for region in sorted({cluster.region for cluster in ports.CLUSTERS}):
-        message = cluster_service_pb2.Region(id=region, display_name=region.upper())
-        await _unless_there(stub.CreateRegion(cluster_service_pb2.CreateRegionRequest(region=message)))
-    for cluster in ports.CLUSTERS:
-        host, _, port = client.config.address(cluster.port).rpartition(":")
-        made = cluster_service_pb2.Cluster(
-            id=cluster.id,
-            region_id=cluster.region,
-            display_name=cluster.id,
-            endpoints=[catalog_service_pb2.Endpoint(host=host, port=int(port))],
-            capacity=CLUSTER_CAPACITY,
-            state=cluster_service_pb2.CLUSTER_STATE_OPEN,
-        )
-        if await _unless_there(stub.CreateCluster(cluster_service_pb2.CreateClusterRequest(cluster=made))):
-            continue
-        known = (await stub.GetCluster(cluster_service_pb2.GetClusterRequest(id=cluster.id))).cluster
-        if list(known.endpoints) != list(made.endpoints):
-            await stub.UpdateCluster(
-                cluster_service_pb2.UpdateClusterRequest(
-                    cluster=made, update_mask=field_mask_pb2.FieldMask(paths=["endpoints"])
-                )
-            )
-
-
-async def _unless_there(call: Awaitable[object]) -> bool:
-    """Whether the call made something; False when it was there already."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        if isinstance(rpc.received(error), AlreadyExists):
-            return False
-        raise
-    return True
-
-
 async def import_tenants(client: Client, shops: Sequence[Shop], progress: Progress = silent) -> TenantsLoaded:
     """A tenant of each shop, with its domain taken as verified; returns when all are provisioned and served.
 
@@ -127,6 +85,7 @@ async def import_tenants(client: Client, shops: Sequence[Shop], progress: Progre
     """
     stub = tenant_service_pb2_grpc.TenantServiceStub(client.control())
     loaded = TenantsLoaded()
+    placed_before = await _placed(client)
     batches = iter([shops[start : start + BATCH] for start in range(0, len(shops), BATCH)])
     done = 0
     progress("tenants", 0, len(shops))
@@ -140,7 +99,7 @@ async def import_tenants(client: Client, shops: Sequence[Shop], progress: Progre
 
     await asyncio.gather(*(work() for _ in range(BATCHES_AT_ONCE)))
     if loaded.created or loaded.existing:
-        await _provisioned(stub, loaded, progress)
+        await _provisioned(client, loaded, placed_before, progress)
         loaded.behind = await _applied(client, progress)
     return loaded
 
@@ -168,30 +127,29 @@ async def _create(
                 loaded.refused[shop.domain] = f"{result.refused.reason}: {result.refused.message}"
 
 
-async def _provisioned(
-    stub: "tenant_service_pb2_grpc.TenantServiceAsyncStub", loaded: TenantsLoaded, progress: Progress
-) -> None:
-    """Waits until no tenant is being provisioned any more."""
-    most = 0
-    while True:
-        left = 0
-        token = ""
-        while True:
-            request = tenant_service_pb2.ListTenantsRequest(
-                filter='state = "PROVISIONING"', page_size=1000, page_token=token
-            )
-            page = await stub.ListTenants(request)
-            left += len(page.tenants)
-            token = page.next_page_token
-            if not token:
-                break
-        most = max(most, left)
-        progress("provisioned", most - left, most)
-        if not left:
-            break
-        await asyncio.sleep(LOOK_S if left < 1000 else 1.0)
+async def _provisioned(client: Client, loaded: TenantsLoaded, placed_before: int, progress: Progress) -> None:
+    """Waits until no tenant is being provisioned any more.
+
+    How far it is comes from the clusters' own counts: to list thousands of tenants again and again would cost the
+    control plane more than to provision them.
+    """
+    stub = tenant_service_pb2_grpc.TenantServiceStub(client.control())
+    unready = tenant_service_pb2.ListTenantsRequest(filter='state = "PROVISIONING"', page_size=1)
+    while (await stub.ListTenants(unready)).tenants:
+        placed = await _placed(client) - placed_before
+        # Placing is the first step of provisioning, so the last tenants count when they are ready.
+        progress("provisioned", min(placed, loaded.created - 1), loaded.created)
+        await asyncio.sleep(LOOK_S)
+    progress("provisioned", loaded.created, loaded.created)
     failed = await stub.ListTenants(tenant_service_pb2.ListTenantsRequest(filter='state = "FAILED"', page_size=1000))
     loaded.failed = {tenant.code: tenant.state_reason for tenant in failed.tenants}
+
+
+async def _placed(client: Client) -> int:
+    """How many tenants have a cluster."""
+    stub = cluster_service_pb2_grpc.ClusterServiceStub(client.control())
+    answer = await stub.ListClusters(cluster_service_pb2.ListClustersRequest(page_size=1000))
+    return sum(cluster.tenant_count for cluster in answer.clusters)
 
 
 async def _applied(client: Client, progress: Progress) -> list[str]:

@@ -114,3 +114,5 @@ def test_cells_are_short() -> None:
     assert call.text(Timestamp(seconds=1_300_000_000)) == "2011-03-13 07:06:40"
     assert call.text({"b": "2", "a": "1"}) == "a=1, b=2"
     assert call.text(["x", "y"]) == "x, y"
+    assert call.text(tenant_pb2.Tenant(domains=["x", "y"]).domains) == "x, y"
+    assert call.text(tenant_pb2.Tenant().domains) == ""
