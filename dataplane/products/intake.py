@@ -87,6 +87,9 @@ async def _with_pauses(
     finally:
         if reading is not None:
             reading.cancel()
+            # The server reads a refused stream on by itself, and not at the same time as this.
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
 
 
 def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
