@@ -133,10 +133,10 @@ class CatalogFollower:
             )
         if ends and named is not None:
             async with self._steward.transaction() as tx:
-                gone = await store.unserve_others(tx, named, last.revision)
+                gone = await store.disown_others(tx, named, last.revision)
                 await store.keep_watched_revision(tx, last.revision)
             if gone:
-                log.warning("tenants that the catalog no longer names are not served", tenants=len(gone))
+                log.warning("tenants that the catalog no longer names take no writes", tenants=len(gone))
                 await self._tenants.refresh(gone)
 
     def _report(self) -> pb.WatchRequest:

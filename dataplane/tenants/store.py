@@ -41,7 +41,7 @@ class Entry:
 
 
 # Rows are locked in the order of their ids, so that two batches never wait for each other in a circle. A tenant that is
-# unknown, or was removed (served is false and only the revision is left of it), comes in with a newer entry that places
+# unknown, or was removed (served is false then, and only the revision is left), comes in with a newer entry that places
 # it here; one that is known takes every newer entry. `served` never ends here: see domain.Local.
 _APPLY = text(
     """
@@ -52,15 +52,16 @@ _APPLY = text(
         CAST(:frozen AS boolean[]), CAST(:placed AS boolean[]), CAST(:entries AS bytea[])
     ) AS n (tenant_id, revision, state, mode, writes_frozen, placed_here, entry)
     LEFT JOIN tenants known ON known.tenant_id = n.tenant_id
-    WHERE (n.placed_here AND n.state = ANY (CAST(:introducing AS text[]))) OR known.served OR known.placed_here
+    WHERE (n.placed_here AND n.state = ANY (CAST(:introducing AS text[]))) OR known.served
     ORDER BY n.tenant_id
     ON CONFLICT (tenant_id) DO UPDATE SET
         revision = excluded.revision, state = excluded.state, mode = excluded.mode,
         writes_frozen = excluded.writes_frozen, placed_here = excluded.placed_here,
         served = t.served OR excluded.placed_here, entry = excluded.entry, apply_time = now()
     WHERE t.revision < excluded.revision
-        -- Left out of a snapshot once, and named again.
-        OR (t.revision = excluded.revision AND t.placed_here AND (NOT t.served OR CAST(:again AS boolean)))
+        -- Left out of a snapshot once and named again, or not what its revision says.
+        OR (t.revision = excluded.revision AND t.served
+            AND (t.placed_here <> excluded.placed_here OR CAST(:again AS boolean)))
     """
 )
 
@@ -159,16 +160,17 @@ async def remove(tx: AsyncConnection, tenant_id: str, revision: int, encoded: by
     return removed > 0 or (known is not None and known.served)
 
 
-async def unserve_others(tx: AsyncConnection, named: Collection[str], revision: int) -> list[str]:
-    """Stops serving the tenants that a snapshot of the catalog at `revision` does not name, and returns them.
+async def disown_others(tx: AsyncConnection, named: Collection[str], revision: int) -> list[str]:
+    """Takes the tenants that a snapshot of the catalog at `revision` does not name for placed elsewhere; returns them.
 
-    Their rows stay: what deletes rows is a removal that says so, never the absence of an entry.
+    Their writes end, since another cluster may take them by now. Reads go on and rows stay: what ends those is a
+    removal that says so, never the absence of an entry.
     """
     result = await tx.execute(
         text(
             """
-            UPDATE tenants SET served = false, apply_time = now()
-            WHERE served AND revision <= :revision AND tenant_id <> ALL (CAST(:named AS uuid[]))
+            UPDATE tenants SET placed_here = false, apply_time = now()
+            WHERE placed_here AND revision <= :revision AND tenant_id <> ALL (CAST(:named AS uuid[]))
             RETURNING tenant_id::text
             """
         ),
@@ -203,10 +205,8 @@ async def entry(tx: AsyncConnection, tenant_id: str) -> tuple[bytes, Local] | No
 
 
 async def page(tx: AsyncConnection, after: str | None, size: int) -> list[tuple[bytes, Local]]:
-    """Tenants that are known here, by id."""
-    stmt = select(tenants.c.entry, *_LOCAL).order_by(tenants.c.tenant_id).limit(size)
-    # What is neither served nor placed here is the trace of a removal.
-    stmt = stmt.where(tenants.c.served | tenants.c.placed_here)
+    """Tenants that are served here, by id."""
+    stmt = select(tenants.c.entry, *_LOCAL).where(tenants.c.served).order_by(tenants.c.tenant_id).limit(size)
     if after is not None:
         stmt = stmt.where(tenants.c.tenant_id > after)
     return [(row.entry, _local(row)) for row in await tx.execute(stmt)]

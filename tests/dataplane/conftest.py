@@ -1,6 +1,8 @@
 """Clusters as they ship, each with a database of its own."""
 
-from collections.abc import AsyncIterator, Callable
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from dataplane.app import running
 from dataplane.config import Config
 from tests.dataplane.cluster import Running, entry
+from tests.support.postgres import Postgres
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
@@ -36,6 +39,20 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
                 await channel.close()
 
     return starting
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[[], Postgres]]:
+    """Makes PostgreSQL servers that a test may kill; what it acknowledges survives that."""
+    with contextlib.ExitStack() as stack:
+
+        def make() -> Postgres:
+            server = Postgres(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="center-test-killed-"))))
+            server.start()
+            stack.callback(server.stop)
+            return server
+
+        yield make
 
 
 @pytest.fixture(scope="session")
