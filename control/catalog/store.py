@@ -1,5 +1,6 @@
 """The one way to change the catalog: revision, change log, audit and events, in the transaction of the change."""
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,29 +62,28 @@ async def record(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:
     revisions = [next(following) if change.entry is not None else 0 for change in changes]
     call = current()
     block = [
-        (revision, *_columns(change.entry, revision), change)
+        _row(change, change.entry, revision)
         for change, revision in zip(changes, revisions, strict=True)
         if change.entry is not None
+    ]
+    audit = [
+        {
+            "id": uuid7(),
+            "resource": change.resource,
+            "resource_id": change.resource_id,
+            "tenant_id": change.tenant_id,
+            "reason": change.reason,
+            "revision": revision,
+            "changes": differences(change.before, change.after),
+        }
+        for change, revision in zip(changes, revisions, strict=True)
     ]
     await tx.execute(
         _WRITE,
         {
             "block_end": last,
-            "revisions": [revision for revision, *_ in block],
-            "kinds": [kind for _, kind, *_ in block],
-            "resource_ids": [resource_id for _, _, resource_id, *_ in block],
-            "removed": [removed for _, _, _, removed, *_ in block],
-            "entries": [entry for _, _, _, _, entry, _ in block],
-            "cluster_ids": [",".join(sorted(change.cluster_ids - {""})) for *_, change in block],
-            "event_ids": [uuid7() for _ in block],
-            "subjects": [_subject(change) for *_, change in block],
-            "audit_ids": [uuid7() for _ in changes],
-            "audit_resources": [change.resource for change in changes],
-            "audit_resource_ids": [change.resource_id for change in changes],
-            "audit_tenant_ids": [change.tenant_id for change in changes],
-            "audit_reasons": [change.reason for change in changes],
-            "audit_revisions": revisions,
-            "audit_changes": [json.dumps(differences(change.before, change.after)) for change in changes],
+            "block": json.dumps(block),
+            "audit": json.dumps(audit),
             "method": call.method,
             "caller": call.caller,
             "trace_id": call.trace_id,
@@ -100,40 +100,45 @@ async def _take(tx: AsyncConnection, count: int) -> int:
     return int((await tx.execute(stmt.returning(catalog_revision.c.revision))).scalar_one())
 
 
-def _columns(entry: pb.CatalogEntry | None, revision: int) -> tuple[str, str, bool, bytes]:
-    """(kind, resource id, whether it is gone, bytes) of an entry at its revision."""
-    assert entry is not None
+def _row(change: Change, entry: pb.CatalogEntry, revision: int) -> dict[str, Any]:
+    """A change with its revision, as _WRITE unpacks it."""
     entry.revision = revision
     which = entry.WhichOneof("entry")
     if which == "tenant":
         entry.tenant.revision = revision
-        return TENANT, entry.tenant.id, False, entry.SerializeToString()
-    if which == "cluster":
+        key = (TENANT, entry.tenant.id)
+    elif which == "cluster":
         entry.cluster.revision = revision
-        return CLUSTER, entry.cluster.id, False, entry.SerializeToString()
-    if which == "removed_tenant_id":
-        return TENANT, entry.removed_tenant_id, True, entry.SerializeToString()
-    return CLUSTER, entry.removed_cluster_id, True, entry.SerializeToString()
-
-
-def _subject(change: Change) -> str:
-    return f"ev.control.{change.tenant_id or '-'}.{change.resource}.{change.event}.v1"
+        key = (CLUSTER, entry.cluster.id)
+    elif which == "removed_tenant_id":
+        key = (TENANT, entry.removed_tenant_id)
+    else:
+        key = (CLUSTER, entry.removed_cluster_id)
+    return {
+        "revision": revision,
+        "kind": key[0],
+        "resource_id": key[1],
+        "removed": which in ("removed_tenant_id", "removed_cluster_id"),
+        "cluster_ids": sorted(change.cluster_ids - {""}),
+        "entry": base64.b64encode(entry.SerializeToString()).decode(),
+        "event_id": uuid7(),
+        # ev.<plane>.<tenant>.<aggregate>.<type>.v<N>
+        "subject": f"ev.control.{change.tenant_id or '-'}.{change.resource}.{change.event}.v1",
+    }
 
 
 # One statement, so that the revision's lock is held for one round trip and the commit. When one block has several
 # changes of a resource, the last counts.
 _WRITE = text("""
     WITH block AS (
-        SELECT * FROM unnest(
-            CAST(:revisions AS bigint[]), CAST(:kinds AS text[]), CAST(:resource_ids AS text[]),
-            CAST(:removed AS boolean[]), CAST(:cluster_ids AS text[]), CAST(:entries AS bytea[]),
-            CAST(:event_ids AS uuid[]), CAST(:subjects AS text[])
-        ) AS b (revision, kind, resource_id, removed, cluster_ids, entry, event_id, subject)
+        SELECT revision, kind, resource_id, removed, cluster_ids, decode(entry, 'base64') AS entry, event_id, subject
+        FROM jsonb_to_recordset(CAST(:block AS jsonb)) AS b (revision bigint, kind text, resource_id text,
+            removed boolean, cluster_ids text[], entry text, event_id uuid, subject text)
     ), newest AS (
         SELECT DISTINCT ON (kind, resource_id) * FROM block ORDER BY kind, resource_id, revision DESC
     ), logged AS (
         INSERT INTO catalog_changes (revision, block_end, kind, resource_id, cluster_ids, entry)
-        SELECT revision, :block_end, kind, resource_id, string_to_array(cluster_ids, ','), entry FROM block
+        SELECT revision, :block_end, kind, resource_id, cluster_ids, entry FROM block
     ), kept AS (
         INSERT INTO catalog_entries AS e (kind, resource_id, revision, entry)
         SELECT kind, resource_id, revision, entry FROM newest WHERE NOT removed
@@ -153,12 +158,9 @@ _WRITE = text("""
         INSERT INTO audit_entries (id, create_time, method, caller, resource, resource_id, tenant_id, reason, revision,
             trace_id, request_id, changes)
         SELECT id, now(), :method, :caller, resource, resource_id, tenant_id, reason, revision,
-            :trace_id, :request_id, CAST(changes AS jsonb)
-        FROM unnest(
-            CAST(:audit_ids AS uuid[]), CAST(:audit_resources AS text[]), CAST(:audit_resource_ids AS text[]),
-            CAST(:audit_tenant_ids AS text[]), CAST(:audit_reasons AS text[]), CAST(:audit_revisions AS bigint[]),
-            CAST(:audit_changes AS text[])
-        ) AS a (id, resource, resource_id, tenant_id, reason, revision, changes)
+            :trace_id, :request_id, changes
+        FROM jsonb_to_recordset(CAST(:audit AS jsonb)) AS a (id uuid, resource text, resource_id text,
+            tenant_id text, reason text, revision bigint, changes jsonb)
     )
     SELECT pg_notify(:channel, CAST(:block_end AS text))
 """)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.domains.domain import Domain, Kind, State
+from control.rows import among, inserting, packed
 from control.tables import domains
 from shared.runtime.errors import Aborted, AlreadyExists, NotFound
 
@@ -67,13 +68,17 @@ async def count(tx: AsyncConnection, tenant_id: str) -> int:
     return int((await tx.execute(stmt)).scalar_one())
 
 
+_COLUMNS = [column.name for column in domains.c if column.name != "number"]
+_ADD = inserting(domains, _COLUMNS, returning=("tenant_id", "name", "number"))
+
+
 async def add(tx: AsyncConnection, added: Sequence[Domain]) -> list[Domain]:
     """The same claims with their numbers."""
     if not added:
         return []
-    stmt = insert(domains).returning(domains.c.number, sort_by_parameter_order=True)
-    numbers = (await tx.execute(stmt, [_values(domain) for domain in added])).scalars().all()
-    return [replace(domain, number=number) for domain, number in zip(added, numbers, strict=True)]
+    rows = (await tx.execute(_ADD, packed([_values(domain) for domain in added]))).all()
+    numbers = {(str(row.tenant_id), row.name): row.number for row in rows}
+    return [replace(domain, number=numbers[domain.tenant_id, domain.name]) for domain in added]
 
 
 async def save(tx: AsyncConnection, domain: Domain) -> None:
@@ -102,7 +107,7 @@ async def end_other_claims(tx: AsyncConnection, names: Iterable[str], tenant_ids
     stmt = (
         delete(domains)
         .where(
-            domains.c.name.in_(list(names)),
+            among(domains.c.name, names),
             domains.c.state == State.PENDING,
             domains.c.tenant_id.not_in(list(tenant_ids)),
         )
@@ -114,7 +119,7 @@ async def end_other_claims(tx: AsyncConnection, names: Iterable[str], tenant_ids
 async def holders(tx: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
     """Verified name -> the tenant that has it."""
     stmt = select(domains.c.name, domains.c.tenant_id).where(
-        domains.c.name.in_(list(names)), domains.c.state == State.VERIFIED
+        among(domains.c.name, names), domains.c.state == State.VERIFIED
     )
     return {row.name: row.tenant_id for row in (await tx.execute(stmt)).all()}
 
@@ -122,7 +127,7 @@ async def holders(tx: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
 async def claimed_names(tx: AsyncConnection, tenant_ids: Iterable[str]) -> dict[str, set[str]]:
     """Tenant -> the names that it has claimed, proven or not."""
     claimed: dict[str, set[str]] = {}
-    stmt = select(domains.c.tenant_id, domains.c.name).where(domains.c.tenant_id.in_(list(tenant_ids)))
+    stmt = select(domains.c.tenant_id, domains.c.name).where(among(domains.c.tenant_id, tenant_ids))
     for tenant_id, name in (await tx.execute(stmt)).all():
         claimed.setdefault(tenant_id, set()).add(name)
     return claimed

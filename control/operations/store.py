@@ -5,10 +5,11 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.operations.domain import Fault, Kind, Operation, State
+from control.rows import among, inserting, packed, updating
 from control.tables import operations
 from shared.runtime.errors import NotFound
 
@@ -34,10 +35,13 @@ def _values(operation: Operation) -> dict[str, Any]:
     return values
 
 
+_ADD = inserting(operations, _COLUMNS)
+
+
 async def add(tx: AsyncConnection, added: Sequence[Operation]) -> None:
     """Adds them and wakes the workers when the transaction commits."""
     if added:
-        await tx.execute(insert(operations), [_values(operation) for operation in added])
+        await tx.execute(_ADD, packed([_values(operation) for operation in added]))
         await wake(tx)
 
 
@@ -116,7 +120,7 @@ async def hold(tx: AsyncConnection, batch: Sequence[Operation]) -> list[Operatio
     changes nothing.
     """
     claimed = {operation.id: operation for operation in batch}
-    stmt = select(operations).where(operations.c.id.in_(claimed)).order_by(operations.c.id).with_for_update()
+    stmt = select(operations).where(among(operations.c.id, claimed)).order_by(operations.c.id).with_for_update()
     held = [_operation(row) for row in (await tx.execute(stmt)).all()]
     return [
         operation
@@ -128,25 +132,15 @@ async def hold(tx: AsyncConnection, batch: Sequence[Operation]) -> list[Operatio
     ]
 
 
-_MUTABLE = [
-    name
-    for name in _COLUMNS
-    if name not in ("id", "kind", "tenant_id", "create_time", "caller", "reason", "trace_id", "request_id", "fence")
-]
-_SAVE = (
-    update(operations).where(operations.c.id == bindparam("key")).values({name: bindparam(name) for name in _MUTABLE})
-)
+_FIXED = ("id", "kind", "tenant_id", "create_time", "caller", "reason", "trace_id", "request_id", "fence")
+_SAVE = updating(operations, [name for name in _COLUMNS if name not in _FIXED], "t.id = r.id")
 
 
 async def save(tx: AsyncConnection, changed: Sequence[Operation]) -> None:
     """Writes operations that this transaction has locked, and tells whoever waits for them."""
     if not changed:
         return
-    rows = []
-    for operation in changed:
-        values = _values(operation)
-        rows.append({"key": operation.id, **{name: values[name] for name in _MUTABLE}})
-    await tx.execute(_SAVE, rows)
+    await tx.execute(_SAVE, packed([_values(operation) for operation in changed]))
     if any(operation.is_decided for operation in changed):
         await tx.execute(select(func.pg_notify(ENDED_CHANNEL, "")))
     if any(operation.end_time is None and not operation.lease_owner for operation in changed):
@@ -163,7 +157,7 @@ async def stamp(tx: AsyncConnection, revisions: dict[str, int]) -> None:
 async def ended(tx: AsyncConnection, operation_ids: Iterable[str]) -> set[str]:
     """Which of these are decided, or are not there."""
     wanted = set(operation_ids)
-    stmt = select(operations.c.id).where(operations.c.id.in_(wanted), operations.c.state == State.RUNNING)
+    stmt = select(operations.c.id).where(among(operations.c.id, wanted), operations.c.state == State.RUNNING)
     return wanted - set((await tx.execute(stmt)).scalars())
 
 

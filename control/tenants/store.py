@@ -1,15 +1,16 @@
 """Tenants in PostgreSQL; every function runs in the caller's transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import catalog_service_pb2 as catalog_pb
 from control.catalog.store import Change
+from control.rows import among, inserting, packed, updating
 from control.tables import domains, tenants
 from control.tenants.domain import Config, Isolation, Mode, Name, Placement, State, Tenant, facts
 from control.tenants.messages import catalog_tenant
@@ -62,14 +63,14 @@ async def get(tx: AsyncConnection, tenant_id: str, *, lock: bool = False) -> Ten
 
 async def get_many(tx: AsyncConnection, tenant_ids: Sequence[str], *, lock: bool = False) -> dict[str, Tenant]:
     """By id. `lock` keeps others from changing them until the commit; locked in the order of ids."""
-    stmt = select(tenants).where(tenants.c.id.in_(tenant_ids)).order_by(tenants.c.id)
+    stmt = select(tenants).where(among(tenants.c.id, tenant_ids)).order_by(tenants.c.id)
     if lock:
         stmt = stmt.with_for_update()
     return {tenant.id: tenant for tenant in await _complete(tx, (await tx.execute(stmt)).all())}
 
 
 async def get_by_codes(tx: AsyncConnection, codes: Iterable[str]) -> dict[str, Tenant]:
-    stmt = select(tenants).where(tenants.c.code.in_(list(codes)))
+    stmt = select(tenants).where(among(tenants.c.code, codes))
     return {tenant.code: tenant for tenant in await _complete(tx, (await tx.execute(stmt)).all())}
 
 
@@ -86,7 +87,7 @@ async def _complete(tx: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Tenan
     if rows:
         stmt = (
             select(domains.c.tenant_id, domains.c.name, domains.c.number)
-            .where(domains.c.tenant_id.in_([row.id for row in rows]), domains.c.state == "VERIFIED")
+            .where(among(domains.c.tenant_id, [row.id for row in rows]), domains.c.state == "VERIFIED")
             .order_by(domains.c.name)
         )
         for tenant_id, name, number in (await tx.execute(stmt)).all():
@@ -130,6 +131,10 @@ def _tenant(row: Row[Any], names: tuple[Name, ...]) -> Tenant:
     )
 
 
+def _config(config: Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in Config.__slots__}
+
+
 def _values(tenant: Tenant) -> dict[str, Any]:
     return {
         "id": tenant.id,
@@ -151,7 +156,7 @@ def _values(tenant: Tenant) -> dict[str, Any]:
         "moving_to_cluster_id": tenant.placement.moving_to_cluster_id,
         "writes_frozen": tenant.placement.writes_frozen,
         "primary_domain": tenant.primary_domain,
-        "config": asdict(tenant.config),
+        "config": _config(tenant.config),
         "create_time": tenant.create_time,
         "update_time": tenant.update_time,
         "delete_time": tenant.delete_time,
@@ -162,31 +167,24 @@ def _values(tenant: Tenant) -> dict[str, Any]:
     }
 
 
+_COLUMNS = [column.name for column in tenants.c if column.name != "revision"]
+_ADD = inserting(tenants, _COLUMNS)
+_SAVE = updating(tenants, [name for name in _COLUMNS if name != "id"], "t.id = r.id AND t.version = r.version - 1")
+
+
 async def add(tx: AsyncConnection, added: Sequence[Tenant]) -> None:
     if added:
-        await tx.execute(insert(tenants), [_values(tenant) for tenant in added])
+        await tx.execute(_ADD, packed([_values(tenant) for tenant in added]))
 
 
 async def save(tx: AsyncConnection, changed: Sequence[Tenant]) -> None:
     """Writes each over the version just before it, or refuses them all."""
     if not changed:
         return
-    rows = []
-    for tenant in changed:
-        values = _values(tenant)
-        values["key"] = values.pop("id")
-        values["before"] = tenant.version - 1
-        rows.append(values)
-    stmt = update(tenants).where(tenants.c.id == bindparam("key"), tenants.c.version == bindparam("before"))
-    columns: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name not in ("key", "before")}
-    result = await tx.execute(stmt.values(columns), rows)
+    result = await tx.execute(_SAVE, packed([_values(tenant) for tenant in changed]))
     if result.rowcount != len(changed):
         names = ", ".join(tenant.code for tenant in changed[:3])
         raise Aborted("ETAG_MISMATCH", f"{names} changed meanwhile: read again")
-
-
-async def taken_codes(tx: AsyncConnection, codes: Iterable[str]) -> set[str]:
-    return set((await tx.execute(select(tenants.c.code).where(tenants.c.code.in_(list(codes))))).scalars())
 
 
 async def expired_modes(tx: AsyncConnection, now: datetime, at_most: int) -> list[Tenant]:
@@ -225,8 +223,8 @@ async def next_due(tx: AsyncConnection) -> datetime | None:
 
 
 async def erase(tx: AsyncConnection, tenant_ids: Sequence[str]) -> None:
-    await tx.execute(delete(domains).where(domains.c.tenant_id.in_(tenant_ids)))
-    await tx.execute(delete(tenants).where(tenants.c.id.in_(tenant_ids)))
+    await tx.execute(delete(domains).where(among(domains.c.tenant_id, tenant_ids)))
+    await tx.execute(delete(tenants).where(among(tenants.c.id, tenant_ids)))
 
 
 def stamped(tenant: Tenant, revision: int) -> Tenant:
