@@ -42,6 +42,8 @@ class Edge:
                 return edge.ExplainRouteResponse(steps=[edge.RouteStep(finding=finding)])
             case "precondition":
                 raise FailedPrecondition("TENANT_BUSY", "wait for the operation", id="t1")
+            case "long":
+                raise FailedPrecondition("TENANT_BUSY", "\U0001f600" * 9000, id="t" * 9000, more="\n" * 9000)
             case "quota":
                 raise ResourceExhausted("QUOTA", "used up", retry_after_s=1.5)
             case "secret":
@@ -181,6 +183,19 @@ async def test_the_path_of_a_violation_leads_to_the_field(channel):
     async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
         await stub.CreateProduct(request, metadata=(("x-tenant-id", TENANT),))
     assert set(refusal.violations) == {"product.variants[0].sku", "product.variants[0].price"}
+
+
+async def test_a_refusal_fits_into_a_clients_metadata_however_much_is_wrong(channel):
+    """Past 8 KiB of trailers a client gets RESOURCE_EXHAUSTED from its own library in place of the status."""
+    create = channel("operator").unary_unary("/center.dataplane.v1.ProductService/CreateProduct")
+    wrong = products.Product(handle="\U0001f600" * 4000, variants=[{"sku": "\U0001f600" * 4000}] * 101)
+    request = products.CreateProductRequest(product=wrong).SerializeToString()
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await create(request, metadata=(("x-tenant-id", TENANT),))
+    assert "product.handle" in refusal.violations
+    async with refuses("FAILED_PRECONDITION", "TENANT_BUSY") as refusal:
+        await explain(channel("operator"), "long")
+    assert refusal.message.startswith("\U0001f600")
 
 
 async def test_a_precondition_says_what_stands_in_the_way(channel):

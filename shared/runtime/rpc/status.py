@@ -1,5 +1,6 @@
 """Errors on the wire: a kind becomes a gRPC status with google.rpc details, and the other way round."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import grpc
@@ -11,6 +12,12 @@ from shared.runtime import errors
 from shared.runtime.errors import PlatformError
 
 DOMAIN: Final = "center"
+
+# A client drops a call whose trailers are over 8 KiB, and its status with it (gRPC's soft limit on metadata; the hard
+# one is at 16). The status is in them twice: as text, percent-encoded, and as details in base64.
+MESSAGE_BYTES: Final = 600
+VALUE_BYTES: Final = 250
+VIOLATIONS_BYTES: Final = 2000
 
 _KINDS: dict[grpc.StatusCode, type[PlatformError]] = {
     grpc.StatusCode[kind.code]: kind
@@ -33,16 +40,14 @@ _KINDS: dict[grpc.StatusCode, type[PlatformError]] = {
 
 def to_status(error: PlatformError) -> status_pb2.Status:
     """The google.rpc.Status of an error: ErrorInfo always, other details where they fit (AIP-193)."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message)
+    message = _cut(error.message, MESSAGE_BYTES)
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=message)
+    metadata = {key: _cut(value, VALUE_BYTES) for key, value in error.metadata.items()}
     details: list[object] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata),
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata),
     ]
     if error.violations:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=why)
-            for field, why in error.violations.items()
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=violations))
+        details.append(_bad_request(error.violations))
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_s * 1e9))
@@ -50,17 +55,32 @@ def to_status(error: PlatformError) -> status_pb2.Status:
     subject = error.metadata.get("id", "")
     if isinstance(error, errors.FailedPrecondition):
         failure = error_details_pb2.PreconditionFailure()
-        failure.violations.add(type=error.reason, subject=subject, description=error.message)
+        failure.violations.add(type=error.reason, subject=_cut(subject, VALUE_BYTES), description=message)
         details.append(failure)
     if isinstance(error, errors.ResourceExhausted):
         quota = error_details_pb2.QuotaFailure()
-        quota.violations.add(subject=subject, description=error.message)
+        quota.violations.add(subject=_cut(subject, VALUE_BYTES), description=message)
         details.append(quota)
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)  # type: ignore[arg-type]
         status.details.append(packed)
     return status
+
+
+def _bad_request(violations: Mapping[str, str]) -> error_details_pb2.BadRequest:
+    """The violations that there is room for; the first is always there."""
+    request = error_details_pb2.BadRequest()
+    for path, why in violations.items():
+        request.field_violations.add(field=_cut(path, VALUE_BYTES), description=_cut(why, VALUE_BYTES))
+        if request.ByteSize() > VIOLATIONS_BYTES:
+            break
+    return request
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= most_bytes else encoded[: most_bytes - 3].decode(errors="ignore") + "\u2026"
 
 
 def to_grpc(error: PlatformError) -> grpc.Status:
