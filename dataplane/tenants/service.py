@@ -45,7 +45,8 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self._tokens = tokens
 
     async def ApplyTenants(self, request: pb.ApplyTenantsRequest, context: Context) -> pb.ApplyTenantsResponse:
-        await self.apply([entry(tenant, self._cluster_id) for tenant in request.tenants], introducing=State)
+        named = [entry(tenant, self._cluster_id, f"tenants[{n}]") for n, tenant in enumerate(request.tenants)]
+        await self.apply(named, introducing=State)
         return pb.ApplyTenantsResponse()
 
     async def apply(
@@ -183,15 +184,15 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         return local
 
 
-def entry(tenant: CatalogTenant, cluster_id: str) -> store.Entry:
-    """InvalidArgument ENTRY_INVALID: no id, state or mode that this release knows."""
+def entry(tenant: CatalogTenant, cluster_id: str, path: str = "tenant") -> store.Entry:
+    """InvalidArgument ENTRY_INVALID, at `path` of the request: an id, state or mode that this release does not know."""
     if not is_uuid(tenant.id):
-        raise _invalid(tenant, "id is no UUID")
+        raise _invalid(tenant, path, "id is no UUID")
     try:
         state = State(tenant_pb2.TenantState.Name(tenant.state).removeprefix("TENANT_STATE_"))
         mode = Mode(tenant_pb2.TenantMode.Name(tenant.mode).removeprefix("TENANT_MODE_"))
     except ValueError:
-        raise _invalid(tenant, f"state {tenant.state} or mode {tenant.mode} is not known here") from None
+        raise _invalid(tenant, path, f"state {tenant.state} or mode {tenant.mode} is not known here") from None
     return store.Entry(
         tenant_id=tenant.id,
         revision=tenant.revision,
@@ -203,8 +204,8 @@ def entry(tenant: CatalogTenant, cluster_id: str) -> store.Entry:
     )
 
 
-def _invalid(tenant: CatalogTenant, why: str) -> PlatformError:
-    return InvalidArgument("ENTRY_INVALID", f"entry of tenant {tenant.id!r}: {why}", fields={"tenant": why})
+def _invalid(tenant: CatalogTenant, path: str, why: str) -> PlatformError:
+    return InvalidArgument("ENTRY_INVALID", f"entry of tenant {tenant.id!r}: {why}", fields={path: why})
 
 
 def _writable(new: store.Entry) -> bool:
