@@ -108,6 +108,8 @@ def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
     if refusal.code is grpc.StatusCode.INVALID_ARGUMENT and refusal.reason not in NO_FIELD:
         assert refusal.violations, refusal
         for path in refusal.violations:
+            if path.endswith("…"):
+                continue  # too long for a client's metadata
             assert _names_a_field(method.input_type, path), (path, refusal)
 
 
