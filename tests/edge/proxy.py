@@ -15,7 +15,7 @@ from shared.runtime import pki
 from tests.edge.web import Shopper
 
 
-async def until(holds: Callable[[], Any], within_s: float = 15.0, what: str = "a state") -> Any:
+async def until(holds: Callable[[], Any], within_s: float = 60.0, what: str = "a state") -> Any:
     """Waits for a state, and gives what says that it is there; `holds` may be a coroutine function."""
     try:
         async with asyncio.timeout(within_s):
