@@ -6,22 +6,27 @@ import os
 import subprocess
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import grpc
 import typer
 from rich.console import Console
 
-from shared.platform import console, ports, processes, record, supervisor
+from shared.platform import console, ports, record
 from shared.platform.client import Client
 from shared.platform.config import Config
 from shared.platform.console import Lines
 from shared.platform.record import AlreadyRunning, Record
-from shared.platform.supervisor import Supervisor
 from shared.runtime import rpc
 from shared.runtime.environment import EnvironmentProblem
 from shared.samples import load
 from shared.samples.domains import code
+
+if TYPE_CHECKING:
+    from shared.platform.supervisor import Supervisor
+
+# The supervisor and the process table are imported by the commands that use them: with SQLAlchemy and psycopg behind
+# them they would double the time that every other command takes to start.
 
 DETACHED_PATIENCE_S = 120.0
 DOWN_PATIENCE_S = 90.0
@@ -49,13 +54,15 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all is healthy; go on behind.")] = False,
 ) -> None:
     """Start the whole platform on this machine and keep it running."""
+    from shared.platform import supervisor
+
     config = configured()
     if detach:
         _detach(config)
         return
     lines = Lines(out)
 
-    async def when_healthy(running: Supervisor) -> None:
+    async def when_healthy(running: "Supervisor") -> None:
         async with Client(config) as client:
             shops = await _seed(config, client, lines)
         running.record.addresses.update(addresses(config))
@@ -74,6 +81,8 @@ def up(
 
 def down() -> None:
     """Stop the platform of this home, also after a crash."""
+    from shared.platform import supervisor
+
     config = configured()
     found = record.load(config.home)
     if record.is_held(config.home) and found is not None:
@@ -140,6 +149,8 @@ def status(
 
 async def _states(config: Config, found: Record) -> dict[str, str]:
     """Each child's state, asked of the child itself: the record may be older than a crash."""
+    from shared.platform import processes
+
     table = {process.name: process for process in processes.table(config)}
 
     async def ask(child: record.Child) -> str:

@@ -93,9 +93,11 @@ class Supervisor:
             began = loop.time()
             running = await self._start(process)
             watching = asyncio.create_task(self._watch(process, began))
-            code = await running.wait()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            try:
+                code = await running.wait()
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
             self._healthy[process.name].clear()
             if loop.time() - began > STEADY_S:
                 backoff_s = FIRST_BACKOFF_S

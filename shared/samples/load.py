@@ -137,10 +137,11 @@ async def _provisioned(client: Client, loaded: TenantsLoaded, placed_before: int
     unready = tenant_service_pb2.ListTenantsRequest(filter='state = "PROVISIONING"', page_size=1)
     while (await stub.ListTenants(unready)).tenants:
         placed = await _placed(client) - placed_before
-        # Placing is the first step of provisioning, so the last tenants count when they are ready.
-        progress("provisioned", min(placed, loaded.created - 1), loaded.created)
+        # Placing is an early step, so the last tenant counts when it is ready.
+        progress("provisioned", max(min(placed, loaded.created - 1), 0), loaded.created)
         await asyncio.sleep(LOOK_S)
-    progress("provisioned", loaded.created, loaded.created)
+    if loaded.created:
+        progress("provisioned", loaded.created, loaded.created)
     failed = await stub.ListTenants(tenant_service_pb2.ListTenantsRequest(filter='state = "FAILED"', page_size=1000))
     loaded.failed = {tenant.code: tenant.state_reason for tenant in failed.tenants}
 

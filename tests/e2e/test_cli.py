@@ -143,6 +143,7 @@ async def test_imports_can_be_run_again(platform: Platform, tmp_path: Path) -> N
     assert "the stock code is a charge" in report.read_text()
     again = platform.center("import-products", "--tenant", code, str(sheet))
     assert "0 created, 0 updated, 1 unchanged" in again.stdout
-    async with platform.shopper() as shopper:
-        page = json.loads((await shopper.get("import-one.example", "/v1/products")).body)
+    shopper = platform.shopper()
+    page = (await shopper.get("import-one.example")).json
+    await shopper.close()
     assert page["products"][0]["variants"][0]["price"] == {"currencyCode": "GBP", "units": "1", "nanos": 500000000}
