@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from dataplane import upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.products.service import ProductService
@@ -70,6 +71,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         follower = CatalogFollower(
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
+        await stack.enter_async_context(_beside(follower.run(), upkeep.run(steward)))
         server = await stack.enter_async_context(
             serving(
                 [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants), PRODUCTS)],
@@ -80,12 +82,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 verify_backoffice=Verifier(config.home, clock),
             )
         )
-        following = asyncio.ensure_future(follower.run())
-        stack.push_async_callback(_stop, following)
         yield Cluster(server=server, tenants=tenants, follower=follower)
 
 
-async def _stop(task: "asyncio.Future[None]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+@asynccontextmanager
+async def _beside(*workers: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Runs the workers beside the block. One that fails ends the process, so that whoever watches starts it anew."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker) for worker in workers]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -451,6 +451,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _closed(owner, two)
         wrong += _steward(owner)
         wrong += _search(owner, two)
+        wrong += _forgets(owner, two)
         owner.rollback()
     return wrong
 
@@ -534,6 +535,23 @@ def _search(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
     found = _as(owner, "center_app", two.a, "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     nobody = _as(owner, "center_app", "", "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     return [] if found not in ([0], "42501") and nobody == [0] else [f"search finds {found}, for nobody {nobody}"]
+
+
+def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """An answer that has expired goes, and no other."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE center_app")
+        owner.execute("SELECT set_config('app.tenant_id', %s, true)", (two.a,))
+        try:
+            owner.execute(
+                "INSERT INTO idempotency SELECT tenant_id, 'old', caller, request_id, fingerprint, answer, "
+                "now() - interval '1 day' FROM idempotency LIMIT 1"
+            )
+        except psycopg.Error:
+            return []  # told by another probe
+        owner.execute("SET LOCAL ROLE center_steward")
+        forgotten = owner.execute("SELECT forget_answers(100)").fetchone()
+    return [] if forgotten == (1,) else [f"{forgotten} answers are forgotten"]
 
 
 async def list_all(two: Two, tenant: str) -> list[pb.Product]:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from dataplane import upkeep
 from dataplane.app import PRODUCTS
 from shared.runtime.errors import PermissionDenied
 from shared.runtime.ids import uuid7
@@ -318,3 +319,23 @@ async def ids(running: Running, tenant_id: str) -> set[str]:
         found = {row.id for row in await tx.execute(text("SELECT id::text FROM products"))}
     await db.close()
     return found
+
+
+async def test_answers_are_forgotten_when_they_have_expired_and_not_before(eu: Running, tenant: str) -> None:
+    requests = [pb.CreateProductRequest(product=product(), request_id=uuid7()) for _ in range(2)]
+    for request in requests:
+        await eu.products.CreateProduct(request, metadata=of(tenant))
+    app = eu.database("center_app")
+    async with app.transaction(tenant) as tx:
+        old = (
+            f"UPDATE idempotency SET expire_time = now() - interval '1 s' WHERE request_id = '{requests[0].request_id}'"
+        )
+        await tx.execute(text(old))
+    with pytest.raises(PermissionDenied):
+        await upkeep.forget(app)
+    steward = eu.database("center_steward")
+    assert await upkeep.forget(steward) == 1
+    assert (await rows(eu, tenant))[2] == 1
+    await eu.products.CreateProduct(requests[1], metadata=of(tenant))
+    await app.close()
+    await steward.close()

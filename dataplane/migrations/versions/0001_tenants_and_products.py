@@ -64,6 +64,7 @@ def upgrade() -> None:
         isolation.tenant_policies(table)
         _only_while_writable(table)
         _one_tenant_at_a_time_for_the_steward(table)
+    _forgetting()
     _outbox()
     _search()
     _moves()
@@ -148,6 +149,31 @@ def _one_tenant_at_a_time_for_the_steward(table: str) -> None:
     both = f"USING {MINE} WITH CHECK {MINE}"
     op.execute(f"CREATE POLICY steward_floor ON {table} AS RESTRICTIVE TO center_steward {both}")
     op.execute(f"CREATE POLICY steward_rows ON {table} TO center_steward {both}")
+
+
+def _forgetting() -> None:
+    """Answers that are too old to be replayed go, whosever they are; nobody gets to see them on the way."""
+    op.execute("GRANT SELECT, DELETE ON idempotency TO center_search")
+    op.execute("CREATE POLICY expired_rows ON idempotency TO center_search USING (expire_time < now())")
+    op.execute(
+        """
+        CREATE FUNCTION forget_answers(at_most integer) RETURNS bigint
+            LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+        BEGIN ATOMIC
+            WITH gone AS (
+                DELETE FROM public.idempotency
+                WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM public.idempotency WHERE expire_time < now() LIMIT at_most
+                ))
+                RETURNING 1
+            )
+            SELECT count(*) FROM gone;
+        END
+        """
+    )
+    isolation.search_function("forget_answers(integer)")
+    op.execute("REVOKE EXECUTE ON FUNCTION forget_answers(integer) FROM center_app")
+    op.execute("GRANT EXECUTE ON FUNCTION forget_answers(integer) TO center_steward")
 
 
 def _outbox() -> None:
