@@ -28,8 +28,8 @@ from edge.xds.topology import Claim, Domain, Mode, State, Tenant
 PLATFORM = "_platform"
 CONTROL_CLUSTER = "_control"
 
-# Every contract of the platform lives under this package; nothing else on a server's port is for the outside.
-_PACKAGE = "/center."
+# The contracts that are for the outside; nothing else on a server's port is, and no other plane's are there.
+_OF_SHOPS, _OF_PLATFORM = "/center.dataplane.", "/center.control."
 # Set by the transcoder on what came as JSON, whose content type is gRPC's by the time that routes are matched.
 TRANSCODED = "x-envoy-original-path"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -73,7 +73,7 @@ def platform_routes() -> Resource:
     """The platform's own domain: the control plane answers, and decides whom."""
     host = components.VirtualHost(name=PLATFORM, domains=["*"])
     _finish(host)
-    host.routes.extend([_forward(CONTROL_CLUSTER), _preflight(CONTROL_CLUSTER)])
+    host.routes.extend([_forward(CONTROL_CLUSTER, package=_OF_PLATFORM), _preflight(CONTROL_CLUSTER)])
     host.routes.append(_nothing_here())
     return _routes(PLATFORM, host, (CONTROL_CLUSTER,))
 
@@ -149,11 +149,11 @@ def _finish(host: components.VirtualHost) -> None:
     host.retry_policy.retry_back_off.max_interval.FromMilliseconds(250)
 
 
-def _forward(cluster: str, path: str | None = None) -> components.Route:
+def _forward(cluster: str, path: str | None = None, package: str = _OF_SHOPS) -> components.Route:
     """To the cluster, once; a path of its own for a stream, which may take as long as it likes but not fall silent."""
     route = components.Route()
     if path is None:
-        route.match.prefix = _PACKAGE
+        route.match.prefix = package
         # Not `grpc {}`: gRPC-Web still has a content type of its own when routes are matched.
         route.match.headers.append(_header_match("content-type", prefix="application/grpc"))
     else:

@@ -261,8 +261,11 @@ async def test_a_cluster_without_endpoints_is_unavailable_with_a_reason(edge: Ed
 
 async def test_the_platforms_own_domain_goes_to_the_control_plane(shopper: Shopper) -> None:
     # Nothing listens at the control plane's address here, and that is what is answered.
-    assert (await shopper.get("center.test")).reason == "UPSTREAM_UNAVAILABLE"
+    assert (await shopper.get("center.test", "/v1/status")).reason == "UPSTREAM_UNAVAILABLE"
     assert (await shopper.get("center.test", "/nowhere")).reason == "PATH_UNKNOWN"
+    # No plane's methods are at another plane's names.
+    assert (await shopper.get("center.test", "/v1/products")).reason == "PATH_UNKNOWN"
+    assert (await shopper.get("shop-4.test", "/v1/status")).reason == "PATH_UNKNOWN"
 
 
 # Changes.
