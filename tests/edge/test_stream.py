@@ -191,7 +191,39 @@ def test_another_server_with_the_same_content_sends_nothing_either(client: Clien
     assert client.settle() == []
 
 
+def test_another_server_says_what_is_gone_though_it_never_had_it(client: Client, served: Served) -> None:
+    served.apply(1, scopes("a", "b"))
+    client.connect()
+    client.settle()
+    client.served = Serving()
+    client.served.apply(7, scopes("b"))
+    client.connect()
+    client.settle()
+    assert client.held[SCOPE].keys() == {"b"}
+
+
+def test_a_client_that_comes_back_has_applied_nothing_before_it_has_named_its_scopes(served: Served) -> None:
+    served.apply(1, [made(CLUSTER, "eu"), *scopes("a")])
+    versions = {"eu": made(CLUSTER, "eu").version}
+    stream = Stream(served, lambda: None)
+    stream.receive(Request(type_url=CLUSTER, initial_resource_versions=versions))
+    assert list(stream.responses()) == []
+    assert stream.applied_revision == 0
+    stream.receive(Request(type_url=SCOPE, initial_resource_versions={"a": scopes("a")[0].version}))
+    assert list(stream.responses()) == []
+    assert stream.applied_revision == 1
+
+
 # Work by change, merging, chunks.
+
+
+def test_what_is_said_again_with_the_same_content_is_no_change(served: Served, client: Client) -> None:
+    served.apply(1, scopes("a", "b"))
+    client.connect()
+    client.settle()
+    served.apply(2, scopes("a", "b"))
+    assert client.settle() == []
+    assert client.stream.applied_revision == 2
 
 
 def test_what_changes_ten_times_behind_a_slow_client_is_sent_once(served: Served, client: Client) -> None:
@@ -237,6 +269,18 @@ def test_the_log_stays_small_whatever_happens_to_a_few_names(served: Served, cli
     assert sum(1 for _ in served.logs[SCOPE].after(0)) < 1200
     client.settle()
     assert client.held[SCOPE] == {f"s{n}": served.logs[SCOPE].get(f"s{n}").version for n in range(10)}  # type: ignore[union-attr]
+
+
+def test_compaction_hides_no_revision_that_a_slow_client_lacks(served: Served, client: Client) -> None:
+    served.apply(1, scopes("a"))
+    client.connect()
+    client.settle()
+    served.apply(2, [])
+    for revision in range(3, 5000):
+        served.apply(revision, scopes("a", "b", content=str(revision)))
+    assert client.stream.applied_revision == 2, "revision 3 is nowhere in the log, and still not applied"
+    client.settle()
+    assert client.stream.applied_revision == 4999
 
 
 def test_a_removal_survives_compaction_until_the_slowest_has_heard(served: Served, client: Client) -> None:
@@ -323,6 +367,7 @@ def test_routes_to_a_refused_cluster_stay_as_they_are_and_hold_nobody_up(served:
     client.settle()
     assert client.held[ROUTES]["t"] != before
     assert client.stream.applied_revision == 4
+    assert client.stream.subscriptions[ROUTES].pending == 0
 
 
 # Refusals.
