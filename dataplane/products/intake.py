@@ -150,9 +150,9 @@ async def _write(batch: Batch, db: Database, clock: Clock) -> tuple[list[Product
     updated: list[Product] = []
     refused: list[pb.RowError] = []
     async with db.transaction(tenant_id) as tx:
-        known = await store.by_handle(tx, list(batch.rows))
+        known = await store.by_handle(tx, tenant_id, list(batch.rows))
         skus = [variant.sku for _, message in batch.rows.values() for variant in message.variants]
-        owners = await store.sku_owners(tx, skus) if skus else {}
+        owners = await store.sku_owners(tx, tenant_id, skus) if skus else {}
         for handle, (row, message) in batch.rows.items():
             before = known.get(handle)
             try:

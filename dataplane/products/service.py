@@ -61,7 +61,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
         async with self._reads.transaction(current().tenant_id) as tx:
-            product = await store.get(tx, request.id, only_active=_is_shopper())
+            product = await store.get(tx, current().tenant_id, request.id, only_active=_is_shopper())
         return pb.GetProductResponse(product=to_proto(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
@@ -71,7 +71,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         cursor = self._tokens.read(request.page_token, request)
         size = page_size(request.page_size, maximum=LARGEST_PAGE)
         async with self._reads.transaction(current().tenant_id) as tx:
-            page, following = await store.page(tx, condition & seen, ordering, cursor, size)
+            page, following = await store.page(tx, current().tenant_id, condition & seen, ordering, cursor, size)
         return pb.ListProductsResponse(
             products=map(to_proto, page),
             next_page_token=self._tokens.issue(following, request) if following else "",
@@ -81,7 +81,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         cursor = self._tokens.read(request.page_token, request)
         size = page_size(request.page_size, maximum=LARGEST_PAGE)
         async with self._reads.transaction(current().tenant_id) as tx:
-            page, following = await store.search(tx, request.query, cursor, size)
+            page, following = await store.search(tx, current().tenant_id, request.query, cursor, size)
         return pb.SearchProductsResponse(
             products=map(to_proto, page),
             next_page_token=self._tokens.issue(following, request) if following else "",
@@ -92,7 +92,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         if not is_uuid(request.product.id):
             fields = {"product.id": "not a UUID"}
             raise InvalidArgument("FIELD_INVALID", "product.id says which product; it is a UUID", fields=fields)
-        before = await store.get(tx, request.product.id, lock=True)
+        before = await store.get(tx, current().tenant_id, request.product.id, lock=True)
         message = to_proto(before)
         masks.merge(message, request.product, request.update_mask, _CHANGEABLE)
         now = self._clock.now()
@@ -105,7 +105,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     @mutation
     async def ArchiveProduct(self, request: pb.ArchiveProductRequest, tx: AsyncConnection) -> pb.ArchiveProductResponse:
-        before = await store.get(tx, request.id, lock=True)
+        before = await store.get(tx, current().tenant_id, request.id, lock=True)
         after = domain.archive(before, etag=request.etag, now=self._clock.now())
         await store.save(tx, current().tenant_id, [after])
         await self._record(tx, "product.archived.v1", after)

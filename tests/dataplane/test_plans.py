@@ -1,0 +1,228 @@
+"""What PostgreSQL does with the shipped queries below the row policies, on tables that are not small."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text, true
+
+from dataplane.products import store
+from dataplane.products.domain import Status
+from dataplane.products.service import _FIELDS, _ORDERED
+from dataplane.tables import products
+from dataplane.tenants import store as tenant_store
+from shared.runtime import filters
+from shared.runtime.db import Database
+from tests.dataplane.cluster import Running, entry
+from tests.dataplane.conftest import Start
+
+TENANTS = 300
+OF_LARGE = 20_000
+
+
+@dataclass
+class Large:
+    """A database in which one tenant has many rows, many tenants have some, and all use the same words."""
+
+    running: Running
+    db: Database
+    tenant: str
+    ids: list[str]
+
+
+@pytest.fixture(scope="module")
+async def large(start: Start) -> AsyncIterator[Large]:
+    async with start() as running:
+        tenants = [entry() for _ in range(TENANTS)]
+        await running.apply(*tenants)
+        db = running.database("center_app")
+        for n, tenant in enumerate(tenants):
+            async with db.transaction(tenant.id) as tx:
+                await tx.execute(
+                    text(
+                        "INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time,"
+                        f" update_time) SELECT '{tenant.id}', gen_random_uuid(), 'p-' || n, 'Lamp ' || n % 50, "
+                        "'brass number' || n, CASE WHEN n % 10 = 0 THEN 'DRAFT' ELSE 'ACTIVE' END, 1, "
+                        "now() - make_interval(secs => n), now() - make_interval(secs => n * 7 % 1000) "
+                        f"FROM generate_series(1, {OF_LARGE if n == 0 else 100}) n"
+                    )
+                )
+                await tx.execute(
+                    text(
+                        "INSERT INTO variants SELECT tenant_id, gen_random_uuid(), id, 0, 'sku-' || handle, '', 'EUR', "
+                        "100 FROM products"
+                    )
+                )
+        owner = running.database()
+        async with owner.transaction() as tx:
+            await tx.execute(text("ANALYZE"))
+        await owner.close()
+        async with db.transaction(tenants[0].id) as tx:
+            ids = [row.id for row in await tx.execute(text("SELECT id::text FROM products LIMIT 50"))]
+        yield Large(running, db, tenants[0].id, ids)
+        await db.close()
+
+
+async def plans(large: Large, run: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Each statement on rows that `run` sends, and the nodes of its plan."""
+    sent: list[tuple[str, Any]] = []
+    engine = large.db._engine.sync_engine
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        async with large.db.transaction(large.tenant) as tx:
+            await run(tx)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    found = []
+    async with large.db.transaction(large.tenant) as tx:
+        connection = await tx.get_raw_connection()
+        driver: Any = connection.driver_connection
+        for statement, parameters in sent:
+            cursor = await driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            [(plan,)] = await cursor.fetchall()
+            whole = plan if isinstance(plan, list) else json.loads(plan)
+            found.append((statement, list(nodes(whole[0]["Plan"]))))
+    return found
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def scans(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [node for node in plan if node.get("Relation Name") in ("products", "variants", "idempotency")]
+
+
+def assert_narrow(plan: list[dict[str, Any]], *, at_most: int) -> None:
+    """Every scan goes by the tenant and one more column, and looks at few rows."""
+    for node in scans(plan):
+        by = [each for each in plan if "Index Cond" in each and each is not node] + [node]
+        conditions = " ".join(str(each.get("Index Cond", "")) for each in by)
+        assert node["Node Type"] != "Seq Scan", node
+        assert "tenant_id" in conditions and " AND " in conditions, node
+        assert node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0) <= at_most, node
+
+
+async def test_one_product_is_read_by_its_key(large: Large) -> None:
+    for only_active in (False, True):
+        for _, plan in await plans(
+            large, lambda tx, a=only_active: store.get(tx, large.tenant, large.ids[1], only_active=a)
+        ):
+            assert_narrow(plan, at_most=1)
+
+
+@pytest.mark.parametrize("order_by", ["create_time desc", "create_time", "update_time desc", "handle"])
+@pytest.mark.parametrize("shopper", [False, True])
+@pytest.mark.parametrize("page", [1, 2])
+async def test_a_page_is_read_in_the_order_of_an_index(large: Large, order_by: str, shopper: bool, page: int) -> None:
+    ordering = filters.order(order_by, _ORDERED, products.c.id)
+    seen = products.c.status == Status.ACTIVE if shopper else true()
+    cursor: list[Any] | None = None
+    if page == 2:
+        async with large.db.transaction(large.tenant) as tx:
+            _, cursor = await store.page(tx, large.tenant, seen, ordering, None, 50)
+    [(_, of_products), (_, of_variants)] = await plans(
+        large, lambda tx: store.page(tx, large.tenant, seen, ordering, cursor, 50)
+    )
+    assert not [node for node in of_products if node["Node Type"] in ("Sort", "Seq Scan")]
+    [scan] = scans(of_products)
+    assert "tenant_id" in scan["Index Cond"]
+    assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= 51 * 1.5
+    if page == 2:
+        assert "ROW(" in scan["Index Cond"] or "handle >" in scan["Index Cond"]
+    assert_narrow(of_variants, at_most=60)
+
+
+@pytest.mark.parametrize(
+    "filter",
+    ["handle = p-77", "status = DRAFT AND create_time < 2000-01-01T00:00:00Z", "update_time < 2000-01-01T00:00:00Z"],
+)
+async def test_a_filter_on_an_indexed_field_is_a_condition_of_the_index(large: Large, filter: str) -> None:
+    ordering = filters.order("create_time desc", _ORDERED, products.c.id)
+    condition = filters.where(filter, _FIELDS)
+    for _, plan in await plans(large, lambda tx: store.page(tx, large.tenant, condition, ordering, None, 50)):
+        assert_narrow(plan, at_most=51)
+
+
+async def test_an_import_finds_its_rows_by_their_keys(large: Large) -> None:
+    async def look(tx: Any) -> None:
+        known = await store.by_handle(tx, large.tenant, [f"p-{n}" for n in range(1, 200)])
+        await store.sku_owners(tx, large.tenant, [f"sku-p-{n}" for n in range(1, 200)])
+        changed = [p for _, p in zip(range(20), known.values(), strict=False)]
+        now = datetime.now(UTC)
+        await store.save(tx, large.tenant, [replace(p, version=p.version + 1, update_time=now) for p in changed])
+        raise StopAsyncIteration
+
+    sent = await plans_of_failing(large, look)
+    for statement, plan in sent:
+        if not statement.lstrip().startswith("INSERT"):
+            assert_narrow(plan, at_most=400)
+
+
+async def plans_of_failing(large: Large, run: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+    """As plans(), of writes: neither the run nor the looking at it changes a row."""
+    sent: list[tuple[str, Any]] = []
+    engine = large.db._engine.sync_engine
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    with pytest.raises(StopAsyncIteration):
+        async with large.db.transaction(large.tenant) as tx:
+            await run(tx)
+    event.remove(engine, "before_cursor_execute", note)
+    found = []
+    for statement, parameters in sent:
+        with pytest.raises(StopAsyncIteration):
+            async with large.db.transaction(large.tenant) as tx:
+                connection = await tx.get_raw_connection()
+                driver: Any = connection.driver_connection
+                if not statement.lstrip().startswith("INSERT"):
+                    cursor = await driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+                    [(plan,)] = await cursor.fetchall()
+                    found.append((statement, list(nodes(plan[0]["Plan"]))))
+                raise StopAsyncIteration
+    return found
+
+
+async def test_search_reads_the_index_of_words_and_of_the_tenant(large: Large) -> None:
+    """Inside the function, as its owner; the same words are everywhere."""
+    owner = large.running.database()
+    async with owner.transaction() as tx:
+        await tx.execute(text(f"SELECT set_config('app.tenant_id', '{large.tenant}', true)"))
+        body = (await tx.execute(text("SELECT pg_get_functiondef('search_products'::regproc)"))).scalar_one()
+        query = body.split("BEGIN ATOMIC")[1].split(";")[0]
+        for name, value in {
+            "words": "'number77'",
+            "below_rank": "NULL::int",
+            "below_id": "NULL::uuid",
+            "at_most": "51",
+        }.items():
+            query = query.replace(f"search_products.{name}", value).replace(name, value)
+        await tx.execute(text("SET LOCAL ROLE center_search"))
+        [(plan,)] = await (
+            await (await tx.get_raw_connection()).driver_connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")  # type: ignore[union-attr]
+        ).fetchall()
+    await owner.close()
+    found = list(nodes(plan[0]["Plan"]))
+    [by_words] = [node for node in found if node["Node Type"] == "Bitmap Index Scan" and "doc" in node["Index Name"]]
+    # 300 tenants have that word.
+    assert by_words["Actual Rows"] == 1, "the index alone tells the tenant"
+
+
+async def test_a_command_finds_its_tenants_by_their_keys(large: Large) -> None:
+    steward = large.running.database("center_steward")
+    held = Large(large.running, steward, large.tenant, [])
+    for _, plan in await plans(held, lambda tx: tenant_store.some(tx, [large.tenant])):
+        assert [n for n in plan if "tenant_id" in str(n.get("Index Cond"))]
+    await steward.close()
