@@ -64,6 +64,7 @@ class Server:
 
     port: int
     admin_port: int | None
+    metrics_port: int | None
     health: Health
 
 
@@ -119,7 +120,7 @@ async def serving(
         await health.set(name, SERVING)
     log.info("serving", address=f"{address.rpartition(':')[0]}:{port}", services=names)
     try:
-        yield Server(port=port, admin_port=admin_port, health=health)
+        yield Server(port, admin_port, metrics.server_port if metrics is not None else None, health)
     finally:
         await health.enter_graceful_shutdown()
         if draining is not None:
