@@ -146,7 +146,7 @@ async def running(
         ]
         await stack.enter_async_context(
             _beside(
-                tailer.follow(reader, catalog, changed),
+                tailer.follow(reader, catalog, changed, app_url(config.database_url, config.home)),
                 listening,
                 watchers.keep(),
                 waiting.look(),

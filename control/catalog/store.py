@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -191,6 +192,22 @@ async def changes_after(tx: AsyncConnection, revision: int, at_most: int) -> lis
         rest = stmt.where(columns.revision > rows[-1].revision, columns.revision <= rows[-1].block_end)
         rows += [_logged(row) for row in (await tx.execute(rest)).all()]
     return rows
+
+
+async def changes_directly(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], revision: int, at_most: int
+) -> list[Logged]:
+    """The same in one statement on the driver's own connection; of `at_most` the last may be half a transaction."""
+    cursor = await connection.execute(
+        "SELECT revision, block_end, kind, resource_id, cluster_ids, entry FROM catalog_changes"
+        " WHERE revision > %s ORDER BY revision LIMIT %s",
+        (revision, at_most),
+        prepare=True,
+    )
+    return [
+        Logged(at, end, kind, resource_id, tuple(cluster_ids), entry)
+        for at, end, kind, resource_id, cluster_ids, entry in await cursor.fetchall()
+    ]
 
 
 def _logged(row: Row[Any]) -> Logged:

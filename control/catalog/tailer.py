@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import psycopg
 import structlog
@@ -17,6 +18,7 @@ log = structlog.stdlib.get_logger("center.catalog")
 # NOTIFY is lost when its connection is; this bounds what that can cost.
 POLL_S = 1.0
 READ_AT_ONCE = 5_000
+AT_ONCE = 100
 LOAD_AT_ONCE = 20_000
 
 
@@ -34,8 +36,12 @@ async def load(db: Database, catalog: Catalog) -> None:
     catalog.load(revision, entries, recent)
 
 
-async def follow(db: Database, catalog: Catalog, wake: asyncio.Event) -> None:
-    """Takes every change over as it is committed, for ever; while the database is away, memory stays as it is."""
+async def follow(db: Database, catalog: Catalog, wake: asyncio.Event, url: str) -> None:
+    """Takes every change over as it is committed, for ever; while the database is away, memory stays as it is.
+
+    url: the same database as db's, for a connection that reads what a single change needs.
+    """
+    shortcut = _Shortcut(url)
     while True:
         try:
             woken = True
@@ -44,10 +50,39 @@ async def follow(db: Database, catalog: Catalog, wake: asyncio.Event) -> None:
             except TimeoutError:
                 woken = False
             wake.clear()
-            await _catch_up(db, catalog, check_newest=not woken)
+            if not woken or not await shortcut.take(catalog):
+                await _catch_up(db, catalog, check_newest=not woken)
         except PlatformError as error:
             log.warning("the catalog cannot be read; serving what is known", error=str(error))
             await asyncio.sleep(POLL_S)
+
+
+class _Shortcut:
+    """One statement on a connection of its own: a change that comes alone is on its way to the watchers in a quarter
+    of the time that a transaction out of the pool takes. Whatever is not that simple is left to _catch_up()."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+
+    async def take(self, catalog: Catalog) -> bool:
+        """Whether it took everything over that there was."""
+        try:
+            if self._connection is None:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=5, application_name="center-tailer"
+                )
+            changes = await store.changes_directly(self._connection, catalog.revision, AT_ONCE)
+        except (psycopg.Error, OSError) as error:
+            log.debug("reading through the pool", error=str(error))
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
+            return False
+        if len(changes) == AT_ONCE or (changes and changes[0].revision != catalog.revision + 1):
+            return False
+        catalog.apply(changes)
+        return True
 
 
 async def _catch_up(db: Database, catalog: Catalog, *, check_newest: bool) -> None:

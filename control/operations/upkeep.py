@@ -23,6 +23,8 @@ from shared.runtime.errors import PlatformError
 log = structlog.stdlib.get_logger("center.upkeep")
 
 LOOK_S = 1.0
+# A change that may have made something due is on its way to the edges in this time; it goes first.
+AFTER_CHANGE_S = 0.1
 CLEAN_S = 60.0
 MODES_AT_ONCE = 500
 
@@ -48,6 +50,7 @@ async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
             await asyncio.wait_for(wake.wait(), delay_s)
         except TimeoutError:
             continue
+        await asyncio.sleep(AFTER_CHANGE_S)
         wake.clear()
 
 
