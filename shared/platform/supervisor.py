@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -200,11 +200,9 @@ class Supervisor:
 
 
 def prepare(config: Config, table: list[Process], lines: Lines) -> None:
-    """Everything that must be right before the first process starts: old processes gone, ports free, certificates."""
+    """What must be there before the first process starts: certificates, fresh logs, a database folder."""
     for folder in ("run", "logs", "secrets"):
         (config.home / folder).mkdir(parents=True, exist_ok=True)
-    stop_orphans(config.home, lines)
-    ports.refuse_taken(config.bind, [use for process in table for use in process.ports])
     pki.ensure(config.home, processes.IDENTITIES)
     for process in table:
         log = processes.log_path(config.home, process.name)
@@ -229,8 +227,17 @@ def stop_orphans(home: Path, lines: Lines) -> int:
 async def run(config: Config, lines: Lines, when_healthy: Callable[[Supervisor], Awaitable[None]]) -> None:
     """The whole platform until SIGTERM, SIGINT or SIGHUP."""
     loop = asyncio.get_running_loop()
-    with record.held(config.home):
+    with ExitStack() as stack:
+        stack.enter_context(record.held(config.home))
         table = processes.table(config)
+        stop_orphans(config.home, lines)
+        stack.enter_context(
+            ports.reserved(
+                config.bind,
+                [use for process in table for use in process.ports],
+                lambda text: lines.say("platform", text, "yellow"),
+            )
+        )
         prepare(config, table, lines)
         supervisor = Supervisor(config, lines, table)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

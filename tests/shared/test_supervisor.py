@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -162,16 +163,46 @@ def test_a_pid_that_belongs_to_a_later_process_is_left_alone(tmp_path: Path) -> 
         stranger.stdin.write(b"\n")
 
 
-def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
-    one, two = child(tmp_path, "one"), child(tmp_path, "two")
+def test_a_taken_port_is_named() -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", two.ports[0][0]))
+        other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(
-            ports.PortTaken, match=rf"port {two.ports[0][0]} \(use of two\) is taken by .*{os.getpid()}"
-        ):
-            supervisor.prepare(Config(home=tmp_path), [one, two], Lines(Console(file=StringIO())))
-    assert record.load(tmp_path) is None
+        port = other.getsockname()[1]
+        taken = rf"port {port} \(xDS\) is taken by .*{os.getpid()}"
+        with pytest.raises(ports.PortTaken, match=taken), ports.reserved("127.0.0.1", [(port, "xDS")], print):
+            pass
+
+
+def test_a_reserved_port_is_left_to_its_server_and_to_nobody_else() -> None:
+    port = free_port()
+    with ports.reserved("127.0.0.1", [(port, "xDS")], print):
+        with socket.socket() as chance, pytest.raises(OSError, match="in use"):
+            chance.bind(("127.0.0.1", port))
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", port))
+            server.listen()
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                assert client.getpeername()[1] == port
+
+
+def test_a_connection_from_a_wanted_port_is_waited_for() -> None:
+    """The kernel may have given the port away; its connection ends by itself sooner or later."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client = socket.create_connection(server.getsockname())
+        near = client.getsockname()[1]
+        said: list[str] = []
+
+        def end(text: str) -> None:
+            said.append(text)
+            # Reset, not closed: a closed one keeps its port for a minute.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+        with ports.reserved("127.0.0.1", [(near, "xDS")], end):
+            assert said == [f"port {near} (xDS) is the near end of a connection; waiting for its end"]
 
 
 def test_a_home_has_one_supervisor(tmp_path: Path) -> None:
