@@ -516,6 +516,8 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
             if (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
+    if _as(owner, "center_search", two.a, "UPDATE tenants SET tenant_id = tenant_id") != "42501":
+        wrong.append("the gate's owner changes tenants")
     if _as(owner, "center_app", two.c, _event(two.c)) != "42501":
         wrong.append("an event of a frozen tenant")
     return wrong

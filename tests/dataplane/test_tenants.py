@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.protobuf.message import Message
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import product_service_pb2 as pb
@@ -17,9 +19,10 @@ from dataplane.app import PRODUCTS
 from shared.runtime.errors import PermissionDenied
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
-from tests.dataplane.cluster import Running, create, digest, entry, of, product
+from tests.dataplane.cluster import Running, create, digest, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.support.grpc import refuses
+from tests.support.postgres import Postgres
 
 # A request of each method that nothing but the tenant's state refuses; a product of the tenant is given.
 REQUESTS: dict[str, Callable[[pb.Product], Message]] = {
@@ -339,3 +342,45 @@ async def test_answers_are_forgotten_when_they_have_expired_and_not_before(eu: R
     await eu.products.CreateProduct(requests[1], metadata=of(tenant))
     await app.close()
     await steward.close()
+
+
+async def test_an_owner_needs_to_be_no_superuser(
+    start: Start, us: Running, make_server: Callable[[], Postgres]
+) -> None:
+    """On an outside server the platform's role may make roles and databases, and nothing more."""
+    server = make_server()
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE outside LOGIN PASSWORD 'secret' CREATEROLE CREATEDB")
+        admin.execute("CREATE DATABASE outside OWNER outside")
+    url = make_url(server.url("outside")).set(username="outside", password="secret")
+    async with start(database_url=url.render_as_string(hide_password=False)) as running:
+        tenant = entry()
+        await running.apply(tenant)
+        [made] = await create(running, tenant.id, product())
+        await running.products.UpdateProduct(
+            pb.UpdateProductRequest(product=pb.Product(id=made.id, title="Copper")), metadata=of(tenant.id)
+        )
+        found = await running.shop.SearchProducts(pb.SearchProductsRequest(query="copper"), metadata=of(tenant.id))
+        assert len(found.products) == 1
+        moving = entry(tenant.id, writes_frozen=True)
+        await running.apply(moving)
+        await move_rows(running, us, moving)
+        assert await digest(us, tenant.id) == await digest(running, tenant.id)
+        removal = runtime_pb.RemoveTenantRequest(tenant_id=tenant.id, revision=moving.revision)
+        assert (await running.commands.RemoveTenant(removal)).removed
+
+
+async def test_two_clusters_make_their_databases_on_one_server_at_once(
+    start: Start, make_server: Callable[[], Postgres]
+) -> None:
+    """Roles are the server's, and both make them."""
+    server = make_server()
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        for name in ("one", "two"):
+            admin.execute(f"CREATE DATABASE {name}".encode())
+
+    async def begin(name: str) -> None:
+        async with start(database_url=server.url(name)) as running:
+            await running.apply(entry())
+
+    await asyncio.gather(begin("one"), begin("two"))

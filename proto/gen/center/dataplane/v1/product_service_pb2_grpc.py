@@ -108,7 +108,8 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchProducts(self, request, context):
-        """Finds active products by their words, the best match first.
+        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
+        matches, some 10,000 are ranked.
         Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -52,7 +52,8 @@ class ProductServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]
-    """Finds active products by their words, the best match first.
+    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
+    matches, some 10,000 are ranked.
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]
@@ -95,7 +96,8 @@ class ProductServiceAsyncStub(ProductServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]  # type: ignore[assignment]
-    """Finds active products by their words, the best match first.
+    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
+    matches, some 10,000 are ranked.
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]  # type: ignore[assignment]
@@ -159,7 +161,8 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.SearchProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.SearchProductsResponse, _abc.Awaitable[_product_service_pb2.SearchProductsResponse]]:
-        """Finds active products by their words, the best match first.
+        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
+        matches, some 10,000 are ranked.
         Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
