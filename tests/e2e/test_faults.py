@@ -120,13 +120,14 @@ async def test_envoy_serves_what_it_knows_while_control_edge_and_postgresql_are_
 @asynccontextmanager
 async def _at_work(operators: list[Operator]) -> AsyncIterator[None]:
     """Their load for the length of the block; a change that was begun is brought to its end."""
-    tasks = [asyncio.create_task(operator.work()) for operator in operators]
-    try:
-        yield
-    finally:
+    async with asyncio.TaskGroup() as group:
         for operator in operators:
-            operator.stopping = True
-        await asyncio.gather(*tasks)
+            group.create_task(operator.work())
+        try:
+            yield
+        finally:
+            for operator in operators:
+                operator.stopping = True
 
 
 def _victims(seed: int) -> Iterator[str]:
