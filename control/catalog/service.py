@@ -53,6 +53,7 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
             # Replicas count from the beginning; an operator who only looks on counts once he reports.
             watcher.begin()
         reading = asyncio.ensure_future(watcher.follow(requests))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         reading.add_done_callback(lambda _: feed.wake.set())
         try:
             if call.role == rules_pb2.CALLER_CLUSTER:
@@ -72,9 +73,8 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
         finally:
             self._catalog.unsubscribe(feed)
             watcher.end()
+            # Nothing is awaited here: grpc may end this generator while it is being collected.
             reading.cancel()
-            with suppress(asyncio.CancelledError, PlatformError):
-                await reading
 
     async def _catch_up(self, revision: int) -> None:
         """Waits for this process when the watcher comes from one that was ahead of it."""
