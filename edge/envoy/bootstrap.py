@@ -36,7 +36,7 @@ def bootstrap(proxy: Proxy) -> bootstrap_api.Bootstrap:
     """Envoy keeps what it was last told when the xDS server is down, so nothing here is for that case."""
     return bootstrap_api.Bootstrap(
         node=core.Node(id=proxy.node_id, cluster="edge", locality=core.Locality(region=proxy.region_id)),
-        admin=bootstrap_api.Admin(address=fleet.address(*proxy.admin)),
+        admin=bootstrap_api.Admin(address=fleet.address(*proxy.admin), ignore_global_conn_limit=True),
         dynamic_resources=bootstrap_api.BootstrapDynamicResources(
             ads_config=core.ApiConfigSource(
                 api_type=core.ApiConfigSourceApiType.DELTA_GRPC,

@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc.aio
+import structlog
 from envoy.service.discovery.v3 import ads_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
+from prometheus_client import Counter, Gauge
 
+from edge.xds.resources import WORDS
 from edge.xds.served import Served
-from edge.xds.stream import Stream
+from edge.xds.stream import Refused, Stream
 from shared.runtime.errors import FailedPrecondition
+
+log = structlog.stdlib.get_logger("center.edge")
+
+_envoys = Gauge("center_edge_envoys", "Envoys connected.")
+_known = Gauge("center_edge_known_revision", "The last catalog revision this edge knows.")
+_applied = Gauge("center_edge_applied_revision", "The last catalog revision that every connected Envoy has.")
+_refused = Gauge("center_edge_refused_resources", "Resources that an Envoy refuses as they are now.")
+_responses = Counter("center_edge_responses_total", "Responses sent to Envoys.")
+_sent_bytes = Counter("center_edge_sent_bytes_total", "Bytes of resources sent to Envoys.")
 
 SERVICE = ads_pb2.DESCRIPTOR.services_by_name["AggregatedDiscoveryService"]
 
@@ -41,7 +53,9 @@ class Discovery:
         # Until the catalog is known nothing is told to anybody: an Envoy that comes back would lose all it has.
         self.ready = asyncio.Event()
         self.draining = asyncio.Event()
-        self._refusals = 0
+        # By stream: the oldest change it lacks, and what it refuses. An ACK is work for one stream, not for all.
+        self._lows: dict[Stream, int | None] = {}
+        self._refusals: dict[Stream, set[Refused]] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     async def DeltaAggregatedResources(
@@ -50,10 +64,14 @@ class Discovery:
         more = asyncio.Event()
         stream = Stream(self.served, more.set, progressed=self._progressed)
         self.connections[stream] = Connection(stream, context.peer(), time.time())
+        self._lows[stream], self._refusals[stream] = stream.low, set()
+        _envoys.set(len(self.connections))
 
         async def read() -> None:
             await self.ready.wait()
             async for request in requests:
+                if not stream.node_id and request.HasField("node"):
+                    log.info("Envoy came", node=request.node.id, peer=context.peer())
                 stream.receive(request)
 
         async def drained() -> None:
@@ -68,7 +86,11 @@ class Discovery:
                 more.clear()
                 for response in stream.responses():
                     # Flow control is per stream: an edge that does not read holds up nobody else.
+                    _responses.inc()
+                    _sent_bytes.inc(len(response))
                     yield response
+                # A client that came back with all it needs has caught up without a word.
+                self._progressed(stream)
                 await more.wait()
                 await asyncio.sleep(0)
             with suppress(asyncio.CancelledError):
@@ -77,8 +99,10 @@ class Discovery:
             reader.cancel()
             drain.cancel()
             stream.close()
-            del self.connections[stream]
-            self.measure()
+            del self.connections[stream], self._lows[stream], self._refusals[stream]
+            _envoys.set(len(self.connections))
+            log.info("Envoy left", node=stream.node_id, peer=context.peer())
+            self._report()
 
     async def StreamAggregatedResources(
         self, requests: AsyncIterator[discovery.DiscoveryRequest], context: Context
@@ -87,18 +111,11 @@ class Discovery:
         yield b""
 
     def measure(self) -> None:
-        """Reports what all have, when it is more than before; with nobody connected nothing is left to wait for."""
-        revision = min((stream.applied_revision for stream in self.connections), default=self.served.revision)
-        if revision > self.applied_revision:
-            self.applied_revision = revision
-            self.served.forget_before(revision)
-            self.on_progress()
-        if self._waiting:
-            done = [(seq, future) for seq, future in self._waiting if self._has_settled(seq)]
-            for waiting in done:
-                self._waiting.remove(waiting)
-                if not waiting[1].done():
-                    waiting[1].set_result(None)
+        """Takes note of a revision that has just been applied here."""
+        _known.set(self.served.revision)
+        for stream in self.connections:
+            self._lows[stream] = stream.low
+        self._report()
 
     async def settled(self, seq: int) -> None:
         """Returns when every connected Envoy has acknowledged or refused all changes up to this one."""
@@ -108,11 +125,39 @@ class Discovery:
             await done
 
     def _has_settled(self, seq: int) -> bool:
-        return all((low := stream.low) is None or low > seq for stream in self.connections)
+        return all(low is None or low > seq for low in self._lows.values())
 
     def _progressed(self, stream: Stream) -> None:
-        self.measure()
-        refusals = sum(len(stream.refusals()) for stream in self.connections)
-        if refusals != self._refusals:
-            self._refusals = refusals
+        if stream not in self._lows:
+            return
+        self._lows[stream] = stream.low
+        refusals = set(stream.refusals())
+        if refusals != self._refusals[stream]:
+            for refused in refusals - self._refusals[stream]:
+                log.warning(
+                    "an Envoy refused a resource",
+                    node=stream.node_id,
+                    type=WORDS[refused.type_url],
+                    name=refused.name,
+                    tenant=refused.tenant_id,
+                    why=refused.reason,
+                )
+            self._refusals[stream] = refusals
+            _refused.set(sum(map(len, self._refusals.values())))
             self.on_progress()
+        self._report()
+
+    def _report(self) -> None:
+        """Tells what all have when it is more than before; with nobody connected nothing is left to wait for."""
+        lows = [low for low in self._lows.values() if low is not None]
+        revision = self.served.revision_before(min(lows, default=None))
+        if revision > self.applied_revision:
+            self.applied_revision = revision
+            _applied.set(revision)
+            self.served.forget_before(revision)
+            self.on_progress()
+        settled = [waiting for waiting in self._waiting if self._has_settled(waiting[0])]
+        for waiting in settled:
+            self._waiting.remove(waiting)
+            if not waiting[1].done():
+                waiting[1].set_result(None)
