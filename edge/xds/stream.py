@@ -71,6 +71,8 @@ class Subscription:
     wildcard: bool = False
     # A wildcard subscription has been sent everything up to here.
     cursor: int = 0
+    # The last change there was when it began: what was removed by then it never had from us.
+    joined: int = 0
     # The oldest change after the cursor, where the log no longer tells; see Log._compact.
     floor: int | None = None
     names: set[str] = field(default_factory=set)
@@ -181,7 +183,7 @@ class Stream:
             sub.answered = self._reconnected = True
         if (legacy_wildcard or WILDCARD in wanted) and not sub.wildcard:
             sub.wildcard = True
-            sub.cursor = 0
+            sub.cursor, sub.joined = 0, log.last_seq
             log.wildcard_readers.add(sub)
             for name in [name for name in sub.known if name not in log]:
                 sub.dirty[name] = 1
@@ -337,7 +339,7 @@ class Stream:
         for compared, (seq, name) in enumerate(sub.log.after(sub.cursor)):
             if compared >= _MOST_COMPARED:
                 break
-            if name not in seen:
+            if name not in seen and (name in sub.log or seq > sub.joined):
                 found = sub.log.get(name)
                 alone = found is not None and sub.log.is_suspect(found) and not self._has_refused(sub, found)
                 if alone and (batch.resources or batch.removed):

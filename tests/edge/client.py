@@ -23,20 +23,21 @@ class Client:
         self.received: list[Response] = []
         self.stream = Stream(served, lambda: None)
 
-    def connect(self, *, versions: bool = True) -> None:
-        """A new stream, on which the client says what it holds; as Envoy does after a loss of the server."""
+    def connect(self, *, anew: bool = False) -> None:
+        """A new stream, on which the client says what it holds, as Envoy does; anew, it was started again too."""
+        if anew:
+            self.held = {type_url: {} for type_url in ORDER}
         self.stream.close()
         self.stream = Stream(self.served, lambda: None)
         for type_url in (CLUSTER, ENDPOINTS, LISTENER, SCOPE, ROUTES):
             names = self.wanted.get(type_url)
             if names is not None and not names:
                 continue
-            held = {name: version for name, version in self.held[type_url].items() if version != "gone"}
             self.stream.receive(
                 Request(
                     type_url=type_url,
                     resource_names_subscribe=sorted(names or ()),
-                    initial_resource_versions=held if versions else {},
+                    initial_resource_versions=self.held[type_url],
                 )
             )
 

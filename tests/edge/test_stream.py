@@ -180,6 +180,19 @@ def test_coming_back_brings_what_changed_and_says_what_went(served: Served, clie
     assert client.stream.applied_revision == 2
 
 
+def test_a_newcomer_does_not_hear_of_what_was_removed_before_it_came(served: Served, client: Client) -> None:
+    served.apply(1, scopes(*(f"s{n}" for n in range(3000))))
+    served.apply(2, [], [(SCOPE, "s0"), (SCOPE, "s2999")])
+    client.connect()
+    first = client.read()
+    served.apply(3, [], [(SCOPE, "s1"), (SCOPE, "s2998")])
+    for response in first:
+        client.answer(response)
+    responses = [*first, *client.settle()]
+    assert {name for response in responses for name in response.removed_resources} <= {"s1", "s2998"}
+    assert client.held[SCOPE].keys() == {f"s{n}" for n in range(2, 2998)}
+
+
 def test_another_server_with_the_same_content_sends_nothing_either(client: Client, served: Served) -> None:
     shared = [made(LISTENER, "l"), made(CLUSTER, "eu")]
     served.apply(1, [*shared, *scopes("a", "b")])
@@ -510,7 +523,7 @@ def test_whatever_happens_a_client_ends_with_what_is_served(steps: list[tuple[st
                 client.answer(response)
             unanswered = []
         else:
-            client.connect(versions=bool(number))
+            client.connect(anew=bool(number))
             unanswered = []
         unanswered += client.read()
     for response in unanswered:
