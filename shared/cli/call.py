@@ -190,14 +190,12 @@ def _of_edge(service: ServiceDescriptor) -> bool:
     return service.full_name.startswith("center.edge.")
 
 
-def grpcurl(config: Config, address: str, path: str, request: Message, *headers: str) -> str:
+def grpcurl(config: Config, address: str, path: str, request: Message) -> str:
     """The shell command that makes the same call, with the operator's certificate."""
     parts = [str(Path(sys.executable).parent / "grpcurl")]
     parts += ["-cacert", str(pki.ca_path(config.home))]
     parts += ["-cert", str(pki.cert_path(config.home, "operator"))]
     parts += ["-key", str(pki.key_path(config.home, "operator"))]
-    for header in headers:
-        parts += ["-H", header]
     parts += ["-d", json.dumps(plain(request)), address, path]
     return shlex.join(parts)
 

@@ -54,7 +54,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all is healthy; go on behind.")] = False,
 ) -> None:
     """Start the whole platform on this machine and keep it running."""
-    from shared.platform import supervisor
+    from shared.platform import postgres, supervisor
 
     config = configured()
     if detach:
@@ -74,7 +74,7 @@ def up(
 
     try:
         asyncio.run(supervisor.run(config, lines, when_healthy))
-    except (AlreadyRunning, ports.PortTaken) as refusal:
+    except (AlreadyRunning, ports.PortTaken, postgres.PostgresFailed) as refusal:
         err.print(str(refusal), style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 

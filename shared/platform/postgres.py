@@ -56,6 +56,10 @@ SETTINGS = {
 }
 
 
+class PostgresFailed(RuntimeError):
+    """The server can't be made or reached; the message says why."""
+
+
 def system_user() -> str | None:
     """Whom the server runs as, None for ourselves."""
     return USER if os.geteuid() == 0 else None
@@ -94,7 +98,7 @@ def initialise(home: Path) -> bool:
             entry = pwd.getpwnam(user)
             for path in (Path(scratch), password):
                 os.chown(path, entry.pw_uid, entry.pw_gid)
-        subprocess.run(
+        _run(
             [
                 BIN / "initdb",
                 *("--pgdata", draft),
@@ -108,9 +112,6 @@ def initialise(home: Path) -> bool:
                 "--locale=C",
             ],
             user=user,
-            check=True,
-            capture_output=True,
-            text=True,
         )
         draft.rename(data)
     return True
@@ -121,7 +122,7 @@ def _let_in(user: str, path: Path) -> None:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", user], check=True, capture_output=True)
+        _run(["useradd", "--system", "--no-create-home", user])
         entry = pwd.getpwnam(user)
     os.chown(path, entry.pw_uid, entry.pw_gid)
     for place in (path, BIN / "postgres"):
@@ -134,20 +135,26 @@ def _let_in(user: str, path: Path) -> None:
             _allow(found, stat.S_IRGRP | stat.S_IROTH | runs)
 
 
+def _run(command: Sequence[str | Path], user: str | None = None) -> None:
+    try:
+        subprocess.run(command, user=user, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        raise PostgresFailed(f"{command[0]} failed: {error.stderr.strip()}") from error
+    except FileNotFoundError as error:
+        raise PostgresFailed(f"{command[0]} is not there") from error
+
+
 def _allow(path: Path, bits: int) -> None:
     mode = path.stat().st_mode
     if mode & bits != bits:
         path.chmod(mode | bits)
 
 
-async def answers(owner_url: str) -> bool:
-    """Whether the server takes connections and runs a statement."""
+async def serves(server_url: str, databases: Sequence[str]) -> bool:
+    """Whether the server takes connections and has the databases; those that are missing are made."""
     try:
-        async with (
-            asyncio.timeout(3),
-            await psycopg.AsyncConnection.connect(owner_url, connect_timeout=2) as connection,
-        ):
-            await connection.execute("SELECT 1")
+        async with asyncio.timeout(5):
+            await ensure_databases(server_url, databases)
     except (psycopg.Error, OSError, TimeoutError):
         return False
     return True
@@ -157,9 +164,10 @@ async def ensure_databases(server_url: str, names: Sequence[str]) -> None:
     """Creates the named databases that are missing."""
     connection = await psycopg.AsyncConnection.connect(server_url, autocommit=True, connect_timeout=5)
     async with connection:
+        found = await connection.execute("SELECT datname FROM pg_database")
+        there = {str(row[0]) for row in await found.fetchall()}
         for name in names:
-            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            if await found.fetchone() is None:
+            if name not in there:
                 await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 

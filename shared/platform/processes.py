@@ -78,7 +78,7 @@ def table(config: Config) -> list[Process]:
                 command=postgres.command(home, config.bind, ports.POSTGRES + offset),
                 address=config.address(ports.POSTGRES),
                 ports=[(ports.POSTGRES + offset, "PostgreSQL")],
-                is_healthy=lambda: postgres.answers(url),
+                is_healthy=lambda: postgres.serves(url, databases()),
                 user=postgres.system_user(),
                 # Fast shutdown: PostgreSQL's SIGTERM waits for every client to leave by itself.
                 stop_signal=signal.SIGINT,

@@ -92,12 +92,10 @@ class Supervisor:
         while True:
             began = loop.time()
             running = await self._start(process)
-            watching = asyncio.create_task(self._watch(process, began))
-            try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch(process, began))
                 code = await running.wait()
-            finally:
                 watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
             self._healthy[process.name].clear()
             if loop.time() - began > STEADY_S:
                 backoff_s = FIRST_BACKOFF_S
@@ -145,8 +143,6 @@ class Supervisor:
             if await process.is_healthy():
                 misses = 0
                 if not healthy.is_set():
-                    if process.name == "postgres":
-                        await postgres.ensure_databases(processes.server_url(self.config), processes.databases())
                     self._turns(child, "healthy")
                     healthy.set()
                     self.lines.say(process.name, f"healthy after {loop.time() - began:.1f} s", "green")
@@ -242,8 +238,8 @@ async def run(config: Config, lines: Lines, when_healthy: Callable[[Supervisor],
         supervisor = Supervisor(config, lines, table)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, supervisor.stop.set)
-        if config.database_url:
-            await postgres.ensure_databases(config.database_url, processes.databases())
+        if config.database_url and not await postgres.serves(config.database_url, processes.databases()):
+            raise postgres.PostgresFailed("the server of CENTER_DATABASE_URL does not answer, or gives us no databases")
         async with supervisor.running():
             settled = asyncio.create_task(_settle(supervisor, when_healthy))
             await supervisor.stop.wait()

@@ -95,6 +95,19 @@ def test_an_outside_database_server_is_used_and_left_running(make_database: Call
     assert found == (3,)
 
 
+def test_a_database_server_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "CENTER_HOME": str(tmp_path),
+        "CENTER_PORT_OFFSET": str(platforms.free_offset()),
+        "CENTER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/postgres",
+    }
+    found = platforms._center(environment, ["up"], 60)
+    assert found.returncode == 1
+    assert "CENTER_DATABASE_URL does not answer" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 async def test_ctrl_c_stops_everything_and_leaves_no_process(tmp_path: Path) -> None:
     offset = platforms.free_offset()
     environment = {**os.environ, "CENTER_HOME": str(tmp_path), "CENTER_PORT_OFFSET": str(offset)}
