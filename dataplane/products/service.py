@@ -1,6 +1,7 @@
 """ProductService: one tenant's products, for shoppers and for the shop's own people."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -54,7 +55,8 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     @mutation
     async def CreateProduct(self, request: pb.CreateProductRequest, tx: AsyncConnection) -> pb.CreateProductResponse:
-        product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
+        with _in_product():
+            product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
         await store.add(tx, current().tenant_id, [product])
         await self._record(tx, "product.created.v1", product)
         return pb.CreateProductResponse(product=to_proto(product))
@@ -96,8 +98,9 @@ class ProductService(pb_grpc.ProductServiceServicer):
         message = to_proto(before)
         masks.merge(message, request.product, request.update_mask, _CHANGEABLE)
         now = self._clock.now()
-        wanted = from_proto(message, id=before.id, now=now)
-        after = domain.change(before, wanted, etag=request.product.etag, now=now, new_id=uuid7)
+        with _in_product():
+            wanted = from_proto(message, id=before.id, now=now)
+            after = domain.change(before, wanted, etag=request.product.etag, now=now, new_id=uuid7)
         if after is not before:
             await store.save(tx, current().tenant_id, [after])
             await self._record(tx, "product.updated.v1", after)
@@ -119,6 +122,16 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     async def _record(self, tx: AsyncConnection, type: str, product: Product) -> None:
         await store.record(tx, current().tenant_id, [event(type, product)])
+
+
+@contextmanager
+def _in_product() -> Iterator[None]:
+    """What is wrong with a product is named by its place in the request."""
+    try:
+        yield
+    except InvalidArgument as error:
+        error.violations = {f"product.{field}": why for field, why in error.violations.items()}
+        raise
 
 
 def _is_shopper() -> bool:

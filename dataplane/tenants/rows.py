@@ -4,6 +4,7 @@ is set to that tenant, so the row policies hold for each row."""
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, cast
 
 import psycopg
@@ -68,7 +69,7 @@ async def parts(tx: AsyncConnection) -> AsyncIterator[Part]:
 
 
 class Intake:
-    """Takes the parts of one tenant's rows in; the transaction's commit makes them real, all at once."""
+    """Takes the parts of one tenant's rows in, as a context; the transaction's commit makes them real, all at once."""
 
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx
@@ -78,12 +79,21 @@ class Intake:
         self._version = ""
         self.rows = 0
 
-    async def begin(self) -> None:
+    async def __aenter__(self) -> "Intake":
         """Removes what an earlier try left."""
         await store.patient(self._tx)
         self._version = await schema_version(self._tx)
         for table in reversed(MOVED):
             await self._tx.execute(delete(table))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self._finish()
+        else:
+            await self._open.__aexit__(kind, error, trace)
 
     async def take(self, part: Part) -> None:
         """FailedPrecondition SCHEMA_MISMATCH: the part is of a table, or of a shape of it, that is not here."""
@@ -97,12 +107,12 @@ class Intake:
                 theirs=part.schema_version,
             )
         if table is not self._table:
-            await self.finish()
+            await self._finish()
             await self._start(table)
         assert self._copy is not None
         await self._copy.write(part.data)
 
-    async def finish(self) -> None:
+    async def _finish(self) -> None:
         """Ends the table that is being taken."""
         if self._table is None:
             return
@@ -117,10 +127,6 @@ class Intake:
         self.rows += inserted.rowcount
         await driver.execute(sql.SQL("DROP TABLE {}").format(_staging(self._table)))
         self._table, self._copy = None, None
-
-    async def abandon(self) -> None:
-        """Ends a copy that the stream left open; the transaction is rolled back after it."""
-        await self._open.aclose()
 
     async def _start(self, table: Table) -> None:
         names = sql.SQL(", ").join(map(sql.Identifier, columns(table)))

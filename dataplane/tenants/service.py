@@ -152,18 +152,12 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         try:
             async with self._movers.transaction(introduced.tenant_id) as tx:
                 await store.adopt(tx, introduced)
-                intake = rows.Intake(tx)
-                await intake.begin()
-                try:
+                async with rows.Intake(tx) as intake:
                     async for request in requests:
                         if request.WhichOneof("request") != "rows":
                             raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                         part = request.rows
                         await intake.take(rows.Part(part.table, tuple(part.columns), part.data, part.schema_version))
-                    await intake.finish()
-                except BaseException:
-                    await intake.abandon()
-                    raise
         finally:
             await self._tenants.refresh([introduced.tenant_id])
         log.info("tenant imported", tenant_id=introduced.tenant_id, rows=intake.rows)
