@@ -116,7 +116,7 @@ async def test_money_that_is_no_price_is_refused(
 ) -> None:
     async with refuses("INVALID_ARGUMENT", "MONEY_INVALID") as refusal:
         await create(eu, tenant, product(variants=[variant("ok"), variant("x", units, nanos, currency)]))
-    assert list(refusal.violations) == ["variants[1].price"]
+    assert list(refusal.violations) == ["product.variants[1].price"]
 
 
 async def test_an_answer_is_given_once_a_request_id(eu: Running, tenant: str) -> None:
