@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -21,6 +21,7 @@ from center.shared.v1 import audit_service_pb2, rules_pb2
 from shared.runtime.rpc import rules
 from tests.e2e.messages import Requests
 from tests.e2e.test_identities import METHODS
+from tests.edge.web import Answer
 from tests.support import platform as platforms
 from tests.support.grpc import Refusal, refusal_of
 from tests.support.platform import Platform
@@ -58,13 +59,15 @@ class World:
 
     platform: Platform
     shop: str  # the tenant that data-plane calls act in
+    token: str  # of its merchant
     known: dict[str, list[str]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
 async def world() -> AsyncIterator[World]:
     with platforms.running() as platform:
-        made = World(platform, (await platform.create("input", region_id="eu")).id)
+        shop = await platform.create("input", region_id="eu")
+        made = World(platform, shop.id, await platform.token(shop.id))
         await _populate(made)
         before = {name: child.restarts for name, child in platform.processes().items()}
         yield made
@@ -86,6 +89,131 @@ async def test_a_method_answers_anything_or_says_what_is_wrong(
     channel = world.platform.channel(server, _certificate(method))
     _assert_typed(await _sent(channel, method, stream, world.shop), method)
     await _serves(world.platform, server)
+
+
+# What outsiders send to Envoy as JSON.
+BODIES = {
+    "no JSON": b"{",
+    "empty": b"",
+    "null": b"null",
+    "a list": b"[1, 2]",
+    "a number": b"42",
+    "deep": b"[" * 20_000,
+    "deep object": b'{"product":' * 10_000,
+    "wrong types": b'{"product": {"title": 7, "variants": "none"}}',
+    "wrong enum": b'{"product": {"title": "a", "status": "PRODUCT_STATUS_NONE"}}',
+    "unknown field": b'{"product": {"title": "a", "colour": "red"}}',
+    "no UTF-8": b'{"product": {"title": "\xff\xfe"}}',
+    "lone surrogate": b'{"product": {"title": "\\ud800"}}',
+    "NUL": b'{"product": {"title": "a\\u0000b"}}',
+    "huge number": b'{"product": {"title": "a", "variants": [{"sku": "a", "price": {"units": 1e400}}]}}',
+    "NaN": b'{"product": {"title": "a", "variants": [{"sku": "a", "price": {"units": NaN}}]}}',
+    "doubled keys": b'{"product": {"title": "a"}, "product": {"title": ""}}',
+    "output only": b'{"product": {"title": "a", "id": "x", "createTime": "never"}}',
+    "five megabytes": b'{"product": {"title": "' + b"x" * 5_000_000 + b'"}}',
+}
+PATHS = (
+    "/v1/products/%00",
+    "/v1/products/..%2f..%2fetc%2fpasswd",
+    "/v1/products/../../v1/products",
+    "/v1/products/" + "x" * 3000,
+    "/v1/products/%ff%fe",
+    "/v1/products?pageSize=many",
+    "/v1/products?pageSize=-1",
+    "/v1/products?pageSize=99999999999999999999",
+    "/v1/products?pageToken=%00",
+    "/v1/products?filter=%28%28%28",
+    "/v1/products?nosuch=1",
+    "/v1/products?pageSize=1&pageSize=2",
+    "/v1/products:search?query=",
+    "/v1/products:search?query=%F0%9F%98%80%00",
+    "/v1/products:nosuch",
+    "/center.dataplane.v1.ProductService/ListProducts",
+    "/center.dataplane.v1.TenantRuntimeService/ListTenants",
+    "//v1//products",
+    "/%76%31/products",
+)
+HOSTS = (
+    b"",
+    b" ",
+    b"input.center.localhost:99999",
+    b"input.center.localhost:x",
+    b"[::1]:80",
+    b"a" * 5000,
+    b"\xff\xfe.example",
+    "b\u00fccher.example".encode(),
+    b"xn--\x7f",
+    b"input.center.localhost\tx",
+    b"input..center.localhost",
+    b".input.center.localhost",
+    b"_platform",
+    b"*",
+)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+async def test_a_body_that_is_no_request_is_the_clients_mistake(world: World, kind: str) -> None:
+    answer = await _raw(world, "POST", "/v1/products", BODIES[kind])
+    if kind in ("doubled keys", "null", "empty", "unknown field"):
+        # JSON leaves the meaning open, and the transcoder passes over fields that it does not know.
+        assert answer.status < 500, answer
+        return
+    assert 400 <= answer.status < 500, answer
+    assert answer.reason, answer
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:40])
+async def test_a_path_that_leads_nowhere_is_the_clients_mistake(world: World, path: str) -> None:
+    answer = await _raw(world, "GET", path)
+    assert answer.status < 500 or answer.reason, answer
+    assert answer.status != 500, answer
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host)[:30])
+async def test_a_host_that_is_no_name_gets_an_answer(world: World, host: bytes) -> None:
+    answer = await _raw(world, "GET", "/v1/products", host=host)
+    assert 400 <= answer.status < 500 or answer.headers.get("x-center-tenant") == world.shop, answer
+
+
+async def test_a_flood_of_headers_is_refused_and_envoy_lives(world: World) -> None:
+    many = {f"x-flood-{number}": "y" for number in range(500)}
+    long = {"x-long": "y" * 200_000}
+    for headers in (many, long, {"x-tenant-id": "00000000-0000-7000-8000-000000000001"}, {"x_under": "score"}):
+        answer = await _raw(world, "GET", "/v1/products", headers=headers)
+        assert answer.status < 500, answer
+    assert (await _raw(world, "GET", "/v1/products")).status == 200
+
+
+async def _raw(
+    world: World,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    host: bytes = b"input.center.localhost",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One HTTP/1.1 request as its bytes are, on a connection of its own."""
+    head = [
+        f"{method} {path} HTTP/1.1".encode(),
+        b"Host: " + host,
+        b"Content-Type: application/json",
+        b"Authorization: " + world.token.encode(),
+        b"Content-Length: " + str(len(body)).encode(),
+        b"Connection: close",
+        *(f"{name}: {value}".encode() for name, value in (headers or {}).items()),
+    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.platform.envoy_port)
+    async with asyncio.timeout(20):
+        writer.write(b"\r\n".join([*head, b"", b""]) + body)
+        answer = await reader.read()  # Envoy may answer before it has read all
+    writer.close()
+    start, _, rest = answer.partition(b"\r\n\r\n")
+    status, *lines = start.decode("latin-1").split("\r\n")
+    got = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if got.get("transfer-encoding") == "chunked":
+        rest = b"".join(rest.split(b"\r\n")[1::2])
+    return Answer(int(status.split()[1]), got, rest)
 
 
 def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
