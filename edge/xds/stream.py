@@ -148,8 +148,6 @@ class Stream:
         self._nonce = 0
         self._reconnected = False
 
-    # -- requests -------------------------------------------------------------------------------------------------
-
     def receive(self, request: discovery.DeltaDiscoveryRequest) -> None:
         if request.HasField("node"):
             self.node_id = request.node.id
@@ -254,8 +252,6 @@ class Stream:
             # It has no good version of its own to stay with.
             sub.dirty.setdefault(resource.name, self._served.seq + 1)
 
-    # -- responses ------------------------------------------------------------------------------------------------
-
     def responses(self) -> Iterable[bytes]:
         """Everything that can be sent now, clusters first and routes last."""
         for type_url in ORDER:
@@ -271,6 +267,11 @@ class Stream:
             part = sub.parts.popleft()
             batch.low = part.low
             for name in part.names:
+                found = sub.log.get(name)
+                if found is not None and self._waits_for(found, sub) is not _READY:
+                    # It has changed meanwhile, to one that waits for a cluster.
+                    sub.dirty.setdefault(name, self._served.seq if part.low is None else part.low)
+                    continue
                 self._choose(sub, name, batch, force=True)
             if not (batch.resources or batch.removed):
                 return self._next(sub)
@@ -407,7 +408,10 @@ class Stream:
         return _READY
 
     def _send_endpoints_again(self, clusters: _Sent) -> None:
-        """A cluster that is replaced warms anew, and Envoy does not ask again for endpoints it is subscribed to."""
+        """A cluster that is told anew warms anew, and wants its endpoints.
+
+        Envoy 1.40 was seen to keep those it has; older ones did not ask again and waited 15 s (envoy issue 13009).
+        """
         endpoints = self.subscriptions.get(ENDPOINTS)
         if endpoints is None:
             return
@@ -418,8 +422,6 @@ class Stream:
     def _next_nonce(self) -> str:
         self._nonce += 1
         return str(self._nonce)
-
-    # -- progress -------------------------------------------------------------------------------------------------
 
     @property
     def low(self) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import pytest
+from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_pb2
 
 from center.dataplane.v1 import product_service_pb2 as pb
@@ -356,6 +357,27 @@ async def test_moves_to_brand_new_clusters_under_load_fail_no_request(
         assert new.calls >= 20
     assert [answer for answer in answers if answer.status != 200] == []
     assert len(answers) > 100
+
+
+async def test_a_cluster_that_is_told_anew_warms_at_once_and_fails_no_request(edge: Edge, envoy: Envoy) -> None:
+    """Envoy makes such a cluster again; what it holds of endpoints must not be waited for."""
+    host = "shop-4.test"
+    shopper = Shopper(envoy.port)
+    await first(shopper, host, served)
+    before = edge.served.logs[CLUSTER].get("eu-1")
+    assert before is not None
+    other = cluster_pb2.Cluster.FromString(before.body())
+    other.connect_timeout.FromMilliseconds(1234)
+    began = time.perf_counter()
+    edge.served.apply(edge.topology.revision, [resources.of(other, "eu-1")])
+    seq = edge.served.seq
+    settled = asyncio.ensure_future(edge.discovery.settled(seq))
+    while not settled.done():
+        assert (await shopper.get(host)).status == 200
+    assert time.perf_counter() - began < 5
+    assert (await shopper.get(host)).status == 200
+    edge.served.apply(edge.topology.revision, [before])
+    await edge.discovery.settled(edge.served.seq)
 
 
 async def test_one_bad_resource_among_many_holds_up_none_of_the_others(edge: Edge, envoy: Envoy) -> None:

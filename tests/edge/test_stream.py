@@ -403,6 +403,27 @@ def test_one_bad_resource_among_a_thousand_is_found_and_the_others_flow(served: 
     assert client.stream.applied_revision == 2, "a refusal that is listed holds nothing back"
 
 
+def test_what_is_sent_again_after_a_refusal_waits_for_its_cluster_too(served: Served, client: Client) -> None:
+    served.apply(1, [made(CLUSTER, "eu"), made(ROUTES, "a"), made(ROUTES, "b")])
+    client.connect()
+    client.want(ROUTES, "a", "b")
+    client.settle()
+    bad = made(ROUTES, "a", "bad")
+    client.refuses.add(("a", bad.version))
+    served.apply(2, [bad, made(ROUTES, "b", "2")])
+    (both,) = client.read()
+    served.apply(3, [made(CLUSTER, "us"), made(ROUTES, "b", "us", ("us",))])
+    (clusters,) = client.read()
+    client.answer(both)
+    while responses := client.read():
+        assert "b" not in client.names(responses, ROUTES)
+        for response in responses:
+            client.answer(response)
+    client.answer(clusters)
+    client.settle()
+    assert client.held[ROUTES]["b"] == made(ROUTES, "b", "us").version
+
+
 def test_a_refused_resource_is_not_sent_again_until_it_changes(served: Served, client: Client) -> None:
     bad = made(SCOPE, "a", "bad")
     client.refuses.add(("a", bad.version))
