@@ -13,6 +13,7 @@ from center.shared.v1 import rules_pb2
 from control.catalog import store
 from control.catalog.memory import Catalog, draining
 from control.catalog.watchers import Stream, Watchers
+from control.signals import signalled
 from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, PlatformError
@@ -57,7 +58,8 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
         reading.add_done_callback(lambda _: feed.wake.set())
         try:
             if call.role == rules_pb2.CALLER_CLUSTER:
-                await self._cluster_arrived(call.caller.removeprefix("cluster/"))
+                with suppress(PlatformError):  # what waits for the cluster is tried again by itself, only later
+                    await self._cluster_arrived(call.caller.removeprefix("cluster/"))
             while not feed.closed:
                 if reading.done():
                     reading.result()  # a malformed report ends the watch
@@ -65,15 +67,16 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
                     yield response
                     continue
                 feed.wake.clear()
-                try:
-                    await asyncio.wait_for(feed.wake.wait(), self._heartbeat_s)
-                except TimeoutError:
+                if not await signalled(feed.wake, self._heartbeat_s):
                     yield feed.heartbeat()
+            # The requests are nobody's any more when the refusal is sent.
+            reading.cancel()
+            await asyncio.wait([reading])
             raise draining()
         finally:
+            # Nothing is awaited here: grpc may end this generator while it is being collected.
             self._catalog.unsubscribe(feed)
             watcher.end()
-            # Nothing is awaited here: grpc may end this generator while it is being collected.
             reading.cancel()
 
     async def _catch_up(self, revision: int) -> None:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from control.catalog import store
 from control.catalog.memory import Catalog
+from control.signals import signalled
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -44,11 +45,7 @@ async def follow(db: Database, catalog: Catalog, wake: asyncio.Event, url: str) 
     shortcut = _Shortcut(url)
     while True:
         try:
-            woken = True
-            try:
-                await asyncio.wait_for(wake.wait(), POLL_S)
-            except TimeoutError:
-                woken = False
+            woken = await signalled(wake, POLL_S)
             wake.clear()
             if not woken or not await shortcut.take(catalog):
                 await _catch_up(db, catalog, check_newest=not woken)

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control.signals import signalled
 from control.tables import watchers
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
@@ -94,9 +95,7 @@ class Watchers:
     async def keep(self) -> None:
         """Writes what was reported, for ever: soon after it came, and every few seconds to say that streams live."""
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), HEARTBEAT_S)
-            except TimeoutError:
+            if not await signalled(self._wake, HEARTBEAT_S):
                 self._dirty.update((stream.id, stream) for stream in self._streams.values())
             self._wake.clear()
             try:

@@ -11,6 +11,7 @@ from center.shared.v1 import rules_pb2
 from control.catalog import store as catalog_store
 from control.catalog import watchers
 from control.catalog.store import record
+from control.signals import signalled
 from control.tenants import domain, purge
 from control.tenants import store as tenant_store
 from shared.runtime import context as calls
@@ -46,9 +47,7 @@ async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
                 delay_s = min(LOOK_S, max(0.01, (due - clock.now()).total_seconds()))
         except PlatformError as error:
             log.debug("upkeep waits for the database", error=str(error))
-        try:
-            await asyncio.wait_for(wake.wait(), delay_s)
-        except TimeoutError:
+        if not await signalled(wake, delay_s):
             continue
         await asyncio.sleep(AFTER_CHANGE_S)
         wake.clear()

@@ -6,6 +6,7 @@ from contextlib import suppress
 import structlog
 
 from control.operations import store
+from control.signals import signalled
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -31,7 +32,8 @@ class Waiting:
         self._wake.set()
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(waiter, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await waiter
         finally:
             waiters = self._waiters.get(operation_id, set())
             waiters.discard(waiter)
@@ -41,8 +43,7 @@ class Waiting:
     async def look(self) -> None:
         """Answers waiters, for ever: when something has ended, and now and then in case that word was lost."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S if self._waiters else None)
+            await signalled(self._wake, LOOK_S if self._waiters else None)
             self._wake.clear()
             if not self._waiters:
                 continue

@@ -18,6 +18,7 @@ import structlog
 from center.shared.v1 import rules_pb2
 from control.operations import domain, store
 from control.operations.domain import Fault, Kind, Operation
+from control.signals import signalled
 from shared.runtime import context as calls
 from shared.runtime.clock import Clock
 from shared.runtime.context import CallContext
@@ -106,8 +107,7 @@ class Worker:
                         running[task] = f"{batch[0].step}/{batch[0].lane}"
                 except PlatformError as error:
                     log.debug("operations wait for the database", error=str(error))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), delay_s)
+                await signalled(wake, delay_s)
         finally:
             for task in running:
                 task.cancel()
