@@ -63,7 +63,9 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
         async with self._reads.transaction(current().tenant_id) as tx:
-            product = await store.get(tx, current().tenant_id, request.id, only_active=_is_shopper())
+            product = await store.get(tx, current().tenant_id, request.id)
+        if product.status is not Status.ACTIVE and _is_shopper():
+            raise store.missing(request.id)
         return pb.GetProductResponse(product=to_proto(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -113,10 +114,9 @@ def assert_narrow(plan: list[dict[str, Any]], *, at_most: int) -> None:
 
 
 async def test_one_product_is_read_by_its_key(large: Large) -> None:
-    for only_active in (False, True):
-        for _, plan in await plans(
-            large, lambda tx, a=only_active: store.get(tx, large.tenant, large.ids[1], only_active=a)
-        ):
+    for lock in (False, True):
+        read = partial(store.get, tenant_id=large.tenant, product_id=large.ids[1], lock=lock)
+        for _, plan in await plans(large, read):
             assert_narrow(plan, at_most=1)
 
 

@@ -319,6 +319,20 @@ async def test_of_two_writers_with_one_etag_one_is_refused(eu: Running, tenant: 
         await archive(eu, tenant, made.id, made.etag)
 
 
+async def test_an_update_that_waited_for_another_changes_what_that_one_left(eu: Running, tenant: str) -> None:
+    [made] = await create(eu, tenant, product(variants=[variant("old")]))
+    other = eu.database("center_app")
+    async with other.transaction(tenant) as tx:
+        await tx.execute(text(f"UPDATE products SET version = 2 WHERE id = '{made.id}'"))
+        await tx.execute(text(f"UPDATE variants SET sku = 'new' WHERE product_id = '{made.id}'"))
+        waiting = asyncio.ensure_future(update(eu, tenant, pb.Product(id=made.id, title="Title"), "title"))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+    changed = await waiting
+    assert (changed.title, [v.sku for v in changed.variants], changed.etag) == ("Title", ["new"], "3")
+    await other.close()
+
+
 @pytest.mark.parametrize("path", ["id", "etag", "create_time", "nothing", "variants.sku"])
 async def test_a_mask_names_what_may_change(eu: Running, tenant: str, path: str) -> None:
     [made] = await create(eu, tenant, product())
