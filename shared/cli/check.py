@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import grpc
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from center.control.v1 import catalog_service_pb2 as catalog_pb
@@ -27,6 +26,7 @@ from center.control.v1 import (
 from center.control.v1 import tenant_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2, tenant_runtime_service_pb2_grpc
 from center.edge.v1 import edge_service_pb2, edge_service_pb2_grpc
+from shared.cli.call import err, out
 from shared.platform import ports
 from shared.platform.client import Client
 from shared.platform.config import Config
@@ -92,11 +92,11 @@ def check(
     try:
         config = Config.from_env()
     except EnvironmentProblem as problem:
-        Console(stderr=True).print(str(problem), style="red", highlight=False)
+        err.print(str(problem), style="red")
         raise typer.Exit(2) from None
     report = asyncio.run(compare(config, tenant, wait))
     if as_json:
-        print(json.dumps(asdict(report), indent=1))  # noqa: T201
+        out.print_json(json.dumps(asdict(report)))
     else:
         _show(report)
     raise typer.Exit(1 if report.differences else 0)
@@ -418,9 +418,10 @@ def _silent(where: str, error: grpc.aio.AioRpcError) -> Difference:
 
 
 def _show(report: Report) -> None:
-    out = Console(width=None)
     if report.differences:
-        table = Table("tenant", "where", "what", "catalog says", "found", box=None, header_style="dim", padding=(0, 2))
+        table = Table(box=None, header_style="dim", padding=(0, 2))
+        for column in ("tenant", "where", "what", "catalog says", "found"):
+            table.add_column(column, overflow="fold")
         for difference in report.differences[:ROWS_SHOWN]:
             table.add_row(
                 difference.tenant, difference.where, difference.subject, difference.expected, difference.found
@@ -431,4 +432,4 @@ def _show(report: Report) -> None:
     counted = f"{report.tenants} tenants, {report.domains} domains, {report.clusters} clusters"
     verdict = f"{len(report.differences)} differences" if report.differences else "all agree"
     style = "red" if report.differences else "green"
-    out.print(f"{verdict}: {counted}, revision {report.revision}, {report.seconds:.1f} s", style=style, highlight=False)
+    out.print(f"{verdict}: {counted}, revision {report.revision}, {report.seconds:.1f} s", style=style)

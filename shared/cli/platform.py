@@ -84,15 +84,16 @@ def down() -> None:
     from shared.platform import supervisor
 
     config = configured()
-    found = record.load(config.home)
-    if record.is_held(config.home) and found is not None:
-        process = found.supervisor.process()
+    if record.is_held(config.home):
+        # There may be no record yet: a platform can be stopped while it starts.
+        pid = record.holder(config.home)
+        process = pid.process() if pid else None
         if process is not None:
             process.terminate()
         give_up_at = time.monotonic() + DOWN_PATIENCE_S
         while record.is_held(config.home):
             if time.monotonic() > give_up_at:
-                err.print(f"the supervisor (pid {found.supervisor.pid}) does not stop", style="red")
+                err.print(f"the supervisor does not stop: {process}", style="red")
                 raise typer.Exit(1)
             time.sleep(0.05)
         out.print("stopped")

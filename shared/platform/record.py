@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -120,24 +121,44 @@ def forget(home: Path) -> None:
 
 @contextmanager
 def held(home: Path) -> Iterator[None]:
-    """This home's lock, which dies with its holder; AlreadyRunning if another process has it."""
+    """This home's lock, which dies with its holder and names it; AlreadyRunning if another process has it."""
     with _lock_file(home).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            record = load(home)
-            who = f" (pid {record.supervisor.pid})" if record else ""
-            message = f"a platform is already running in {home}{who}; `center status` shows it, `center down` stops it"
-            raise AlreadyRunning(message) from None
+        # `is_held` of another process may have it for an instant.
+        give_up_at = time.monotonic() + 1.0
+        while not _locked(lock):
+            if time.monotonic() > give_up_at:
+                pid = holder(home)
+                who = f" (pid {pid.pid})" if pid else ""
+                message = (
+                    f"a platform is already running in {home}{who}; `center status` shows it, `center down` stops it"
+                )
+                raise AlreadyRunning(message)
+            time.sleep(0.02)
+        lock.truncate(0)
+        lock.write(json.dumps(asdict(Pid.of(os.getpid()))))
+        lock.flush()
         yield
 
 
 def is_held(home: Path) -> bool:
+    with _lock_file(home).open("a") as lock:
+        return not _locked(lock)
+
+
+def holder(home: Path) -> Pid | None:
+    """Who took the lock last."""
     try:
-        with held(home):
-            return False
-    except AlreadyRunning:
-        return True
+        return Pid(**json.loads(_lock_file(home).read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _path(home: Path) -> Path:

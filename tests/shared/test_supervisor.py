@@ -208,6 +208,7 @@ def test_a_connection_from_a_wanted_port_is_waited_for() -> None:
 def test_a_home_has_one_supervisor(tmp_path: Path) -> None:
     with record.held(tmp_path):
         assert record.is_held(tmp_path)
+        assert record.holder(tmp_path) == record.Pid.of(os.getpid())
         with pytest.raises(record.AlreadyRunning, match="already running"), record.held(tmp_path):
             pass
     assert not record.is_held(tmp_path)
