@@ -94,6 +94,9 @@ async def test_envoy_serves_what_it_knows_while_control_edge_and_postgresql_are_
         assert (await shopper.get(hosts["outage-closed"])).reason == "TENANT_SUSPENDED"
         assert (await shopper.get("nobody.example")).reason == "HOST_UNKNOWN"
 
+        silent = await asyncio.to_thread(hurt.center, "check", "--wait", "0")
+        assert silent.returncode == 1, "a plane that does not answer agrees with nobody"
+
         pids["postgres"] = hurt.kill("postgres")
         refused = await shopper.get(hosts["outage-open"])
         assert (refused.status, refused.reason) == (503, "DATABASE_UNAVAILABLE"), refused
