@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status test lint types format generate bench demo
+.PHONY: help install up down status test lint types format generate bench soak demo
 
 help:
-	@echo "verbs: up down status demo test lint types format generate bench install"
+	@echo "verbs: up down status demo test lint types format generate bench soak install"
 
 install: $(STAMP)
 
@@ -52,3 +52,11 @@ generate: install
 
 bench: install
 	$(BIN)/python -m pytest tests/bench -o addopts= --import-mode=importlib -s
+
+# Kills and odd requests for as long as one likes: make soak SECONDS_OF_KILLS=3600 EXAMPLES_A_METHOD=5000
+SECONDS_OF_KILLS ?= 600
+EXAMPLES_A_METHOD ?= 500
+
+soak: install
+	SOAK_S=$(SECONDS_OF_KILLS) SOAK_EXAMPLES=$(EXAMPLES_A_METHOD) \
+		$(BIN)/python -m pytest tests/e2e/test_faults.py tests/e2e/test_input.py
