@@ -8,9 +8,11 @@ import envoy_data_plane.envoy.config.bootstrap.v3 as bootstrap_api
 import envoy_data_plane.envoy.config.cluster.v3 as cluster_api
 import envoy_data_plane.envoy.config.core.v3 as core
 import envoy_data_plane.envoy.config.endpoint.v3 as endpoint_api
+import envoy_data_plane.envoy.config.metrics.v3 as metrics
 import envoy_data_plane.envoy.config.overload.v3 as overload
 import envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 as downstream_connections
 import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls
+import envoy_data_plane.envoy.type.matcher.v3 as matcher
 from envoy_data_plane.google.protobuf import Any
 
 from edge.xds import fleet
@@ -76,6 +78,14 @@ def bootstrap(proxy: Proxy) -> bootstrap_api.Bootstrap:
                     ),
                 ),
             ],
+        ),
+        # A dozen counters for each tenant's routes would be half of what Envoy keeps of a tenant.
+        stats_config=metrics.StatsConfig(
+            stats_matcher=metrics.StatsMatcher(
+                exclusion_list=matcher.ListStringMatcher(
+                    patterns=[matcher.StringMatcher(prefix="http.outside.rds."), matcher.StringMatcher(prefix="vhost.")]
+                )
+            )
         ),
         overload_manager=overload.OverloadManager(
             resource_monitors=[

@@ -47,7 +47,7 @@ def _any_origin() -> any_pb2.Any:
         expose_headers="grpc-status,grpc-message,grpc-status-details-bin,retry-after,x-request-id",
         max_age="86400",
     )
-    policy.allow_origin_string_match.add().safe_regex.regex = ".*"
+    policy.allow_origin_string_match.add(contains="://")
     packed = any_pb2.Any()
     packed.Pack(policy, deterministic=True)
     return packed

@@ -430,6 +430,7 @@ async def test_a_server_that_comes_back_sends_nothing_again_and_changes_flow(
         envoy = await running.__aenter__()
         shopper = Shopper(await envoy.listening())
         assert (await shopper.get("shop-1.test")).status == 200
+        assert edge.served.logs[ROUTES].readers.keys() == {tenant_id(1)}, "of 3,000 tenants one was visited"
     try:
         assert (await shopper.get("shop-1.test")).status == 200, "served with nobody behind"
         assert (await shopper.get("nobody.test")).status == 404
