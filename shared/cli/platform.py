@@ -207,7 +207,7 @@ async def _seed(config: Config, client: Client, lines: Lines) -> list[str]:
 def _try_it(config: Config, shops: list[str]) -> None:
     """Lines that can be pasted as they are."""
     where = f"http://{config.address(ports.ENVOY)}"
-    for domain in shops[:2]:
+    for domain in [domain for domain in load.CATALOGUE_SHOPS if domain in shops][:2]:
         out.print(f"  curl -H 'Host: {domain}' {where}/v1/products", markup=False, soft_wrap=True)
     if shops:
         browser = f"http://{code(shops[0])}.{config.zone}:{ports.ENVOY + config.offset}/v1/products"

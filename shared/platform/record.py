@@ -9,9 +9,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
@@ -86,8 +86,6 @@ class Record:
     """run/platform.json."""
 
     supervisor: Pid
-    offset: int
-    zone: str
     children: list[Child] = field(default_factory=list)
     # What a person may call, with what it is: name -> address.
     addresses: dict[str, str] = field(default_factory=dict)
@@ -108,11 +106,18 @@ def load(home: Path) -> Record | None:
         text = _path(home).read_text()
     except FileNotFoundError:
         return None
-    value = json.loads(text)
-    children = [
-        Child(**{**child, "pid": Pid(**child["pid"]) if child["pid"] else None}) for child in value.pop("children")
+    value = _known(Record, json.loads(text))
+    value["supervisor"] = Pid(**value["supervisor"])
+    value["children"] = [
+        Child(**{**_known(Child, child), "pid": Pid(**child["pid"]) if child["pid"] else None})
+        for child in value["children"]
     ]
-    return Record(supervisor=Pid(**value.pop("supervisor")), children=children, **value)
+    return Record(**value)
+
+
+def _known(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+    """Without what another release wrote: its processes must be found all the same."""
+    return {field.name: value[field.name] for field in fields(kind) if field.name in value}
 
 
 def forget(home: Path) -> None:

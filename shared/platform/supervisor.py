@@ -45,8 +45,6 @@ class Supervisor:
         }
         self.record = Record(
             supervisor=Pid.of(os.getpid()),
-            offset=config.offset,
-            zone=config.zone,
             children=list(self.children.values()),
         )
         self._healthy = {p.name: asyncio.Event() for p in table}
