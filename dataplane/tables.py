@@ -44,6 +44,8 @@ tenants = Table(
     Column("writes_frozen", Boolean, nullable=False),
     # The entry's cluster_id is this cluster.
     Column("placed_here", Boolean, nullable=False),
+    # The entry's moving_to_cluster_id is.
+    Column("arriving", Boolean, nullable=False),
     # Requests are answered: the tenant was placed here, or its import is done, and it has not been removed since.
     Column("served", Boolean, nullable=False),
     Column(

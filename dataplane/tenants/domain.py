@@ -41,6 +41,7 @@ class Local:
     """What this cluster knows of one tenant.
 
     placed_here: the catalog says that the tenant lives here.
+    arriving: the catalog says that a move brings the tenant here.
     served: requests are answered. Not the same: the target of a move serves reads from the end of the import on, and
     its source until the rows are removed, so that no request finds a gap between route and cluster.
     """
@@ -51,6 +52,7 @@ class Local:
     mode: Mode
     writes_frozen: bool
     placed_here: bool
+    arriving: bool
     served: bool
 
     @property
@@ -82,6 +84,12 @@ def refusal(tenant_id: str, local: Local | None, *, mutates: bool) -> PlatformEr
     if local.writes_frozen or not local.placed_here:
         return moving(tenant_id)
     return None
+
+
+def outlives(local: Local, revision: int) -> bool:
+    """Whether the tenant stays in spite of a removal that stands on `revision`: a newer entry has it live here, or come
+    here, so the removal is late."""
+    return local.revision > revision and (local.placed_here or local.arriving)
 
 
 def moving(tenant_id: str) -> Unavailable:

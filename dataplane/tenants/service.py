@@ -20,6 +20,9 @@ from shared.runtime.paging import PageTokens, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
+# A removal locks the tenant for as long as this many rows take.
+ROWS_AT_ONCE = 5_000
+
 log = structlog.stdlib.get_logger("center.tenants")
 
 
@@ -83,13 +86,20 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
             return pb.RemoveTenantResponse(removed=await self._remove(request.tenant_id, request.revision))
 
     async def _remove(self, tenant_id: str, revision: int) -> bool:
-        # The rows go in a transaction that is this tenant's, like every other that touches rows.
         trace = CatalogTenant(id=tenant_id, revision=revision).SerializeToString()
         try:
-            async with self._movers.transaction(tenant_id) as tx:
-                removed = await store.remove(tx, tenant_id, revision, trace)
+            async with self._steward.transaction() as tx:
+                ended, removed = await store.end(tx, tenant_id, revision, trace)
         finally:
             await self._tenants.refresh([tenant_id])
+        if not ended:
+            return False
+        deleted = ROWS_AT_ONCE
+        while deleted:
+            # Rows go in transactions that are this tenant's, like every other that touches rows.
+            async with self._movers.transaction(tenant_id) as tx:
+                deleted = await store.delete_some(tx, tenant_id, ROWS_AT_ONCE)
+            removed = removed or deleted > 0
         if removed:
             log.info("tenant removed", tenant_id=tenant_id, revision=revision)
         return removed
@@ -194,6 +204,7 @@ def entry(tenant: CatalogTenant, cluster_id: str, path: str = "tenant") -> store
         mode=mode,
         writes_frozen=tenant.placement.writes_frozen,
         placed_here=tenant.placement.cluster_id == cluster_id,
+        arriving=tenant.placement.moving_to_cluster_id == cluster_id,
         encoded=tenant.SerializeToString(),
     )
 
@@ -211,6 +222,7 @@ def _writable(new: store.Entry) -> bool:
         mode=new.mode,
         writes_frozen=new.writes_frozen,
         placed_here=new.placed_here,
+        arriving=new.arriving,
         served=True,
     ).is_writable
 

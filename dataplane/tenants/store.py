@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import ColumnElement, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.tables import MOVED, products, tenants, variants, watch
-from dataplane.tenants.domain import Local, Mode, State
+from dataplane.tenants.domain import Local, Mode, State, outlives
 from shared.runtime.errors import FailedPrecondition
 
 # Removing or copying a large tenant takes longer than any request may.
@@ -23,6 +23,7 @@ _LOCAL = (
     tenants.c.mode,
     tenants.c.writes_frozen,
     tenants.c.placed_here,
+    tenants.c.arriving,
     tenants.c.served,
 )
 
@@ -37,6 +38,7 @@ class Entry:
     mode: Mode
     writes_frozen: bool
     placed_here: bool
+    arriving: bool
     encoded: bytes
 
 
@@ -45,19 +47,20 @@ class Entry:
 # it here; one that is known takes every newer entry. `served` never ends here: see domain.Local.
 _APPLY = text(
     """
-    INSERT INTO tenants AS t (tenant_id, revision, state, mode, writes_frozen, placed_here, served, entry)
-    SELECT n.tenant_id, n.revision, n.state, n.mode, n.writes_frozen, n.placed_here, n.placed_here, n.entry
+    INSERT INTO tenants AS t (tenant_id, revision, state, mode, writes_frozen, placed_here, arriving, served, entry)
+    SELECT n.tenant_id, n.revision, n.state, n.mode, n.writes_frozen, n.placed_here, n.arriving, n.placed_here, n.entry
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:revisions AS bigint[]), CAST(:states AS text[]), CAST(:modes AS text[]),
-        CAST(:frozen AS boolean[]), CAST(:placed AS boolean[]), CAST(:entries AS bytea[])
-    ) AS n (tenant_id, revision, state, mode, writes_frozen, placed_here, entry)
+        CAST(:frozen AS boolean[]), CAST(:placed AS boolean[]), CAST(:arriving AS boolean[]), CAST(:entries AS bytea[])
+    ) AS n (tenant_id, revision, state, mode, writes_frozen, placed_here, arriving, entry)
     LEFT JOIN tenants known ON known.tenant_id = n.tenant_id
     WHERE (n.placed_here AND n.state = ANY (CAST(:introducing AS text[]))) OR known.served
     ORDER BY n.tenant_id
     ON CONFLICT (tenant_id) DO UPDATE SET
         revision = excluded.revision, state = excluded.state, mode = excluded.mode,
         writes_frozen = excluded.writes_frozen, placed_here = excluded.placed_here,
-        served = t.served OR excluded.placed_here, entry = excluded.entry, apply_time = now()
+        arriving = excluded.arriving, served = t.served OR excluded.placed_here,
+        entry = excluded.entry, apply_time = now()
     WHERE t.revision < excluded.revision
         -- Left out of a snapshot once and named again, or not what its revision says.
         OR (t.revision = excluded.revision AND t.served
@@ -85,6 +88,7 @@ async def apply(
             "modes": [e.mode for e in newest],
             "frozen": [e.writes_frozen for e in newest],
             "placed": [e.placed_here for e in newest],
+            "arriving": [e.arriving for e in newest],
             "entries": [e.encoded for e in newest],
             "introducing": list(introducing),
             "again": again,
@@ -115,6 +119,7 @@ async def adopt(tx: AsyncConnection, entry: Entry) -> None:
         mode=entry.mode,
         writes_frozen=entry.writes_frozen,
         placed_here=entry.placed_here,
+        arriving=entry.arriving,
         served=True,
         entry=entry.encoded,
     )
@@ -122,31 +127,28 @@ async def adopt(tx: AsyncConnection, entry: Entry) -> None:
         stmt = stmt.on_conflict_do_update(index_elements=["tenant_id"], set_={"served": True})
     else:
         new = stmt.excluded
-        taken = ("revision", "state", "mode", "writes_frozen", "placed_here", "served", "entry")
+        taken = ("revision", "state", "mode", "writes_frozen", "placed_here", "arriving", "served", "entry")
         stmt = stmt.on_conflict_do_update(
             index_elements=["tenant_id"], set_={name: new[name] for name in taken} | {"apply_time": func.now()}
         )
     await tx.execute(stmt)
 
 
-async def remove(tx: AsyncConnection, tenant_id: str, revision: int, encoded: bytes) -> bool:
-    """Deletes the tenant's rows, and keeps the revision so that no older entry brings the tenant back.
+async def end(tx: AsyncConnection, tenant_id: str, revision: int, encoded: bytes) -> tuple[bool, bool]:
+    """Ends a tenant's service for good, and keeps the revision so that no older entry brings it back.
 
-    False when there was nothing to remove, or when a newer entry places the tenant here.
+    Answers whether it is ended, which it is not when it outlives the removal, and whether it was served until now.
     """
     known = await lock(tx, tenant_id)
-    if known is not None and known.placed_here and known.revision > revision:
-        return False
-    await patient(tx)
-    removed = 0
-    for table in reversed(MOVED):
-        removed += (await tx.execute(delete(table).where(table.c.tenant_id == tenant_id))).rowcount
+    if known is not None and outlives(known, revision):
+        return False, True
     gone = {
         "revision": revision,
         "state": State.DELETING,
         "mode": Mode.NORMAL,
         "writes_frozen": False,
         "placed_here": False,
+        "arriving": False,
         "served": False,
         "entry": encoded,
     }
@@ -157,7 +159,24 @@ async def remove(tx: AsyncConnection, tenant_id: str, revision: int, encoded: by
             set_=gone | {"revision": func.greatest(tenants.c.revision, revision), "apply_time": func.now()},
         )
     )
-    return removed > 0 or (known is not None and known.served)
+    return True, known is not None and known.served
+
+
+async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
+    """Deletes some rows of a tenant whose service has ended, and says how many; none when it is served again.
+
+    A part at a time, because what locks the tenant for as long as a large one takes keeps every change waiting that
+    comes with a change to this tenant.
+    """
+    ended = select(tenants.c.served).where(tenants.c.tenant_id == tenant_id).with_for_update(read=True)
+    if (await tx.execute(ended)).scalar_one():
+        return 0
+    place: ColumnElement[Any] = literal_column("ctid")
+    for table in reversed(MOVED):
+        some_rows = select(place).select_from(table).where(table.c.tenant_id == tenant_id).limit(at_most)
+        if deleted := (await tx.execute(delete(table).where(place.in_(some_rows)))).rowcount:
+            return deleted
+    return 0
 
 
 async def disown_others(tx: AsyncConnection, named: Collection[str], revision: int) -> list[str]:
@@ -249,5 +268,6 @@ def _local(row: Any) -> Local:
         mode=Mode(row.mode),
         writes_frozen=row.writes_frozen,
         placed_here=row.placed_here,
+        arriving=row.arriving,
         served=row.served,
     )

@@ -190,6 +190,23 @@ async def test_an_import_that_a_removal_has_overtaken_is_refused(eu: Running, us
         await move_rows(eu, us, moving)
 
 
+async def test_a_removal_that_a_new_move_has_overtaken_leaves_what_it_brought(
+    eu: Running, us: Running, tenant: str
+) -> None:
+    await create(eu, tenant, product())
+    await move_rows(eu, us, await frozen(eu, tenant))
+    given_up = entry(tenant)
+    await eu.apply(given_up)
+    await move_rows(eu, us, await frozen(eu, tenant))
+    removal = runtime_pb.RemoveTenantRequest(tenant_id=tenant, revision=given_up.revision)
+    assert not (await us.commands.RemoveTenant(removal)).removed
+    assert await digest(us, tenant) == await digest(eu, tenant)
+    # The same removal of a move that was given up and has been heard of here.
+    later = entry(tenant)
+    await us.apply(later)
+    assert (await us.commands.RemoveTenant(removal)).removed
+
+
 async def test_another_tenants_rows_do_not_come_in(eu: Running, us: Running, tenant: str) -> None:
     other = entry()
     await eu.apply(other)
@@ -292,3 +309,23 @@ async def test_a_large_tenant_moves_in_flat_memory(eu: Running, us: Running, lar
     watching.cancel()
     assert highest - before < 8 << 20, f"{(highest - before) >> 20} MiB more for a tenant of 12 MiB"
     assert await digest(us, large) == await digest(eu, large)
+
+
+async def test_a_removal_of_a_large_tenant_keeps_no_change_waiting(eu: Running, large: str) -> None:
+    """The watch writes many tenants at once: one that is locked for long would hold them all."""
+    other = entry()
+    removing = asyncio.ensure_future(
+        eu.commands.RemoveTenant(runtime_pb.RemoveTenantRequest(tenant_id=large, revision=other.revision))
+    )
+    waits = []
+    while not removing.done():
+        began = asyncio.get_running_loop().time()
+        await eu.apply(entry(large, cluster_id="us-1"), entry(other.id))
+        waits.append(asyncio.get_running_loop().time() - began)
+    assert (await removing).removed
+    assert len(waits) > 3, waits
+    owner = eu.database()
+    async with owner.transaction() as tx:
+        left = await tx.execute(text(f"SELECT count(*) FROM products WHERE tenant_id = '{large}'"))
+        assert left.scalar_one() == 0
+    await owner.close()

@@ -81,6 +81,7 @@ def _tenants() -> None:
             mode text NOT NULL CONSTRAINT tenants_mode_check CHECK (mode IN ('NORMAL', 'READ_ONLY', 'MAINTENANCE')),
             writes_frozen boolean NOT NULL,
             placed_here boolean NOT NULL,
+            arriving boolean NOT NULL,
             served boolean NOT NULL,
             writable boolean GENERATED ALWAYS AS (
                 served AND placed_here AND NOT writes_frozen
