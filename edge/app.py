@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from center.control.v1 import catalog_service_pb2
 from center.edge.v1 import edge_service_pb2
 from edge.catalog import Follower
 from edge.config import ADMIN_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT, Config
@@ -50,14 +49,8 @@ async def running(config: Config) -> AsyncIterator[Edge]:
         ]
     )
 
-    watch = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
-    channel = connect(
-        config.control_address,
-        identity,
-        server="control",
-        services=[watch],
-        receive_limit_bytes=RECEIVE_LIMIT_BYTES,
-    )
+    # The follower itself comes again when control is away, from where it is by then.
+    channel = connect(config.control_address, identity, server="control", receive_limit_bytes=RECEIVE_LIMIT_BYTES)
     follower = Follower(topology, publisher, LastGood(config.folder), channel, config.instance)
     follower.start()
 
