@@ -2,20 +2,30 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvloop
+from google.protobuf import message_factory
+from google.protobuf.message import Message
 
-from center.control.v1 import tenant_service_pb2 as tenants
+from center.control.v1 import tenant_service_pb2
+from center.dataplane.v1 import product_service_pb2
 from shared.runtime import pki, telemetry
 from shared.runtime.rpc import Service, serving
 
-RESOLVE = "/center.control.v1.TenantService/ResolveTenant"
+SERVICES = {
+    service.full_name: service
+    for file in (tenant_service_pb2, product_service_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+}
+RESOLVE = "center.control.v1.TenantService/ResolveTenant"
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,11 @@ class Echo:
 
 
 @contextmanager
-def echo(home: Path, answer: tenants.ResolveTenantResponse) -> Iterator[Echo]:
-    """The servers as identity `control` of `home`; each parses the request and serialises the answer."""
+def echo(home: Path, answers: Mapping[str, Message]) -> Iterator[Echo]:
+    """Servers as identity `control` of `home`; each parses the request and serialises the answer to that method."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=_main, args=(home, answer.SerializeToString(), theirs), daemon=True
-    )
+    packed = {method: answer.SerializeToString() for method, answer in answers.items()}
+    process = multiprocessing.get_context("spawn").Process(target=_main, args=(home, packed, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -44,40 +53,47 @@ def echo(home: Path, answer: tenants.ResolveTenantResponse) -> Iterator[Echo]:
         process.join()
 
 
-def _main(home: Path, answer: bytes, pipe: Connection) -> None:
-    uvloop.run(_serve(home, tenants.ResolveTenantResponse.FromString(answer), pipe))
+def _main(home: Path, answers: dict[str, bytes], pipe: Connection) -> None:
+    uvloop.run(_serve(home, answers, pipe))
 
 
-class _Tenants:
-    def __init__(self, answer: tenants.ResolveTenantResponse) -> None:
-        self._answer = answer
+class _Answering:
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
 
-    def __getattr__(self, name: str) -> object:
-        async def same(request: object, context: object) -> tenants.ResolveTenantResponse:
-            return self._answer
+    def __getattr__(self, name: str) -> Any:
+        answer = self._answers.get(name)
+
+        async def same(request: object, context: object) -> Any:
+            return answer
 
         return same
 
 
-async def _serve(home: Path, answer: tenants.ResolveTenantResponse, pipe: Connection) -> None:
+async def _serve(home: Path, answers: dict[str, bytes], pipe: Connection) -> None:
     telemetry.configure("bench", level="error")
     identity = pki.load(home, "control")
     raw = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    plaintext_port = raw.add_insecure_port("127.0.0.1:0")
     key_and_certificate = [(identity.key_pem, identity.cert_pem)]
     credentials = grpc.ssl_server_credentials(key_and_certificate, identity.ca_pem, require_client_auth=True)
-    raw_port = raw.add_secure_port("127.0.0.1:0", credentials)
-
-    async def same(request: object, context: object) -> tenants.ResolveTenantResponse:
-        return answer
-
-    method = grpc.unary_unary_rpc_method_handler(
-        same, tenants.ResolveTenantRequest.FromString, tenants.ResolveTenantResponse.SerializeToString
-    )
-    service = "center.control.v1.TenantService"
-    raw.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"ResolveTenant": method}),))
+    ports = raw.add_insecure_port("127.0.0.1:0"), raw.add_secure_port("127.0.0.1:0", credentials)
+    by_service: dict[str, dict[str, Any]] = defaultdict(dict)
+    for path, data in answers.items():
+        service, _, name = path.partition("/")
+        method = SERVICES[service].methods_by_name[name]
+        by_service[service][name] = message_factory.GetMessageClass(method.output_type).FromString(data)
+    for service, messages in by_service.items():
+        handlers = {}
+        for name in messages:
+            method = SERVICES[service].methods_by_name[name]
+            handlers[name] = grpc.unary_unary_rpc_method_handler(
+                getattr(_Answering(messages), name),
+                message_factory.GetMessageClass(method.input_type).FromString,
+                message_factory.GetMessageClass(method.output_type).SerializeToString,
+            )
+        raw.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     await raw.start()
-    contract = tenants.DESCRIPTOR.services_by_name["TenantService"]
-    async with serving([Service(_Tenants(answer), contract)], address="127.0.0.1:0", identity=identity) as chain:
-        pipe.send((plaintext_port, raw_port, chain.port))
+    shipped = [Service(_Answering(messages), SERVICES[service]) for service, messages in by_service.items()]
+    async with serving(shipped, address="127.0.0.1:0", identity=identity) as chain:
+        pipe.send((*ports, chain.port))
         await asyncio.Event().wait()

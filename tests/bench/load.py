@@ -21,6 +21,7 @@ import psutil
 import uvloop
 
 from shared.runtime.pki import Identity
+from tests.bench.web import Answers
 
 # What a channel of ours sends along with a call (shared/runtime/rpc/channel.py).
 CHANNEL_METADATA = (
@@ -36,19 +37,30 @@ CHANNEL_METADATA = (
 class Target:
     """One method of one server.
 
-    pid: the server's process, whose CPU time is read; 0 for none.
+    pids: the processes that serve, whose CPU time is read.
     server: the name in its certificate.
     requests: serialised messages, sent in turn.
     """
 
     name: str
-    pid: int
+    pids: Sequence[int]
     port: int
     path: str
     requests: Sequence[bytes]
     identity: Identity | None = None
     server: str = "control"
     metadata: Sequence[tuple[str, str]] = CHANNEL_METADATA
+
+
+@dataclass(frozen=True)
+class Web:
+    """The same for HTTP/1.1 and JSON, in plaintext; each call under way has a connection of its own."""
+
+    name: str
+    pids: Sequence[int]
+    port: int
+    host: str
+    path: str
 
 
 @dataclass
@@ -76,7 +88,7 @@ class Load:
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    async def run(self, target: Target, *, seconds: float, connections: int = 4, streams: int = 8) -> Sample:
+    async def run(self, target: Target | Web, *, seconds: float, connections: int = 4, streams: int = 8) -> Sample:
         """`connections` times `streams` calls are under way at any time."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _run, target, seconds, connections, streams)
@@ -88,49 +100,50 @@ def load() -> Iterator[Load]:
         yield Load(pool)
 
 
-def _run(target: Target, seconds: float, connections: int, streams: int) -> Sample:
+def _run(target: Target | Web, seconds: float, connections: int, streams: int) -> Sample:
     return uvloop.run(_loaded(target, seconds, connections, streams))
 
 
-async def _loaded(target: Target, seconds: float, connections: int, streams: int) -> Sample:
-    loop = asyncio.get_running_loop()
-    tls = _tls(target.identity) if target.identity else None
-    opened = [
-        await loop.create_connection(
-            lambda: _Connection(target),
-            "127.0.0.1",
-            target.port,
-            ssl=tls,
-            server_hostname=target.server if tls else None,
-        )
-        for _ in range(connections)
-    ]
-    clients = [protocol for _, protocol in opened]
+async def _loaded(target: Target | Web, seconds: float, connections: int, streams: int) -> Sample:
+    if isinstance(target, Web):
+        connections, streams = connections * streams, 1
+    clients = [await _connected(target) for _ in range(connections)]
     # The first calls of a connection open it; they are not counted.
     await asyncio.gather(*(client.call(streams, until=time.perf_counter() + 0.05) for client in clients))
     for client in clients:
         client.latencies_s.clear()
-    server, own = psutil.Process(target.pid) if target.pid else None, psutil.Process()
-    server_before, own_before, began = _cpu_s(server), _cpu_s(own), time.perf_counter()
+    servers, own = [psutil.Process(pid) for pid in target.pids], [psutil.Process()]
+    servers_before, own_before, began = _cpu_s(servers), _cpu_s(own), time.perf_counter()
     await asyncio.gather(*(client.call(streams, until=began + seconds) for client in clients))
     took_s = time.perf_counter() - began
     sample = Sample(
         calls=sum(len(client.latencies_s) for client in clients),
         took_s=took_s,
-        server_cpu_s=_cpu_s(server) - server_before,
+        server_cpu_s=_cpu_s(servers) - servers_before,
         client_cpu_s=_cpu_s(own) - own_before,
         latencies_s=list(itertools.chain.from_iterable(client.latencies_s for client in clients)),
     )
-    for transport, _ in opened:
-        transport.abort()
+    for client in clients:
+        client.transport.abort()
     return sample
 
 
-def _cpu_s(process: psutil.Process | None) -> float:
-    if process is None:
-        return 0.0
-    times = process.cpu_times()
-    return float(times.user + times.system)
+async def _connected(target: "Target | Web") -> "_Client":
+    loop = asyncio.get_running_loop()
+    if isinstance(target, Web):
+        _, web = await loop.create_connection(lambda: _Web(target), "127.0.0.1", target.port)
+        return web
+    tls = _tls(target.identity) if target.identity else None
+    name = target.server if tls else None
+    _, grpc = await loop.create_connection(
+        lambda: _Grpc(target), "127.0.0.1", target.port, ssl=tls, server_hostname=name
+    )
+    return grpc
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
 
 
 def _tls(identity: Identity) -> ssl.SSLContext:
@@ -183,12 +196,71 @@ def _headers(target: Target) -> tuple[bytes, bytes]:
     return b"\x83" + scheme + first + own, b"\x83" + scheme + again + own
 
 
-class _Connection(asyncio.Protocol):
-    """One HTTP/2 connection with a number of calls under way."""
+class _Client(asyncio.Protocol):
+    """One connection that keeps a number of calls under way for a while."""
+
+    def __init__(self, name: str) -> None:
+        self.latencies_s: list[float] = []
+        self._name = name
+        self._until = 0.0
+        self._idle: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(f"connection lost: {error}")
+
+    async def call(self, streams: int, *, until: float) -> None:
+        """Keeps `streams` calls under way until the time, and waits for the last."""
+        self._until, self._idle = until, asyncio.get_running_loop().create_future()
+        self.transport.write(b"".join(self._request() for _ in range(streams)))
+        await self._idle
+
+    def _request(self) -> bytes:
+        raise NotImplementedError
+
+    def _ended(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _fail(self, why: str) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_exception(RuntimeError(f"{self._name}: {why}"))
+
+
+class _Web(_Client):
+    """HTTP/1.1; one call at a time."""
+
+    def __init__(self, target: Web) -> None:
+        super().__init__(target.name)
+        self._question = f"GET {target.path} HTTP/1.1\r\nhost: {target.host}\r\n\r\n".encode()
+        self._answer = Answers()
+        self._began = 0.0
+
+    def _request(self) -> bytes:
+        self._began = time.perf_counter()
+        return self._question
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer.take(data)
+        if answer is None:
+            return
+        now = time.perf_counter()
+        self.latencies_s.append(now - self._began)
+        if answer[0] != 200:
+            self._fail(f"{answer}")
+        elif now < self._until:
+            self.transport.write(self._request())
+        else:
+            self._ended()
+
+
+class _Grpc(_Client):
+    """HTTP/2."""
 
     def __init__(self, target: Target) -> None:
-        self.latencies_s: list[float] = []
-        self._target = target
+        super().__init__(target.name)
         self._headers, self._headers_again = _headers(target)
         self._messages = itertools.cycle(
             [b"\x00" + struct.pack(">I", len(request)) + request for request in target.requests]
@@ -198,23 +270,12 @@ class _Connection(asyncio.Protocol):
         self._answered: set[int] = set()
         self._buffer = b""
         self._received = 0
-        self._until = 0.0
-        self._idle: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
+        super().connection_made(transport)
         settings = struct.pack(">HI", 4, _WINDOW)  # INITIAL_WINDOW_SIZE
         window = _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WINDOW - 65535))
         transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, settings) + window)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._fail(f"connection lost: {error}")
-
-    async def call(self, streams: int, *, until: float) -> None:
-        """Keeps `streams` calls under way until the time, and waits for the last."""
-        self._until, self._idle = until, asyncio.get_running_loop().create_future()
-        self._transport.write(b"".join(self._request() for _ in range(streams)))
-        await self._idle
 
     def _request(self) -> bytes:
         stream, self._stream = self._stream, self._stream + 2
@@ -237,33 +298,29 @@ class _Connection(asyncio.Protocol):
                     self._answered.add(stream)
                     self._received += end - at - 9
                 if flags & _END_STREAM:
-                    self._ended(stream, out)
+                    self._done(stream, out)
             elif kind == _SETTINGS and not flags & _ACK:
                 out.append(_frame(_SETTINGS, _ACK, 0, b""))
             elif kind == _PING and not flags & _ACK:
                 out.append(_frame(_PING, _ACK, 0, buffer[at + 9 : end]))
             elif kind in (_RST_STREAM, _GOAWAY):
-                self._fail(f"{self._target.name}: frame {kind}, {buffer[at + 9 : end]!r}")
+                self._fail(f"frame {kind}, {buffer[at + 9 : end]!r}")
             at = end
         self._buffer = buffer[at:]
         if self._received > _TOP_UP:
             out.append(_frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", self._received)))
             self._received = 0
         if out:
-            self._transport.write(b"".join(out))
+            self.transport.write(b"".join(out))
 
-    def _ended(self, stream: int, out: list[bytes]) -> None:
+    def _done(self, stream: int, out: list[bytes]) -> None:
         now = time.perf_counter()
         self.latencies_s.append(now - self._began.pop(stream))
         # A call that is refused has a status and no message.
         if stream not in self._answered:
-            self._fail(f"{self._target.name}: a call was refused")
+            self._fail("a call was refused")
         self._answered.discard(stream)
         if now < self._until:
             out.append(self._request())
-        elif not self._began and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    def _fail(self, why: str) -> None:
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_exception(RuntimeError(why))
+        elif not self._began:
+            self._ended()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.load import Load, Sample, Target
+from tests.bench.load import Load, Sample, Target, Web
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -22,7 +22,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    console = Console(width=150)
+    console = Console(width=175)
     console.print()
     console.print(table)
     load = os.getloadavg()[0]
@@ -42,7 +42,7 @@ SPREAD = ("p50", "p90", "p99", "max")
 
 
 async def compare(
-    load: Load, targets: Sequence[Target], *, rounds: int, seconds: float, connections: int = 4, streams: int = 8
+    load: Load, targets: Sequence[Target | Web], *, rounds: int, seconds: float, connections: int = 4, streams: int = 8
 ) -> list[list[Sample]]:
     """Samples of each target, taken in turns, so that what else the machine does falls on all of them."""
     samples: list[list[Sample]] = [[] for _ in targets]
@@ -56,7 +56,7 @@ async def compare(
 THROUGHPUT = ("", "calls/s", "of reference", "server CPU", "of reference", *SPREAD, "load's CPU")
 
 
-def throughput(targets: Sequence[Target], samples: Sequence[Sequence[Sample]], reference: int) -> list[list[str]]:
+def throughput(targets: Sequence[Target | Web], samples: Sequence[Sequence[Sample]], reference: int) -> list[list[str]]:
     """Rows for THROUGHPUT. Ratios are medians of the rounds' own ratios, with the lowest and the highest."""
     rows = []
     for target, taken in zip(targets, samples, strict=True):
