@@ -17,6 +17,7 @@ from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2
@@ -196,7 +197,12 @@ def grpcurl(config: Config, address: str, path: str, request: Message) -> str:
     parts += ["-cacert", str(pki.ca_path(config.home))]
     parts += ["-cert", str(pki.cert_path(config.home, "operator"))]
     parts += ["-key", str(pki.key_path(config.home, "operator"))]
-    parts += ["-d", json.dumps(plain(request)), address, path]
+    values = plain(request)
+    for field, value in request.ListFields():
+        if isinstance(value, FieldMask):
+            # grpcurl does not know the short JSON form of a mask.
+            values[field.name] = {"paths": list(value.paths)}
+    parts += ["-d", json.dumps(values), address, path]
     return shlex.join(parts)
 
 

@@ -24,14 +24,19 @@ def add_to(app: typer.Typer) -> None:
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 
 
-def import_tenants(file: File) -> None:
+def import_tenants(
+    file: File,
+    verified: Annotated[
+        bool, typer.Option("--verified/--unverified", help="Your word that the domains are the shops' own, or proofs.")
+    ] = True,
+) -> None:
     """Make a tenant of each domain in FILE, one a line. Run it again to go on where it stopped."""
     shops = list(domains.shops(file.read_text().splitlines()))
 
     async def work(call: Call) -> None:
         began = time.monotonic()
         with _Bars() as bars:
-            loaded = await load.import_tenants(call.client, shops, bars)
+            loaded = await load.import_tenants(call.client, shops, bars, load.VERIFIED_REASON if verified else "")
         _tenants(loaded, time.monotonic() - began)
 
     run(work)

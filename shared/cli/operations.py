@@ -24,8 +24,8 @@ def name(reference: str) -> str:
 
 def outcome(operation: operations_pb2.Operation) -> str:
     if not operation.done:
-        return "waiting" if metadata(operation).HasField("next_attempt_time") else "running"
-    return code_pb2.Code.Name(operation.error.code) if operation.HasField("error") else "done"
+        return "WAITING" if metadata(operation).HasField("next_attempt_time") else "RUNNING"
+    return code_pb2.Code.Name(operation.error.code) if operation.HasField("error") else "DONE"
 
 
 def facts(operation: operations_pb2.Operation) -> Table:

@@ -128,6 +128,12 @@ async def test_imports_can_be_run_again(platform: Platform, tmp_path: Path) -> N
     again = platform.center("import-tenants", str(domains))
     assert "0 tenants created, 2 were there" in again.stdout
 
+    domains.write_text("import-three.example\n")
+    assert platform.center("import-tenants", "--unverified", str(domains)).returncode == 0
+    (code,) = [t["code"] for t in said(platform, "tenants", "list")["tenants"] if t["code"].startswith("import-three")]
+    claims = {d["name"]: d["state"] for d in said(platform, "domains", "list", "--tenant", code)["domains"]}
+    assert claims["import-three.example"] == "DOMAIN_STATE_PENDING"
+
     sheet = tmp_path / "lines.csv"
     sheet.write_text(
         "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
