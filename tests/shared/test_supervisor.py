@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -118,6 +119,21 @@ async def test_all_stop_in_reverse_order_of_their_start(tmp_path: Path) -> None:
         pids = [pid(tmp_path, p.name) for p in table]
     assert (tmp_path / "ended").read_text().split() == ["three", "two", "one"]
     assert [p.process() for p in pids] == [None, None, None]
+
+
+async def test_a_fault_of_the_supervisors_own_is_said_and_ends_the_platform(tmp_path: Path) -> None:
+    async def broken() -> bool:
+        raise ValueError("no such check")
+
+    said = StringIO()
+    unchecked = replace(child(tmp_path, "one"), is_healthy=broken)
+    made = Supervisor(
+        Config(home=tmp_path, environment=dict(os.environ)), Lines(Console(file=said, width=200)), [unchecked]
+    )
+    supervisor.prepare(made.config, [unchecked], made.lines)
+    async with made.running(), asyncio.timeout(20):
+        await made.stop.wait()
+    assert "no such check" in said.getvalue()
 
 
 async def test_warnings_of_a_child_reach_the_foreground(tmp_path: Path) -> None:
