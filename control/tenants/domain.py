@@ -284,7 +284,7 @@ def update(
 ) -> Tenant:
     check(tenant, Action.UPDATE, etag)
     if not display_name:
-        raise InvalidArgument("DISPLAY_NAME_EMPTY", "a tenant has a name", fields={"display_name": "is empty"})
+        raise InvalidArgument("DISPLAY_NAME_EMPTY", "a tenant has a name", fields={"tenant.display_name": "is empty"})
     if residency and tenant.placement.region_id and tenant.placement.region_id not in residency:
         raise FailedPrecondition(
             "RESIDENCY_VIOLATED",

@@ -26,7 +26,7 @@ from center.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__p
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x65nter/control/v1/tenant.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x05\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x35\n\x06labels\x18\x04 \x03(\x0b\x32%.center.control.v1.Tenant.LabelsEntry\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.center.control.v1.TenantState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12+\n\x04mode\x18\x07 \x01(\x0e\x32\x1d.center.control.v1.TenantMode\x12\x13\n\x0bmode_reason\x18\x08 \x01(\t\x12\x34\n\x10mode_expire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07plan_id\x18\n \x01(\t\x12/\n\tplacement\x18\x0b \x01(\x0b\x32\x1c.center.control.v1.Placement\x12\x16\n\x0eprimary_domain\x18\x0c \x01(\t\x12\x0f\n\x07\x64omains\x18\r \x03(\t\x12/\n\x06\x63onfig\x18\x0e \x01(\x0b\x32\x1f.center.control.v1.TenantConfig\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\npurge_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x13 \x01(\t\x12\x10\n\x08revision\x18\x14 \x01(\x03\x12\x11\n\toperation\x18\x15 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbd\x01\n\tPlacement\x12\x11\n\tregion_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x10\n\x08shard_id\x18\x03 \x01(\t\x12/\n\tisolation\x18\x04 \x01(\x0e\x32\x1c.center.control.v1.Isolation\x12\x11\n\tresidency\x18\x05 \x03(\t\x12\x1c\n\x14moving_to_cluster_id\x18\x06 \x01(\t\x12\x15\n\rwrites_frozen\x18\x07 \x01(\x08\"\x8a\x02\n\x0cTenantConfig\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12+\n\rcurrency_code\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$\x12:\n\x06locale\x18\x03 \x01(\tB*\xbaH\'r%2#^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$\x12\x1a\n\ttime_zone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\rsupport_email\x18\x05 \x01(\tB\n\xbaH\x07r\x02`\x01\xd8\x01\x01\x12\'\n\x05theme\x18\x06 \x01(\x0b\x32\x18.center.control.v1.Theme\x12\x18\n\x06notice\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"n\n\x05Theme\x12\x31\n\x0c\x61\x63\x63\x65nt_color\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^(#[0-9a-fA-F]{6})?$\x12\x32\n\x08logo_url\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^(https://[^\\s]{1,500})?$*\xe8\x01\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENANT_STATE_DRAFT\x10\x01\x12\x1d\n\x19TENANT_STATE_PROVISIONING\x10\x02\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x03\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x04\x12\x1b\n\x17TENANT_STATE_TERMINATED\x10\x05\x12\x17\n\x13TENANT_STATE_FAILED\x10\x06\x12\x19\n\x15TENANT_STATE_DELETING\x10\x07*y\n\nTenantMode\x12\x1b\n\x17TENANT_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENANT_MODE_NORMAL\x10\x01\x12\x19\n\x15TENANT_MODE_READ_ONLY\x10\x02\x12\x1b\n\x17TENANT_MODE_MAINTENANCE\x10\x03*U\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_SHARED\x10\x01\x12\x17\n\x13ISOLATION_DEDICATED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x65nter/control/v1/tenant.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x06\n\x06Tenant\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x1e\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x62\n\x06labels\x18\x04 \x03(\x0b\x32%.center.control.v1.Tenant.LabelsEntryB+\xbaH(\x9a\x01%\x10@\"\x1br\x19\x32\x17^[a-z][a-z0-9_-]{0,62}$*\x04r\x02\x18?\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.center.control.v1.TenantState\x12\x14\n\x0cstate_reason\x18\x06 \x01(\t\x12+\n\x04mode\x18\x07 \x01(\x0e\x32\x1d.center.control.v1.TenantMode\x12\x13\n\x0bmode_reason\x18\x08 \x01(\t\x12\x34\n\x10mode_expire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07plan_id\x18\n \x01(\tB#\xbaH r\x1e\x32\x1c^([a-z0-9][a-z0-9-]{0,62})?$\x12/\n\tplacement\x18\x0b \x01(\x0b\x32\x1c.center.control.v1.Placement\x12\x16\n\x0eprimary_domain\x18\x0c \x01(\t\x12\x0f\n\x07\x64omains\x18\r \x03(\t\x12/\n\x06\x63onfig\x18\x0e \x01(\x0b\x32\x1f.center.control.v1.TenantConfig\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\npurge_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x13 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08revision\x18\x14 \x01(\x03\x12\x11\n\toperation\x18\x15 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe8\x01\n\tPlacement\x12\x11\n\tregion_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x10\n\x08shard_id\x18\x03 \x01(\t\x12/\n\tisolation\x18\x04 \x01(\x0e\x32\x1c.center.control.v1.Isolation\x12<\n\tresidency\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10 \x18\x01\"\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x1c\n\x14moving_to_cluster_id\x18\x06 \x01(\t\x12\x15\n\rwrites_frozen\x18\x07 \x01(\x08\"\x8a\x02\n\x0cTenantConfig\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12+\n\rcurrency_code\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{3})?$\x12:\n\x06locale\x18\x03 \x01(\tB*\xbaH\'r%2#^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$\x12\x1a\n\ttime_zone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\rsupport_email\x18\x05 \x01(\tB\n\xbaH\x07r\x02`\x01\xd8\x01\x01\x12\'\n\x05theme\x18\x06 \x01(\x0b\x32\x18.center.control.v1.Theme\x12\x18\n\x06notice\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"n\n\x05Theme\x12\x31\n\x0c\x61\x63\x63\x65nt_color\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^(#[0-9a-fA-F]{6})?$\x12\x32\n\x08logo_url\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^(https://[^\\s]{1,500})?$*\xe8\x01\n\x0bTenantState\x12\x1c\n\x18TENANT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENANT_STATE_DRAFT\x10\x01\x12\x1d\n\x19TENANT_STATE_PROVISIONING\x10\x02\x12\x17\n\x13TENANT_STATE_ACTIVE\x10\x03\x12\x1a\n\x16TENANT_STATE_SUSPENDED\x10\x04\x12\x1b\n\x17TENANT_STATE_TERMINATED\x10\x05\x12\x17\n\x13TENANT_STATE_FAILED\x10\x06\x12\x19\n\x15TENANT_STATE_DELETING\x10\x07*y\n\nTenantMode\x12\x1b\n\x17TENANT_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12TENANT_MODE_NORMAL\x10\x01\x12\x19\n\x15TENANT_MODE_READ_ONLY\x10\x02\x12\x1b\n\x17TENANT_MODE_MAINTENANCE\x10\x03*U\n\tIsolation\x12\x19\n\x15ISOLATION_UNSPECIFIED\x10\x00\x12\x14\n\x10ISOLATION_SHARED\x10\x01\x12\x17\n\x13ISOLATION_DEDICATED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TENANT_LABELSENTRY']._loaded_options = None
   _globals['_TENANT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_TENANT'].fields_by_name['id']._loaded_options = None
+  _globals['_TENANT'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_TENANT'].fields_by_name['display_name']._loaded_options = None
+  _globals['_TENANT'].fields_by_name['display_name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_TENANT'].fields_by_name['labels']._loaded_options = None
+  _globals['_TENANT'].fields_by_name['labels']._serialized_options = b'\272H(\232\001%\020@\"\033r\0312\027^[a-z][a-z0-9_-]{0,62}$*\004r\002\030?'
+  _globals['_TENANT'].fields_by_name['plan_id']._loaded_options = None
+  _globals['_TENANT'].fields_by_name['plan_id']._serialized_options = b'\272H r\0362\034^([a-z0-9][a-z0-9-]{0,62})?$'
+  _globals['_TENANT'].fields_by_name['etag']._loaded_options = None
+  _globals['_TENANT'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_PLACEMENT'].fields_by_name['residency']._loaded_options = None
+  _globals['_PLACEMENT'].fields_by_name['residency']._serialized_options = b'\272H&\222\001#\020 \030\001\"\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$'
   _globals['_TENANTCONFIG'].fields_by_name['currency_code']._loaded_options = None
   _globals['_TENANTCONFIG'].fields_by_name['currency_code']._serialized_options = b'\272H\021r\0172\r^([A-Z]{3})?$'
   _globals['_TENANTCONFIG'].fields_by_name['locale']._loaded_options = None
@@ -49,20 +61,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THEME'].fields_by_name['accent_color']._serialized_options = b'\272H\030r\0262\024^(#[0-9a-fA-F]{6})?$'
   _globals['_THEME'].fields_by_name['logo_url']._loaded_options = None
   _globals['_THEME'].fields_by_name['logo_url']._serialized_options = b'\272H\035r\0332\031^(https://[^\\s]{1,500})?$'
-  _globals['_TENANTSTATE']._serialized_start=1441
-  _globals['_TENANTSTATE']._serialized_end=1673
-  _globals['_TENANTMODE']._serialized_start=1675
-  _globals['_TENANTMODE']._serialized_end=1796
-  _globals['_ISOLATION']._serialized_start=1798
-  _globals['_ISOLATION']._serialized_end=1883
+  _globals['_TENANTSTATE']._serialized_start=1595
+  _globals['_TENANTSTATE']._serialized_end=1827
+  _globals['_TENANTMODE']._serialized_start=1829
+  _globals['_TENANTMODE']._serialized_end=1950
+  _globals['_ISOLATION']._serialized_start=1952
+  _globals['_ISOLATION']._serialized_end=2037
   _globals['_TENANT']._serialized_start=116
-  _globals['_TENANT']._serialized_end=865
-  _globals['_TENANT_LABELSENTRY']._serialized_start=820
-  _globals['_TENANT_LABELSENTRY']._serialized_end=865
-  _globals['_PLACEMENT']._serialized_start=868
-  _globals['_PLACEMENT']._serialized_end=1057
-  _globals['_TENANTCONFIG']._serialized_start=1060
-  _globals['_TENANTCONFIG']._serialized_end=1326
-  _globals['_THEME']._serialized_start=1328
-  _globals['_THEME']._serialized_end=1438
+  _globals['_TENANT']._serialized_end=976
+  _globals['_TENANT_LABELSENTRY']._serialized_start=931
+  _globals['_TENANT_LABELSENTRY']._serialized_end=976
+  _globals['_PLACEMENT']._serialized_start=979
+  _globals['_PLACEMENT']._serialized_end=1211
+  _globals['_TENANTCONFIG']._serialized_start=1214
+  _globals['_TENANTCONFIG']._serialized_end=1480
+  _globals['_THEME']._serialized_start=1482
+  _globals['_THEME']._serialized_end=1592
 # @@protoc_insertion_point(module_scope)
