@@ -176,6 +176,15 @@ async def test_a_field_against_its_rule_is_named(channel):
     assert refusal.violations == {"host": "must be at least 1 characters"}
 
 
+async def test_only_what_was_valid_is_remembered(channel):
+    for host in ("", "shop.example", "", "shop.example", "x" * 301, "x" * 301):
+        if host == "shop.example":
+            await explain(channel("operator"), host)
+            continue
+        async with refuses("INVALID_ARGUMENT", "FIELD_INVALID"):
+            await explain(channel("operator"), host)
+
+
 async def test_the_path_of_a_violation_leads_to_the_field(channel):
     variant = products.Variant(sku="has space")
     request = products.CreateProductRequest(product=products.Product(title="x", variants=[variant]))
@@ -196,6 +205,16 @@ async def test_a_refusal_fits_into_a_clients_metadata_however_much_is_wrong(chan
     async with refuses("FAILED_PRECONDITION", "TENANT_BUSY") as refusal:
         await explain(channel("operator"), "long")
     assert refusal.message.startswith("\U0001f600")
+
+
+async def test_a_text_that_the_database_cannot_hold_is_named(channel):
+    create = channel("operator").unary_unary("/center.dataplane.v1.ProductService/CreateProduct")
+    variants = [{"sku": "ok", "price": {"currency_code": "EUR"}}, {"sku": "a\0b", "price": {"currency_code": "EUR"}}]
+    wrong = products.CreateProductRequest(product={"title": "a\0b", "variants": variants})
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await create(wrong.SerializeToString(), metadata=(("x-tenant-id", TENANT),))
+    assert refusal.violations.keys() >= {"product.title", "product.variants[1].sku"}
+    assert "product.variants[0].sku" not in refusal.violations
 
 
 async def test_a_precondition_says_what_stands_in_the_way(channel):
@@ -394,6 +413,12 @@ async def test_a_taken_port_is_an_error(server, certificates):
 async def test_health_lists_every_service(channel):
     listed = await health_pb2_grpc.HealthStub(channel("operator")).List(health_pb2.HealthListRequest())
     assert {"", "center.edge.v1.EdgeService"} <= listed.statuses.keys()
+
+
+async def test_an_unknown_service_is_a_typed_refusal_and_no_failure(channel):
+    request = health_pb2.HealthCheckRequest(service="nobody.Here")
+    async with refuses("NOT_FOUND", "SERVICE_UNKNOWN"):
+        await health_pb2_grpc.HealthStub(channel("operator")).Check(request)
 
 
 async def test_the_admin_port_serves_health_without_a_certificate(server):
