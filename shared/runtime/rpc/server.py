@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from prometheus_client import start_http_server
 
+from shared.runtime.errors import NotFound
 from shared.runtime.pki import Identity
 from shared.runtime.rpc import chain
 
@@ -40,9 +41,14 @@ KEEPALIVE = (
 
 
 class Health(HealthServicer):
-    """grpc's own, and the one method that its asyncio version leaves out."""
+    """grpc's own, with the one method that its asyncio version leaves out and a typed error for an unknown service."""
 
     _server_status: dict[str, Any]
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        if request.service not in self._server_status:
+            raise NotFound("SERVICE_UNKNOWN", f"no service {request.service} here", service=request.service)
+        return await super().Check(request, context)
 
     async def List(self, request: Any, context: Any) -> Any:
         pb: Any = health_pb2  # its stubs know no List yet
