@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 
 from center.shared.v1 import audit_service_pb2 as pb
-from shared.cli.call import Call, Filter, Limit, card, operator
+from shared.cli.call import Call, Limit, card, filtered_by, operator
 
 app = typer.Typer(help="Who changed what, when and why.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ AUDIT = pb.DESCRIPTOR.services_by_name["AuditService"]
 async def list_(
     call: Call,
     tenant: Annotated[str, typer.Option(help="About one tenant only: its code, id or domain.")] = "",
-    filter: Filter = "",
+    filter: Annotated[str, filtered_by('resource = "cluster"')] = "",
     limit: Limit = 100,
 ) -> None:
     """List changes, newest first."""

@@ -53,8 +53,13 @@ _ONE = {"entries": "entry"}
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit.")]
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the operation, and show how far it is.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The most rows to show.")]
-Filter = Annotated[str, typer.Option("--filter", "-f", help="AIP-160, such as 'state = \"ACTIVE\"'.")]
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="A tenant's code, id or domain.")]
+
+
+def filtered_by(example: str) -> Any:
+    """The option of a list's filter; the refusal of a wrong field names the right ones."""
+    return typer.Option("--filter", "-f", help=f"AIP-160, such as '{example}'.")
+
 
 _AS_JSON = inspect.Parameter(
     "as_json",

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from center.control.v1 import catalog_service_pb2, tenant_pb2
 from center.control.v1 import cluster_service_pb2 as pb
-from shared.cli.call import Call, Filter, Limit, Reason, card, operator, pairs, word
+from shared.cli.call import Call, Limit, Reason, card, filtered_by, operator, pairs, word
 
 app = typer.Typer(help="Where tenants live.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def placement(answer: pb.ExplainPlacementResponse) -> Table:
 
 
 @operator(app, "list")
-async def list_(call: Call, filter: Filter = "", limit: Limit = 10_000) -> None:
+async def list_(call: Call, filter: Annotated[str, filtered_by('state = "OPEN"')] = "", limit: Limit = 10_000) -> None:
     """List clusters."""
     await call.table(
         call.pages(CLUSTERS, "ListClusters", pb.ListClustersRequest(filter=filter), "clusters", limit),

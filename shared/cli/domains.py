@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from center.control.v1 import domain_service_pb2 as pb
-from shared.cli.call import Call, Filter, Limit, Reason, TenantArgument, card, operator, word
+from shared.cli.call import Call, Limit, Reason, TenantArgument, card, filtered_by, operator, word
 
 app = typer.Typer(help="The names that shops answer at.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def facts(domain: pb.Domain) -> Table:
 async def list_(
     call: Call,
     tenant: Annotated[str, typer.Option(help="Of one tenant only: its code, id or domain.")] = "",
-    filter: Filter = "",
+    filter: Annotated[str, filtered_by('state = "PENDING"')] = "",
     limit: Limit = 100_000,
 ) -> None:
     """List claims on domains, pending ones included."""

@@ -9,7 +9,7 @@ from google.rpc import code_pb2
 from rich.table import Table
 
 from center.control.v1 import operations_service_pb2 as pb
-from shared.cli.call import OPERATIONS, Call, Filter, Limit, card, duration, metadata, operator, word
+from shared.cli.call import OPERATIONS, Call, Limit, card, duration, filtered_by, metadata, operator, word
 
 app = typer.Typer(help="Long-running work, and who has applied which change.", no_args_is_help=True)
 
@@ -55,7 +55,9 @@ def facts(operation: operations_pb2.Operation) -> Table:
 
 
 @operator(app, "list")
-async def list_(call: Call, filter: Filter = "", limit: Limit = 1000) -> None:
+async def list_(
+    call: Call, filter: Annotated[str, filtered_by('state = "RUNNING" AND kind = "MOVE"')] = "", limit: Limit = 1000
+) -> None:
     """List operations."""
     request = operations_pb2.ListOperationsRequest(name="operations", filter=filter)
     await call.table(

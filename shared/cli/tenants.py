@@ -12,13 +12,13 @@ from center.control.v1 import tenant_service_pb2 as pb
 from shared.cli.call import (
     TENANTS,
     Call,
-    Filter,
     Limit,
     Reason,
     TenantArgument,
     Wait,
     card,
     duration,
+    filtered_by,
     number,
     operator,
     out,
@@ -82,7 +82,7 @@ def facts(tenant: tenant_pb2.Tenant) -> Table:
 @operator(app, "list")
 async def list_(
     call: Call,
-    filter: Filter = "",
+    filter: Annotated[str, filtered_by('state = "ACTIVE"')] = "",
     order_by: Annotated[str, typer.Option(help="code, create_time or update_time, with desc behind.")] = "",
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted ones too.")] = False,
     limit: Limit = 100_000,

@@ -90,6 +90,9 @@ async def test_the_printed_grpcurl_line_does_the_same(platform: Platform) -> Non
     assert codes == [tenant["code"] for tenant in listed]
     explain = platform.center("edges", "explain", "google.com", "--print-grpcurl").stdout
     assert subprocess.run(shlex.split(explain), capture_output=True, timeout=30, check=False).returncode == 0
+    rename = platform.center("tenants", "update", "google-com", "--name", "google.com", "--print-grpcurl").stdout
+    masked = subprocess.run(shlex.split(rename), capture_output=True, text=True, timeout=30, check=False)
+    assert masked.returncode == 0, masked.stderr
 
 
 async def test_the_read_commands_answer(platform: Platform) -> None:
