@@ -30,6 +30,7 @@ from google.rpc import code_pb2
 
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
+    BRAND,
     HOST_UNKNOWN,
     PATH_UNKNOWN,
     UPSTREAM_TIMEOUT,
@@ -275,8 +276,10 @@ def _local_replies() -> hcm.LocalReplyConfig:
     ):
         again = [] if refusal.retry_after_s is None else [("retry-after", str(refusal.retry_after_s))]
         json_body = document(refusal, refusal.message, {})
+        # A page of nobody's shop is the platform's own.
+        html = page(refusal.title, refusal.message, BRAND if refusal is HOST_UNKNOWN else "")
         mappers += [
-            _mapper([which, _accepts_pages()], page(refusal.title, refusal.message), "text/html; charset=utf-8", again),
+            _mapper([which, _accepts_pages()], html, "text/html; charset=utf-8", again),
             _mapper([which, _header_filter(TRANSCODED)], json_body, "application/json", again),
             _mapper(
                 [which, _header_filter("content-type", prefix="application/grpc")],

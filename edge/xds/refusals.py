@@ -9,6 +9,8 @@ from html import escape
 from google.protobuf import duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+BRAND = "Center"
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
