@@ -94,7 +94,8 @@ async def running(
         workers = database("center_app", 12, "control workers")
         steward = database("center_steward", 1, "control steward")
 
-        await cluster_ops.seed(db, clock, config.seeds)
+        with upkeep.called("workflow/START/clusters"):
+            await cluster_ops.seed(db, clock, config.seeds)
         catalog = Catalog(config.retained)
         await tailer.load(reader, catalog)
         log.info("catalog loaded", revision=catalog.revision)

@@ -33,7 +33,7 @@ class Config:
     seeds: tuple[Seed, ...] = ()
     pool_size: int = 20
     retained: int = 50_000
-    lease_s: float = 10.0
+    lease_s: float = 5.0
     drain_s: float = 2.0
     heartbeat_s: float = 10.0
     log_format: str = "console"

@@ -125,15 +125,17 @@ class Watchers:
         """Every watcher that was seen lately, by id; those with a stream to this process as of now."""
         now = self._clock.now()
         silent = now - timedelta(seconds=SILENCE_S)
+        rows = {row.id: row for row in (await tx.execute(select(watchers))).all()}
         known = {
             row.id: Watcher(
                 row.id, row.applied_revision, row.open and row.seen_time > silent, row.seen_time, _pairs(row.refusals)
             )
-            for row in (await tx.execute(select(watchers))).all()
+            for row in rows.values()
         }
         for stream in self._streams.values():
             # A row that another stream has taken over since is written by another process, which knows better.
-            if stream.id in self._dirty or stream.watcher_id not in known:
+            row = rows.get(stream.watcher_id)
+            if row is None or row.stream_id == stream.id or not stream.introduced:
                 known[stream.watcher_id] = Watcher(
                     stream.watcher_id, stream.applied_revision, True, now, stream.refusals
                 )

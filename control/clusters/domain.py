@@ -151,7 +151,7 @@ def _against(needs: Needs, cluster: Cluster) -> list[str]:
     """Every hard constraint that keeps the tenant away; none means that the cluster can take it."""
     against = []
     if cluster.state is not State.OPEN:
-        against.append(f"state: the cluster is {cluster.state} to new tenants")
+        against.append(f"state: the cluster is {cluster.state}, it takes no new tenants")
     if needs.region_id and cluster.region_id != needs.region_id:
         against.append(f"region: {cluster.region_id} is not {needs.region_id}")
     if needs.residency and cluster.region_id not in needs.residency:

@@ -41,7 +41,10 @@ async def create_cluster(tx: AsyncConnection, cluster: Cluster) -> int:
 
 
 async def seed(db: Database, clock: Clock, seeds: Sequence[Seed]) -> None:
-    """Adds the clusters that are not there yet, with their regions; those that are listen where `seeds` says now."""
+    """Adds the clusters and their regions when there are none at all: what operators add and remove later stays so.
+
+    A cluster of a seed's machine listens at the seed's port from now on.
+    """
     if not seeds:
         return
     async with db.transaction() as tx:
@@ -49,16 +52,19 @@ async def seed(db: Database, clock: Clock, seeds: Sequence[Seed]) -> None:
         await tx.execute(select(func.pg_advisory_xact_lock(func.hashtext("center-seed"))))
         now = clock.now()
         known = {cluster.id: cluster for cluster in await store.all_clusters(tx, lock=True)}
-        regions = await store.region_ids(tx)
-        for region_id in sorted({each.region_id for each in seeds} - regions):
-            await create_region(tx, Region(region_id, region_id.upper(), now))
-        for each in seeds:
-            before = known.get(each.cluster_id)
-            if before is None:
+        if not known:
+            regions = await store.region_ids(tx)
+            for region_id in sorted({each.region_id for each in seeds} - regions):
+                await create_region(tx, Region(region_id, region_id.upper(), now))
+            for each in seeds:
                 await create_cluster(
                     tx, Cluster(each.cluster_id, each.region_id, each.cluster_id, now, now, (each.endpoint,))
                 )
-            elif before.endpoints != (each.endpoint,):
+            return
+        for each in seeds:
+            before = known.get(each.cluster_id)
+            same_machine = before is not None and [old.host for old in before.endpoints] == [each.endpoint.host]
+            if before is not None and same_machine and before.endpoints != (each.endpoint,):
                 after = domain.update(
                     before,
                     "",

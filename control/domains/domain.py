@@ -73,12 +73,15 @@ def normalize(text: str) -> str:
         name = name.lower()
     else:
         try:
-            name = idna.encode(name, uts46=True, transitional=False).decode().lower()
+            # Dots of other scripts become dots here, the last one, too.
+            name = idna.encode(name, uts46=True, transitional=False).decode().lower().removesuffix(".")
         except (idna.IDNAError, UnicodeError) as error:
             raise _invalid(text, str(error)) from None
     labels = name.split(".")
     if len(name) > 253:
         raise _invalid(text, "longer than 253 characters")
+    if not all(labels):
+        raise _invalid(text, "has an empty part")
     if len(labels) < 2:
         raise _invalid(text, "has no dot")
     if labels[-1].isdigit():

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.longrunning import operations_proto_pb2 as longrunning_pb
 from google.protobuf import empty_pb2
+from google.protobuf.duration_pb2 import Duration
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import catalog_service_pb2 as catalog_pb
@@ -115,7 +116,7 @@ class LongRunning:
     ) -> longrunning_pb.Operation:
         """As it is when it has ended, or when the time is over."""
         key = operation_id(request.name)
-        timeout_s = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else DEFAULT_WAIT_S
+        timeout_s = seconds(request.timeout) if request.HasField("timeout") else DEFAULT_WAIT_S
         async with self._db.transaction() as tx:
             await store.get(tx, key)
         await self._waiting.ended(key, patience_s(timeout_s))
@@ -174,7 +175,7 @@ class OperationsService(pb_grpc.OperationsServiceServicer):
         )
 
     async def WaitApplied(self, request: pb.WaitAppliedRequest, context: Context) -> pb.WaitAppliedResponse:
-        timeout_s = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else DEFAULT_WAIT_S
+        timeout_s = seconds(request.timeout) if request.HasField("timeout") else DEFAULT_WAIT_S
         give_up_at = asyncio.get_running_loop().time() + patience_s(timeout_s)
         revision = request.revision
         while True:
@@ -234,6 +235,11 @@ def patience_s(wanted_s: float) -> float:
         # The interceptors give such a call a deadline of a minute.
         return min(wanted_s, 55.0)
     return max(0.0, min(wanted_s, deadline - asyncio.get_running_loop().time() - ANSWER_S))
+
+
+def seconds(duration: Duration) -> float:
+    """Also for durations that no timedelta can hold: google.longrunning has no rules that would refuse them."""
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _watcher(watcher: Watcher) -> pb.Watcher:

@@ -35,10 +35,10 @@ async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
     while True:
         delay_s = LOOK_S
         try:
-            with _called("workflow/MODE/expire"):
+            with called("workflow/MODE/expire"):
                 while await expire_modes(db, clock):
                     pass
-            with _called("workflow/PURGE/start"):
+            with called("workflow/PURGE/start"):
                 while await purge.start(db, clock):
                     pass
             async with db.transaction() as tx:
@@ -90,7 +90,7 @@ async def clean_once(steward: Database, db: Database, now: datetime, retained: i
 
 
 @contextmanager
-def _called(method: str) -> Iterator[None]:
+def called(method: str) -> Iterator[None]:
     """The audit says which part of the platform did it."""
     call = CallContext(
         caller="control",

@@ -1,6 +1,6 @@
 """Tenants in the contract's words."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -8,6 +8,7 @@ from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import tenant_pb2 as pb
 from center.control.v1 import tenant_service_pb2 as service_pb
 from control.tenants.domain import Action, Config, Isolation, Mode, Tenant
+from shared.runtime.errors import InvalidArgument
 
 _MODE_OF = {pb.TenantMode.Value(f"TENANT_MODE_{mode}"): mode for mode in Mode}
 _ACTION_OF = {
@@ -34,6 +35,14 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(time)
     return stamp
+
+
+def moment(stamp: Timestamp, field: str) -> datetime:
+    """InvalidArgument TIME_INVALID: a time that no calendar has."""
+    try:
+        return stamp.ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise InvalidArgument("TIME_INVALID", f"{field} is no time", fields={field: "out of range"}) from None
 
 
 def placement(tenant: Tenant) -> pb.Placement:

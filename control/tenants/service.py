@@ -21,7 +21,7 @@ from control.operations.domain import Kind
 from control.tables import tenants
 from control.tenants import domain, ops, store
 from control.tenants.domain import Action, Mode, Tenant
-from control.tenants.messages import action_of, config_of, isolation_of, mode_of, timestamp, to_proto
+from control.tenants.messages import action_of, config_of, isolation_of, mode_of, moment, timestamp, to_proto
 from control.tenants.provision import needs
 from shared.runtime.backoffice import Signer
 from shared.runtime.clock import Clock
@@ -171,9 +171,7 @@ class TenantService(pb_grpc.TenantServiceServicer):
     @mutation
     async def SetTenantMode(self, request: pb.SetTenantModeRequest, tx: AsyncConnection) -> pb.SetTenantModeResponse:
         before, mode = await store.get(tx, request.id, lock=True), mode_of(request.mode)
-        expire_time = (
-            request.expire_time.ToDatetime(self._clock.now().tzinfo) if request.HasField("expire_time") else None
-        )
+        expire_time = moment(request.expire_time, "expire_time") if request.HasField("expire_time") else None
         after = domain.set_mode(before, mode, request.reason, expire_time, request.etag, self._clock.now())
         return pb.SetTenantModeResponse(tenant=await self._save(tx, before, after, "mode", request.reason))
 

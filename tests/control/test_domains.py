@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from center.control.v1 import domain_service_pb2 as pb
 from center.control.v1 import tenant_pb2
@@ -93,6 +95,15 @@ def test_a_name_has_one_spelling(text: str, name: str) -> None:
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="DOMAIN_INVALID"):
         domain.normalize(text)
+
+
+@given(st.one_of(st.text(max_size=80), st.text(alphabet="ab.-_xn:[]\u3002ßüÀ\u200d０Ⅷ", max_size=30)))  # noqa: RUF001
+def test_any_text_is_one_name_or_refused(text: str) -> None:
+    try:
+        name = domain.normalize(text)
+    except InvalidArgument:
+        return
+    assert domain.normalize(name) == name
 
 
 async def test_a_claim_is_proven_by_its_record(names: Plane, records: Records) -> None:

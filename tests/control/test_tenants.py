@@ -264,7 +264,15 @@ async def test_a_restart_with_other_ports_tells_where_the_clusters_are_now(start
 async def test_the_database_may_be_killed_and_started_again(home: Path) -> None:
     # Not pytest's folder, which the server's own user may not enter.
     server = Postgres(Path(tempfile.mkdtemp(prefix="center-test-killed-")))
-    server.start()
+
+    async def started() -> bool:
+        try:
+            await asyncio.to_thread(server.start)
+        except RuntimeError:  # a killed server's children still hold its memory
+            return False
+        return True
+
+    await until(started)
     plane = Plane(config(home, server.url()))
     try:
         await plane.start()
@@ -276,14 +284,6 @@ async def test_the_database_may_be_killed_and_started_again(home: Path) -> None:
             assert answer.tenant_id == made.id, "memory answers"
             async with refuses("UNAVAILABLE"):
                 await plane.create("too-early", draft=True)
-
-            async def started() -> bool:
-                try:
-                    await asyncio.to_thread(server.start)
-                except RuntimeError:  # the killed server's children still hold its memory
-                    return False
-                return True
-
             await until(started)
 
             async def writes() -> Any:

@@ -114,7 +114,7 @@ class ClusterServiceServicer:
 
     def CreateCluster(self, request, context):
         """Adds a cluster. It takes tenants at once when its state is OPEN.
-        Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND.
+        Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND, INVALID_ARGUMENT/ENDPOINT_REPEATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,8 @@ class ClusterServiceServicer:
 
     def UpdateCluster(self, request, context):
         """Changes what `update_mask` names: display_name, endpoints, tiers, capacity, labels.
-        Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+        Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+        INVALID_ARGUMENT/ENDPOINT_REPEATED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,7 @@ class ClusterServiceStub:
     """
     CreateCluster: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateClusterRequest, _cluster_service_pb2.CreateClusterResponse]
     """Adds a cluster. It takes tenants at once when its state is OPEN.
-    Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND.
+    Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND, INVALID_ARGUMENT/ENDPOINT_REPEATED.
     """
     GetCluster: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.GetClusterRequest, _cluster_service_pb2.GetClusterResponse]
     """Reads one cluster with its use.
@@ -56,7 +56,8 @@ class ClusterServiceStub:
     """
     UpdateCluster: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.UpdateClusterRequest, _cluster_service_pb2.UpdateClusterResponse]
     """Changes what `update_mask` names: display_name, endpoints, tiers, capacity, labels.
-    Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+    Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+    INVALID_ARGUMENT/ENDPOINT_REPEATED.
     """
     SetClusterState: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.SetClusterStateRequest, _cluster_service_pb2.SetClusterStateResponse]
     """Opens a cluster, closes it to new tenants, or drains it (placement moves tenants away only when asked to).
@@ -94,7 +95,7 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     """
     CreateCluster: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateClusterRequest, _cluster_service_pb2.CreateClusterResponse]  # type: ignore[assignment]
     """Adds a cluster. It takes tenants at once when its state is OPEN.
-    Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND.
+    Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND, INVALID_ARGUMENT/ENDPOINT_REPEATED.
     """
     GetCluster: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.GetClusterRequest, _cluster_service_pb2.GetClusterResponse]  # type: ignore[assignment]
     """Reads one cluster with its use.
@@ -107,7 +108,8 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     """
     UpdateCluster: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.UpdateClusterRequest, _cluster_service_pb2.UpdateClusterResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names: display_name, endpoints, tiers, capacity, labels.
-    Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+    Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+    INVALID_ARGUMENT/ENDPOINT_REPEATED.
     """
     SetClusterState: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.SetClusterStateRequest, _cluster_service_pb2.SetClusterStateResponse]  # type: ignore[assignment]
     """Opens a cluster, closes it to new tenants, or drains it (placement moves tenants away only when asked to).
@@ -160,7 +162,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_service_pb2.CreateClusterResponse, _abc.Awaitable[_cluster_service_pb2.CreateClusterResponse]]:
         """Adds a cluster. It takes tenants at once when its state is OPEN.
-        Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND.
+        Errors: ALREADY_EXISTS/CLUSTER_EXISTS, NOT_FOUND/REGION_NOT_FOUND, INVALID_ARGUMENT/ENDPOINT_REPEATED.
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +193,8 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_service_pb2.UpdateClusterResponse, _abc.Awaitable[_cluster_service_pb2.UpdateClusterResponse]]:
         """Changes what `update_mask` names: display_name, endpoints, tiers, capacity, labels.
-        Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+        Errors: NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+        INVALID_ARGUMENT/ENDPOINT_REPEATED.
         """
 
     @_abc_1.abstractmethod

@@ -77,6 +77,7 @@ class OperationsServiceServicer:
 
     def WaitApplied(self, request, context):
         """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first.
+        An operator's watch counts from its first report on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,7 +100,8 @@ class OperationsServiceServicer:
 
     def ResyncTenant(self, request, context):
         """Sends a tenant's catalog entry to its cluster once more, and tells what was different there.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE,
+        UNAVAILABLE/CLUSTER_UNREACHABLE (it has no endpoint).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,9 @@ class OperationsServiceStub:
     GetPlatformStatus: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetPlatformStatusRequest, _operations_service_pb2.GetPlatformStatusResponse]
     """Tells that the platform answers, and at which revision."""
     WaitApplied: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.WaitAppliedRequest, _operations_service_pb2.WaitAppliedResponse]
-    """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first."""
+    """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first.
+    An operator's watch counts from its first report on.
+    """
     ListWatchers: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListWatchersRequest, _operations_service_pb2.ListWatchersResponse]
     """Lists the watchers of the catalog, live or lately seen, with what each has applied and refused."""
     RetryOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.RetryOperationRequest, _operations_service_pb2.RetryOperationResponse]
@@ -47,7 +49,8 @@ class OperationsServiceStub:
     """
     ResyncTenant: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ResyncTenantRequest, _operations_service_pb2.ResyncTenantResponse]
     """Sends a tenant's catalog entry to its cluster once more, and tells what was different there.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE,
+    UNAVAILABLE/CLUSTER_UNREACHABLE (it has no endpoint).
     """
 
 @_typing.type_check_only
@@ -60,7 +63,9 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     GetPlatformStatus: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetPlatformStatusRequest, _operations_service_pb2.GetPlatformStatusResponse]  # type: ignore[assignment]
     """Tells that the platform answers, and at which revision."""
     WaitApplied: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.WaitAppliedRequest, _operations_service_pb2.WaitAppliedResponse]  # type: ignore[assignment]
-    """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first."""
+    """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first.
+    An operator's watch counts from its first report on.
+    """
     ListWatchers: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListWatchersRequest, _operations_service_pb2.ListWatchersResponse]  # type: ignore[assignment]
     """Lists the watchers of the catalog, live or lately seen, with what each has applied and refused."""
     RetryOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.RetryOperationRequest, _operations_service_pb2.RetryOperationResponse]  # type: ignore[assignment]
@@ -69,7 +74,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """
     ResyncTenant: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ResyncTenantRequest, _operations_service_pb2.ResyncTenantResponse]  # type: ignore[assignment]
     """Sends a tenant's catalog entry to its cluster once more, and tells what was different there.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE,
+    UNAVAILABLE/CLUSTER_UNREACHABLE (it has no endpoint).
     """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -91,7 +97,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.WaitAppliedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.WaitAppliedResponse, _abc.Awaitable[_operations_service_pb2.WaitAppliedResponse]]:
-        """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first."""
+        """Waits until every live watcher has applied a revision, and names those that have not when the wait ends first.
+        An operator's watch counts from its first report on.
+        """
 
     @_abc_1.abstractmethod
     def ListWatchers(
@@ -118,7 +126,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ResyncTenantResponse, _abc.Awaitable[_operations_service_pb2.ResyncTenantResponse]]:
         """Sends a tenant's catalog entry to its cluster once more, and tells what was different there.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_NOT_PLACED, UNAVAILABLE/CLUSTER_UNAVAILABLE,
+        UNAVAILABLE/CLUSTER_UNREACHABLE (it has no endpoint).
         """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -109,7 +109,8 @@ class TenantServiceServicer:
     def CreateTenant(self, request, context):
         """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
         Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
-        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,7 +120,7 @@ class TenantServiceServicer:
         """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
         others as they are. A row whose code exists with the same domains is answered with that tenant, so that an import
         can be run again.
-        Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED, ABORTED/TRANSACTION_CONFLICT (another import was faster: send again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,7 +146,9 @@ class TenantServiceServicer:
 
     def UpdateTenant(self, request, context):
         """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+        INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +157,8 @@ class TenantServiceServicer:
     def UpdateTenantConfig(self, request, context):
         """Changes the fields of the config that `update_mask` names, and counts the config's version up.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN.
+        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +177,7 @@ class TenantServiceServicer:
     def SetTenantMode(self, request, context):
         """Sets how a tenant is served: normal, read-only or maintenance, for a while or until it is set again.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
-        INVALID_ARGUMENT/TIME_PAST.
+        INVALID_ARGUMENT/TIME_PAST, INVALID_ARGUMENT/TIME_INVALID, INVALID_ARGUMENT/MODE_HAS_NO_END.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,7 +194,8 @@ class TenantServiceServicer:
 
     def UndeleteTenant(self, request, context):
         """Brings a deleted tenant back in the state that it had.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
+        FAILED_PRECONDITION/TENANT_BUSY (the purge has begun).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,7 +203,7 @@ class TenantServiceServicer:
 
     def MoveTenant(self, request, context):
         """Moves a tenant to another cluster. Reads never fail; writes wait while rows are copied. A failure before the switch
-        leaves the tenant where it was.
+        leaves the tenant where it was. A move with no cluster named stays in the region that the tenant asked for.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH,
         FAILED_PRECONDITION/TENANT_BUSY, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
         FAILED_PRECONDITION/PLACEMENT_REFUSED (metadata `why`).

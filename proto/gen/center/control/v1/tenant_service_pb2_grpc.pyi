@@ -36,13 +36,14 @@ class TenantServiceStub:
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateTenantRequest, _tenant_service_pb2.CreateTenantResponse]
     """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
     Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
-    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     BatchCreateTenants: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.BatchCreateTenantsRequest, _tenant_service_pb2.BatchCreateTenantsResponse]
     """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
     others as they are. A row whose code exists with the same domains is answered with that tenant, so that an import
     can be run again.
-    Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED, ABORTED/TRANSACTION_CONFLICT (another import was faster: send again).
     """
     GetTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.GetTenantRequest, _tenant_service_pb2.GetTenantResponse]
     """Reads one tenant, deleted ones included.
@@ -56,12 +57,15 @@ class TenantServiceStub:
     """
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]
     """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+    INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
     UpdateTenantConfig: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantConfigRequest, _tenant_service_pb2.UpdateTenantConfigResponse]
     """Changes the fields of the config that `update_mask` names, and counts the config's version up.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN.
+    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
     ChangeTenantStatus: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ChangeTenantStatusRequest, _tenant_service_pb2.ChangeTenantStatusResponse]
     """Activates, suspends, resumes or terminates a tenant.
@@ -72,7 +76,7 @@ class TenantServiceStub:
     SetTenantMode: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.SetTenantModeRequest, _tenant_service_pb2.SetTenantModeResponse]
     """Sets how a tenant is served: normal, read-only or maintenance, for a while or until it is set again.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
-    INVALID_ARGUMENT/TIME_PAST.
+    INVALID_ARGUMENT/TIME_PAST, INVALID_ARGUMENT/TIME_INVALID, INVALID_ARGUMENT/MODE_HAS_NO_END.
     """
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]
     """Deletes a tenant softly: it is no longer served, and is purged with its rows, code and domains at `purge_time`.
@@ -81,11 +85,12 @@ class TenantServiceStub:
     """
     UndeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UndeleteTenantRequest, _tenant_service_pb2.UndeleteTenantResponse]
     """Brings a deleted tenant back in the state that it had.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
+    FAILED_PRECONDITION/TENANT_BUSY (the purge has begun).
     """
     MoveTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.MoveTenantRequest, _tenant_service_pb2.MoveTenantResponse]
     """Moves a tenant to another cluster. Reads never fail; writes wait while rows are copied. A failure before the switch
-    leaves the tenant where it was.
+    leaves the tenant where it was. A move with no cluster named stays in the region that the tenant asked for.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH,
     FAILED_PRECONDITION/TENANT_BUSY, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
     FAILED_PRECONDITION/PLACEMENT_REFUSED (metadata `why`).
@@ -108,13 +113,14 @@ class TenantServiceAsyncStub(TenantServiceStub):
     CreateTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateTenantRequest, _tenant_service_pb2.CreateTenantResponse]  # type: ignore[assignment]
     """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
     Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
-    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     BatchCreateTenants: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.BatchCreateTenantsRequest, _tenant_service_pb2.BatchCreateTenantsResponse]  # type: ignore[assignment]
     """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
     others as they are. A row whose code exists with the same domains is answered with that tenant, so that an import
     can be run again.
-    Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED, ABORTED/TRANSACTION_CONFLICT (another import was faster: send again).
     """
     GetTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.GetTenantRequest, _tenant_service_pb2.GetTenantResponse]  # type: ignore[assignment]
     """Reads one tenant, deleted ones included.
@@ -128,12 +134,15 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+    INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
     UpdateTenantConfig: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantConfigRequest, _tenant_service_pb2.UpdateTenantConfigResponse]  # type: ignore[assignment]
     """Changes the fields of the config that `update_mask` names, and counts the config's version up.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN.
+    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
     ChangeTenantStatus: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ChangeTenantStatusRequest, _tenant_service_pb2.ChangeTenantStatusResponse]  # type: ignore[assignment]
     """Activates, suspends, resumes or terminates a tenant.
@@ -144,7 +153,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
     SetTenantMode: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.SetTenantModeRequest, _tenant_service_pb2.SetTenantModeResponse]  # type: ignore[assignment]
     """Sets how a tenant is served: normal, read-only or maintenance, for a while or until it is set again.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
-    INVALID_ARGUMENT/TIME_PAST.
+    INVALID_ARGUMENT/TIME_PAST, INVALID_ARGUMENT/TIME_INVALID, INVALID_ARGUMENT/MODE_HAS_NO_END.
     """
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """Deletes a tenant softly: it is no longer served, and is purged with its rows, code and domains at `purge_time`.
@@ -153,11 +162,12 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """
     UndeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UndeleteTenantRequest, _tenant_service_pb2.UndeleteTenantResponse]  # type: ignore[assignment]
     """Brings a deleted tenant back in the state that it had.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
+    FAILED_PRECONDITION/TENANT_BUSY (the purge has begun).
     """
     MoveTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.MoveTenantRequest, _tenant_service_pb2.MoveTenantResponse]  # type: ignore[assignment]
     """Moves a tenant to another cluster. Reads never fail; writes wait while rows are copied. A failure before the switch
-    leaves the tenant where it was.
+    leaves the tenant where it was. A move with no cluster named stays in the region that the tenant asked for.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH,
     FAILED_PRECONDITION/TENANT_BUSY, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
     FAILED_PRECONDITION/PLACEMENT_REFUSED (metadata `why`).
@@ -183,7 +193,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenant_service_pb2.CreateTenantResponse, _abc.Awaitable[_tenant_service_pb2.CreateTenantResponse]]:
         """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
         Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
-        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -195,7 +206,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
         others as they are. A row whose code exists with the same domains is answered with that tenant, so that an import
         can be run again.
-        Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        Errors: FAILED_PRECONDITION/REQUEST_ID_REUSED, ABORTED/TRANSACTION_CONFLICT (another import was faster: send again).
         """
 
     @_abc_1.abstractmethod
@@ -227,7 +238,9 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.UpdateTenantResponse, _abc.Awaitable[_tenant_service_pb2.UpdateTenantResponse]]:
         """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+        INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """
 
     @_abc_1.abstractmethod
@@ -238,7 +251,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenant_service_pb2.UpdateTenantConfigResponse, _abc.Awaitable[_tenant_service_pb2.UpdateTenantConfigResponse]]:
         """Changes the fields of the config that `update_mask` names, and counts the config's version up.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN.
+        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """
 
     @_abc_1.abstractmethod
@@ -261,7 +275,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenant_service_pb2.SetTenantModeResponse, _abc.Awaitable[_tenant_service_pb2.SetTenantModeResponse]]:
         """Sets how a tenant is served: normal, read-only or maintenance, for a while or until it is set again.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
-        INVALID_ARGUMENT/TIME_PAST.
+        INVALID_ARGUMENT/TIME_PAST, INVALID_ARGUMENT/TIME_INVALID, INVALID_ARGUMENT/MODE_HAS_NO_END.
         """
 
     @_abc_1.abstractmethod
@@ -282,7 +296,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.UndeleteTenantResponse, _abc.Awaitable[_tenant_service_pb2.UndeleteTenantResponse]]:
         """Brings a deleted tenant back in the state that it had.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
+        FAILED_PRECONDITION/TENANT_BUSY (the purge has begun).
         """
 
     @_abc_1.abstractmethod
@@ -292,7 +307,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.MoveTenantResponse, _abc.Awaitable[_tenant_service_pb2.MoveTenantResponse]]:
         """Moves a tenant to another cluster. Reads never fail; writes wait while rows are copied. A failure before the switch
-        leaves the tenant where it was.
+        leaves the tenant where it was. A move with no cluster named stays in the region that the tenant asked for.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND, ABORTED/ETAG_MISMATCH,
         FAILED_PRECONDITION/TENANT_BUSY, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL,
         FAILED_PRECONDITION/PLACEMENT_REFUSED (metadata `why`).
