@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import grpc.aio
 import structlog
@@ -12,7 +12,7 @@ from center.control.v1 import catalog_service_pb2_grpc as pb_grpc
 from center.control.v1 import tenant_pb2
 from edge.last_good import LastGood
 from edge.xds.publisher import Publisher
-from edge.xds.topology import Cluster, Domain, Endpoint, Mode, State, Tenant, Topology
+from edge.xds.topology import Changes, Cluster, Domain, Endpoint, Mode, State, Tenant, Topology
 
 log = structlog.stdlib.get_logger("center.edge")
 
@@ -53,6 +53,29 @@ def tenant(entry: pb.CatalogTenant) -> Tenant:
 def cluster(entry: pb.CatalogCluster) -> Cluster:
     endpoints = tuple(Endpoint(endpoint.host, endpoint.port) for endpoint in entry.endpoints)
     return Cluster(entry.id, entry.revision, entry.region_id, endpoints)
+
+
+def apply(topology: Topology, revision: int, entries: Iterable[pb.CatalogEntry]) -> Changes:
+    """Changes in the order of their revisions; of a tenant or cluster that is named twice the last word counts."""
+    tenants: dict[str, pb.CatalogEntry] = {}
+    clusters: dict[str, pb.CatalogEntry] = {}
+    for entry in entries:
+        match entry.WhichOneof("entry"):
+            case "tenant":
+                tenants[entry.tenant.id] = entry
+            case "removed_tenant_id":
+                tenants[entry.removed_tenant_id] = entry
+            case "cluster":
+                clusters[entry.cluster.id] = entry
+            case "removed_cluster_id":
+                clusters[entry.removed_cluster_id] = entry
+    return topology.apply(
+        revision,
+        [tenant(entry.tenant) for entry in tenants.values() if entry.HasField("tenant")],
+        [cluster(entry.cluster) for entry in clusters.values() if entry.HasField("cluster")],
+        [key for key, entry in tenants.items() if not entry.HasField("tenant")],
+        [key for key, entry in clusters.items() if not entry.HasField("cluster")],
+    )
 
 
 class Follower:
@@ -158,14 +181,7 @@ class Follower:
     def _change(self, revision: int, entries: list[pb.CatalogEntry]) -> None:
         if not entries and revision <= self._topology.revision:
             return
-        changes = self._topology.apply(
-            revision,
-            [tenant(entry.tenant) for entry in entries if entry.HasField("tenant")],
-            [cluster(entry.cluster) for entry in entries if entry.HasField("cluster")],
-            [entry.removed_tenant_id for entry in entries if entry.HasField("removed_tenant_id")],
-            [entry.removed_cluster_id for entry in entries if entry.HasField("removed_cluster_id")],
-        )
-        self._publisher.publish(changes)
+        self._publisher.publish(apply(self._topology, revision, entries))
         self._keep(revision, entries)
 
     def _keep(self, revision: int, entries: list[pb.CatalogEntry], *, everything: bool = False) -> None:

@@ -19,6 +19,13 @@ def test_a_tenant_claims_its_domains_and_lets_go_of_those_it_lost() -> None:
     assert topology.owner("a.test") is None
 
 
+def test_what_is_claimed_and_let_go_in_one_step_is_nobodys() -> None:
+    topology = Topology()
+    changes = topology.apply(2, [tenant("one", 1, A), tenant("one", 2)])
+    assert not changes.claimed
+    assert topology.owner("a.test") is None
+
+
 def test_an_older_entry_changes_nothing() -> None:
     topology = Topology()
     topology.apply(5, [tenant("one", 5, A)], [Cluster("eu-1", 5, "eu")])
