@@ -14,6 +14,7 @@ from center.control.v1 import cluster_service_pb2 as clusters_pb
 from center.control.v1 import operations_service_pb2 as operations_pb
 from center.control.v1 import tenant_pb2
 from center.control.v1 import tenant_service_pb2 as pb
+from center.shared.v1 import audit_service_pb2 as audit_pb
 from control.catalog import store
 from control.catalog.memory import CHANGES_CHUNK, SNAPSHOT_CHUNK, Catalog
 from control.catalog.store import Logged
@@ -67,6 +68,12 @@ async def test_who_has_seen_a_revision_has_seen_every_earlier_one(lone: Plane) -
     assert written == list(range(written[0], written[0] + 160)), "a gap, or one number twice"
     for seen in looks:
         assert [revision for revision in seen if revision >= written[0]] == written
+
+
+async def test_the_clusters_of_the_first_start_are_in_the_audit_with_who_made_them(lone: Plane) -> None:
+    listed = await lone.audit.ListEntries(audit_pb.ListEntriesRequest(filter='resource = "cluster"'))
+    made = {(entry.resource_id, entry.caller, entry.method) for entry in listed.entries}
+    assert {(id, "control", "workflow/START/clusters") for id in ("eu-1", "us-1")} <= made
 
 
 async def test_a_watch_starts_with_all_there_is_and_goes_on_with_every_change(lone: Plane) -> None:
