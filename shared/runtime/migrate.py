@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import structlog
@@ -142,7 +143,7 @@ def _connected(connect: Callable[[], Connection], patience_s: float) -> Connecti
 def _ensure_roles(connection: Connection, home: Path) -> None:
     """Roles belong to the server, not to the database, so another database's migration may be at the same ones."""
     for role, login in _ROLES.items():
-        secret = sql.SQL(" PASSWORD {}").format(password(home, role)) if login == "LOGIN" else sql.SQL("")
+        secret = sql.SQL(" PASSWORD {}").format(_verifier(connection, home, role)) if login == "LOGIN" else sql.SQL("")
         name = sql.Identifier(role)
         create = sql.SQL("CREATE ROLE {} {} NOINHERIT").format(name, sql.SQL(login)) + secret
         alter = sql.SQL("ALTER ROLE {} {} NOINHERIT").format(name, sql.SQL(login)) + secret
@@ -167,6 +168,12 @@ def _ensure_roles(connection: Connection, home: Path) -> None:
                 if state not in ("42710", "23505", "XX000") or attempt == 19:
                     raise
                 time.sleep(0.05)
+
+
+def _verifier(connection: Connection, home: Path, role: str) -> str:
+    """What the server keeps of a role's password: the statement, which a server may log, does not tell the password."""
+    driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
+    return driver.pgconn.encrypt_password(password(home, role).encode(), role.encode(), b"scram-sha-256").decode()
 
 
 def _grant(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from shared.runtime.db import Database, app_url
+from shared.runtime.db import Database, app_url, password
 from shared.runtime.errors import FailedPrecondition
 from shared.runtime.migrate import migrate, missing_migration
 from tests.shared.conftest import PLANE
@@ -84,6 +84,18 @@ async def test_a_role_that_bypasses_row_policies_stops_the_migration(
                 await migrate(url, PLANE, home)
         finally:
             connection.execute("ALTER ROLE center_steward NOBYPASSRLS")
+
+
+async def test_a_server_that_logs_every_statement_learns_no_password(
+    make_database: Callable[[str], str], postgres: Postgres, home: Path
+) -> None:
+    url = make_database("logged")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER DATABASE " + url.rpartition("/")[2] + " SET log_statement = 'all'")
+    await migrate(url, PLANE, home)
+    told = (postgres.home / "postgres.log").read_text()
+    assert "ROLE center_app" in told.replace('"', "")
+    assert password(home, "center_app") not in told
 
 
 async def test_an_owner_who_is_no_superuser_can_migrate(mortal: Postgres, tmp_path: Path) -> None:
