@@ -122,9 +122,11 @@ async def test_a_watch_begins_with_nothing_and_goes_on_where_it_was(start: Start
             tenant = entry()
             await script.snapshot(tenant)
             assert await lists(first, tenant) == 0
+            changed = entry(tenant.id)
+            await script.changes(changed)
             url = first.database_url
         async with start(control_address=address, database_url=url) as again:
-            assert (await script.started()).from_revision == tenant.revision
+            assert (await script.started()).from_revision == changed.revision
             assert await lists(again, tenant) == 0
 
 
