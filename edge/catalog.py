@@ -129,24 +129,27 @@ class Follower:
 
     async def _follow(self) -> None:
         call = self._stub.Watch(self._requests())
-        snapshot: list[pb.CatalogEntry] | None = None
-        responses = aiter(call)
-        while True:
-            async with asyncio.timeout(SILENT_S):
-                response = await anext(responses, None)
-            if response is None:
-                return
-            if not self.connected:
-                self.connected = True
-                log.info("following the catalog", revision=self._topology.revision)
-            match response.phase:
-                case pb.WATCH_PHASE_SNAPSHOT:
-                    snapshot = [*(snapshot or ()), *response.entries]
-                case pb.WATCH_PHASE_SNAPSHOT_END:
-                    self._replace(response.revision, [*(snapshot or ()), *response.entries])
-                    snapshot = None
-                case pb.WATCH_PHASE_CHANGES:
-                    self._change(response.revision, list(response.entries))
+        try:
+            responses = aiter(call)
+            snapshot: list[pb.CatalogEntry] = []
+            while True:
+                async with asyncio.timeout(SILENT_S):
+                    response = await anext(responses, None)
+                if response is None:
+                    return
+                if not self.connected:
+                    self.connected = True
+                    log.info("following the catalog", revision=self._topology.revision)
+                match response.phase:
+                    case pb.WATCH_PHASE_SNAPSHOT:
+                        snapshot.extend(response.entries)
+                    case pb.WATCH_PHASE_SNAPSHOT_END:
+                        self._replace(response.revision, [*snapshot, *response.entries])
+                        snapshot = []
+                    case pb.WATCH_PHASE_CHANGES:
+                        self._change(response.revision, list(response.entries))
+        finally:
+            call.cancel()
 
     async def _requests(self) -> AsyncIterator[pb.WatchRequest]:
         start = pb.WatchStart(instance=self._instance, from_revision=self._topology.revision)

@@ -274,6 +274,13 @@ def test_a_domain_that_changes_hands_is_never_in_two_scopes_at_once(served: Serv
     assert "new" in client.names(later, SCOPE)
 
 
+def test_a_removal_goes_before_what_takes_its_place(served: Served) -> None:
+    served.apply(1, scopes("old", "same"))
+    served.apply(2, scopes("new") + scopes("same", content="2"), [(SCOPE, "old"), (SCOPE, "same")])
+    assert [name for _, name in served.logs[SCOPE].after(2)] == ["old", "same", "new", "same"]
+    assert "same" in served.logs[SCOPE]
+
+
 def test_the_log_stays_small_whatever_happens_to_a_few_names(served: Served, client: Client) -> None:
     client.connect()
     client.settle()
