@@ -131,6 +131,15 @@ async def test_imports_can_be_run_again(platform: Platform, tmp_path: Path) -> N
     again = platform.center("import-tenants", str(domains))
     assert "0 tenants created, 2 were there" in again.stdout
 
+    # No cluster takes a tenant of its own here: it waits, and no import waits for it.
+    stuck = said(platform, "tenants", "create", "import-stuck", "--dedicated")["operation"]["name"]
+    domains.write_text("import-one.example\nimport-two.example\n")
+    assert platform.center("import-tenants", str(domains)).returncode == 0
+    assert platform.center("operations", "cancel", stuck).returncode == 0
+    platform.center("operations", "wait", stuck)
+    again = platform.center("import-tenants", str(domains))
+    assert again.returncode == 0, again.stdout
+
     domains.write_text("import-three.example\n")
     assert platform.center("import-tenants", "--unverified", str(domains)).returncode == 0
     (code,) = [t["code"] for t in said(platform, "tenants", "list")["tenants"] if t["code"].startswith("import-three")]
