@@ -38,10 +38,14 @@ async def test_resolving_tenants(imported: Imported, load: Load) -> None:
                 target("ResolveTenant as it runs", control.pid, port, metadata),
             ]
             samples = await compare(load, targets, rounds=11, seconds=0.5)
-            ratios = [mine.calls_per_s / raw.calls_per_s for raw, mine in zip(samples[0], samples[2], strict=True)]
+            pairs = list(zip(samples[0], samples[2], strict=True))
+            rates = [mine.calls_per_s / raw.calls_per_s for raw, mine in pairs]
+            # On a machine that does other things besides, time is what others leave, and this is what is needed.
+            shares = [raw.server_cpu_us / mine.server_cpu_us for raw, mine in pairs]
             show(
                 f"ResolveTenant by the 10,000 domains in turn, {title}",
                 THROUGHPUT,
                 throughput(targets, samples, reference=0),
-                f"ResolveTenant reaches {ratio(ratios)} of the raw echo; the bar is {BAR}",
+                f"ResolveTenant reaches {ratio(rates)} of the raw echo's calls/s, and {ratio(shares)} of what its CPU"
+                f" time would give; the bar is {BAR}",
             )
