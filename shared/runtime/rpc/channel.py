@@ -43,7 +43,8 @@ def connect(
         ("grpc.service_config", json.dumps(_retries(services))),
         # A server that restarts is found again at once, not after grpc's two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # In spite of its name how long one attempt may take: 100 ms ended TLS handshakes of a busy machine.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.enable_channelz", 1),
     )
