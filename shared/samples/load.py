@@ -1,7 +1,7 @@
 """Loads tenants and products into a running platform; everything here may be run again at any time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ from center.control.v1 import (
     cluster_service_pb2_grpc,
     operations_service_pb2,
     operations_service_pb2_grpc,
+    tenant_pb2,
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
@@ -44,6 +45,8 @@ CATALOGUE_SHOPS = ("google.com", "etsy.com", "ikea.com")
 class TenantsLoaded:
     created: int = 0
     existing: int = 0
+    # The ids of both.
+    tenants: set[str] = field(default_factory=set)
     # domain -> REASON: message
     refused: dict[str, str] = field(default_factory=dict)
     # code -> why its provisioning gave up
@@ -128,29 +131,45 @@ async def _create(
         match result.WhichOneof("result"):
             case "created":
                 loaded.created += 1
+                loaded.tenants.add(result.created.id)
             case "existing":
                 loaded.existing += 1
+                loaded.tenants.add(result.existing.id)
             case _:
                 loaded.refused[shop.domain] = f"{result.refused.reason}: {result.refused.message}"
 
 
 async def _provisioned(client: Client, loaded: TenantsLoaded, placed_before: int, progress: Progress) -> None:
-    """Waits until no tenant is being provisioned any more.
+    """Waits until none of these tenants is being provisioned any more; others may be, for as long as they like.
 
     How far it is comes from the clusters' own counts: to list thousands of tenants again and again would cost the
     control plane more than to provision them.
     """
     stub = tenant_service_pb2_grpc.TenantServiceStub(client.control())
-    unready = tenant_service_pb2.ListTenantsRequest(filter='state = "PROVISIONING"', page_size=1)
-    while (await stub.ListTenants(unready)).tenants:
+    while await anext(_in_state(stub, "PROVISIONING", loaded.tenants), None) is not None:
         placed = await _placed(client) - placed_before
         # Placing is an early step, so the last tenant counts when it is ready.
         progress("provisioned", max(min(placed, loaded.created - 1), 0), loaded.created)
         await asyncio.sleep(LOOK_S)
     if loaded.created:
         progress("provisioned", loaded.created, loaded.created)
-    failed = await stub.ListTenants(tenant_service_pb2.ListTenantsRequest(filter='state = "FAILED"', page_size=1000))
-    loaded.failed = {tenant.code: tenant.state_reason for tenant in failed.tenants}
+    async for tenant in _in_state(stub, "FAILED", loaded.tenants):
+        loaded.failed[tenant.code] = tenant.state_reason
+
+
+async def _in_state(
+    stub: "tenant_service_pb2_grpc.TenantServiceAsyncStub", state: str, ids: Container[str]
+) -> AsyncIterator[tenant_pb2.Tenant]:
+    """Those of the tenants that are in the state, by pages: who needs one does not pay for all."""
+    request = tenant_service_pb2.ListTenantsRequest(filter=f'state = "{state}"', page_size=50)
+    while True:
+        answer = await stub.ListTenants(request)
+        for tenant in answer.tenants:
+            if tenant.id in ids:
+                yield tenant
+        if not answer.next_page_token:
+            return
+        request.page_token = answer.next_page_token
 
 
 async def _placed(client: Client) -> int:
