@@ -358,10 +358,10 @@ def _header_filter(name: str, *, prefix: str = "", contains: str = "") -> access
 
 
 def _access_log() -> accesslog.AccessLog:
-    """JSON lines on standard output: everything that went wrong at a server, and one in a hundred of the rest."""
+    """JSON lines on standard output: each request that no server answered, and samples of the rest."""
     fields = {
         "time": "%START_TIME%",
-        "method": "%REQ(:METHOD)%",
+        "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
         "host": "%REQ(:AUTHORITY)%",
         "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
         "status": "%RESPONSE_CODE%",
@@ -376,24 +376,33 @@ def _access_log() -> accesslog.AccessLog:
         "request_id": "%REQ(X-REQUEST-ID)%",
         "traceparent": "%REQ(TRACEPARENT)%",
     }
-    sampled = accesslog.AccessLogFilter(
-        runtime_filter=accesslog.RuntimeFilter(
-            runtime_key="edge.access_log.sampled",
-            percent_sampled=envoy_type.FractionalPercent(
-                numerator=1, denominator=envoy_type.FractionalPercentDenominatorType.HUNDRED
-            ),
-            use_independent_randomness=True,
-        )
-    )
     failed = _status(500, accesslog.ComparisonFilterOp.GE)
+    kept = [
+        _flags(*_NO_UPSTREAM, *_NO_TIME),
+        # Suspended shops answer 503 to every robot, and servers log their own faults.
+        accesslog.AccessLogFilter(and_filter=accesslog.AndFilter(filters=[failed, _sampled(10)])),
+        _sampled(1),
+    ]
     return accesslog.AccessLog(
         name="envoy.access_loggers.stdout",
-        filter=accesslog.AccessLogFilter(or_filter=accesslog.OrFilter(filters=[failed, sampled])),
+        filter=accesslog.AccessLogFilter(or_filter=accesslog.OrFilter(filters=kept)),
         typed_config=Any.pack(
             stream_log.StdoutAccessLog(
                 log_format=core.SubstitutionFormatString(json_format=Struct.from_dict(fields), omit_empty_values=True)
             )
         ),
+    )
+
+
+def _sampled(percent: int) -> accesslog.AccessLogFilter:
+    return accesslog.AccessLogFilter(
+        runtime_filter=accesslog.RuntimeFilter(
+            runtime_key=f"edge.access_log.{percent}_percent",
+            percent_sampled=envoy_type.FractionalPercent(
+                numerator=percent, denominator=envoy_type.FractionalPercentDenominatorType.HUNDRED
+            ),
+            use_independent_randomness=True,
+        )
     )
 
 

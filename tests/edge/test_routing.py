@@ -471,3 +471,20 @@ async def test_a_server_that_knows_nothing_yet_takes_nothing_from_an_envoy(
             assert await envoy.stat("cluster_manager.cds.update_success") == before
     finally:
         await running.__aexit__(None, None, None)
+
+
+async def test_a_request_that_no_server_answered_is_in_the_log(edge: Edge, envoy: Envoy, shopper: Shopper) -> None:
+    number = next(_fresh)
+    nowhere = Cluster("nowhere-2", edge.topology.revision + 1)
+    await edge.applied(edge.set(shop_of(number, "nowhere-2"), clusters=(nowhere,)))
+    await shopper.get(f"shop-{number}.test", "/v1/products?page_size=77")
+    log = envoy.folder / "envoy.log"
+
+    def lines() -> list[dict[str, object]]:
+        found = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in found if "page_size=77" in str(line.get("path"))]
+
+    (line,) = await until(lines, what="a line in the access log")
+    assert (line["status"], line["method"], line["tenant"]) == (503, "GET", tenant_id(number))
+    assert line["flags"] == "UH"
+    assert line["request_id"]
