@@ -33,6 +33,8 @@ def main() -> None:
             *("-c", os.fspath(path)),
             *("--concurrency", str(os.cpu_count() or 1)),
             *("--log-level", config.log_level),
+            # Who reads along sees a request within a second, not within ten.
+            *("--file-flush-interval-msec", "1000"),
             *("--drain-time-s", "5", "--parent-shutdown-time-s", "10"),
             "--use-dynamic-base-id",
         ],

@@ -90,7 +90,7 @@ async def envoy(home: Path, folder: Path, xds_port: int, node_id: str = "envoy-1
         process = await asyncio.create_subprocess_exec(
             os.fspath(envoy_path()),
             *("-c", os.fspath(config), "--admin-address-path", os.fspath(admin), "--concurrency", "1"),
-            *("--use-dynamic-base-id", "--log-level", "warning"),
+            *("--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "50"),
             stdout=log,
             stderr=log,
         )
