@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +14,6 @@ from psycopg import sql
 
 from shared.runtime import pki
 from tests.support.postgres import Postgres
-
-# PostgreSQL's children are forked while gRPC runs; its own handlers of forks crash the child now and then.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "cluster/us-1")
 
