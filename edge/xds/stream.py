@@ -90,7 +90,6 @@ class Subscription:
     # The client has had an answer of this type: on this stream, or on the one before it.
     answered: bool = False
     acknowledged: int = 0
-    acknowledged_revision: int = 0
     acknowledged_s: float = 0.0
 
     __hash__ = object.__hash__
@@ -227,7 +226,6 @@ class Stream:
         for name in sent.removed:
             sub.refused.pop(name, None)
         sub.acknowledged += len(sent.resources) + len(sent.removed)
-        sub.acknowledged_revision = sent.revision
         sub.acknowledged_s = self._now()
         if sub.log.type_url in (CLUSTER, ENDPOINTS) and (routes := self.subscriptions.get(ROUTES)) is not None:
             for name, seq in routes.stranded.items():
