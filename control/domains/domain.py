@@ -167,19 +167,24 @@ def verify(domain: Domain, texts: list[str], now: datetime) -> Domain:
 
 
 def check_removable(domain: Domain, primary_domain: str, etag: str) -> None:
-    if etag not in ("", domain.etag):
-        raise Aborted("ETAG_MISMATCH", f"{domain.name} changed meanwhile: read it again", domain=domain.name)
+    _check_etag(domain, etag)
     if domain.name == primary_domain:
         raise FailedPrecondition(
             "DOMAIN_IS_PRIMARY", f"{domain.name} is the shop's primary domain: choose another first", domain=domain.name
         )
 
 
-def check_primary(domain: Domain) -> None:
+def check_primary(domain: Domain, etag: str) -> None:
+    _check_etag(domain, etag)
     if domain.state is not State.VERIFIED:
         raise FailedPrecondition(
             "DOMAIN_NOT_VERIFIED", f"{domain.name} is not proven yet", domain=domain.name, record=domain.record
         )
+
+
+def _check_etag(domain: Domain, etag: str) -> None:
+    if etag not in ("", domain.etag):
+        raise Aborted("ETAG_MISMATCH", f"{domain.name} changed meanwhile: read it again", domain=domain.name)
 
 
 def facts(domain: Domain) -> dict[str, str]:

@@ -109,7 +109,7 @@ class DomainService(pb_grpc.DomainServiceServicer):
     ) -> pb.SetPrimaryDomainResponse:
         before = await tenant_store.get(tx, request.tenant_id, lock=True)
         claim = await store.get(tx, before.id, domain.normalize(request.name))
-        domain.check_primary(claim)
+        domain.check_primary(claim, request.etag)
         after = tenant_domain.rename(before, before.names, claim.name, self._clock.now())
         await tenant_store.save(tx, [after])
         [revision] = await record(tx, [tenant_store.changed(before, after, "primary_domain", "")])

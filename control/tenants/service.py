@@ -1,8 +1,8 @@
 """TenantService: the tenants of the platform, over gRPC."""
 
 import asyncio
-from datetime import timedelta
-from typing import Any, TypeAlias
+from datetime import UTC, timedelta
+from typing import Any, TypeAlias, cast
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,7 +34,7 @@ from shared.runtime.errors import (
     NotFound,
 )
 from shared.runtime.filters import Field, order, where
-from shared.runtime.idempotency import mutation
+from shared.runtime.idempotency import claim, mutation, settle
 from shared.runtime.masks import merge
 from shared.runtime.paging import PageTokens, page_size
 
@@ -275,20 +275,25 @@ class TenantService(pb_grpc.TenantServiceServicer):
         ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else DEFAULT_TOKEN_TTL
         async with self.db.transaction() as tx:
             tenant = await store.get(tx, request.id)
-            now = self._clock.now().replace(microsecond=0)
-            expire_time = now + ttl
-            token = self._signer.issue(tenant.id, tenant.code, life=ttl, now=now)
-            issued = Change(
-                resource="tenant",
-                resource_id=tenant.id,
-                event="token_issued",
-                reason=request.reason,
-                before={},
-                after={"backoffice_token.expire_time": expire_time.isoformat()},
-                tenant_id=tenant.id,
-            )
-            await record(tx, [issued])
-        return pb.IssueBackofficeTokenResponse(token=token, expire_time=timestamp(expire_time))
+            answer = cast("pb.IssueBackofficeTokenResponse | None", await claim(tx, request))
+            if answer is None:
+                expire_time = self._clock.now().replace(microsecond=0) + ttl
+                # What is stored for replays tells when, not the token: the same claims are signed again.
+                answer = pb.IssueBackofficeTokenResponse(expire_time=timestamp(expire_time))
+                await settle(tx, request, answer)
+                issued = Change(
+                    resource="tenant",
+                    resource_id=tenant.id,
+                    event="token_issued",
+                    reason=request.reason,
+                    before={},
+                    after={"backoffice_token.expire_time": expire_time.isoformat()},
+                    tenant_id=tenant.id,
+                )
+                await record(tx, [issued])
+        now = answer.expire_time.ToDatetime(UTC) - ttl
+        answer.token = self._signer.issue(tenant.id, tenant.code, life=ttl, now=now, token_id=request.request_id)
+        return answer
 
 
 def _draft(message: pb.TenantDraft) -> ops.Draft:

@@ -196,7 +196,10 @@ async def test_the_primary_domain_is_verified_and_stays(names: Plane) -> None:
     vouched = await add(names, tenant.id, "main.example", "known")
     async with refuses("FAILED_PRECONDITION", "DOMAIN_NOT_VERIFIED"):
         await names.domains.SetPrimaryDomain(pb.SetPrimaryDomainRequest(tenant_id=tenant.id, name="pending.example"))
-    chosen = pb.SetPrimaryDomainRequest(tenant_id=tenant.id, name="MAIN.example")
+    stale_choice = pb.SetPrimaryDomainRequest(tenant_id=tenant.id, name="main.example", etag="7")
+    async with refuses("ABORTED", "ETAG_MISMATCH"):
+        await names.domains.SetPrimaryDomain(stale_choice)
+    chosen = pb.SetPrimaryDomainRequest(tenant_id=tenant.id, name="MAIN.example", etag=vouched.etag)
     assert (await names.domains.SetPrimaryDomain(chosen)).domain.primary
     remove = pb.RemoveDomainRequest(tenant_id=tenant.id, name="main.example", reason="gone")
     async with refuses("FAILED_PRECONDITION", "DOMAIN_IS_PRIMARY"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -201,6 +202,19 @@ async def test_a_backoffice_token_is_good_for_its_tenant_and_its_time(plane: Pla
 
     with pytest.raises(Unauthenticated, match="TOKEN_EXPIRED"):
         Verifier(plane.config.home, Later())(issued.token, made.id)
+
+
+async def test_a_replay_gets_the_same_token_which_is_stored_nowhere(plane: Plane) -> None:
+    made = (await plane.create("replayed-office", draft=True)).tenant
+    request = pb.IssueBackofficeTokenRequest(id=made.id, reason="for ada", request_id=uuid7())
+    first = await plane.tenants.IssueBackofficeToken(request)
+    assert await plane.tenants.IssueBackofficeToken(request) == first
+    with psycopg.connect(plane.config.database_url) as connection:
+        rows = connection.execute("SELECT answer FROM idempotency WHERE answer IS NOT NULL").fetchall()
+    assert rows and not any(first.token.encode() in answer for (answer,) in rows)
+    request.reason = "for bob"
+    async with refuses("FAILED_PRECONDITION", "REQUEST_ID_REUSED"):
+        await plane.tenants.IssueBackofficeToken(request)
 
 
 async def test_placement_is_explained_cluster_by_cluster(plane: Plane) -> None:

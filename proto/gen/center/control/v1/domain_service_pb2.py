@@ -27,7 +27,7 @@ from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&center/control/v1/domain_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n\x06\x44omain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.center.control.v1.DomainKind\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.center.control.v1.DomainState\x12\x0f\n\x07primary\x18\x05 \x01(\x08\x12-\n\x05proof\x18\x06 \x01(\x0b\x32\x1e.center.control.v1.DomainProof\x12\x17\n\x0fverified_reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x10\n\x08revision\x18\x0b \x01(\x03\",\n\x0b\x44omainProof\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x8d\x01\n\x10\x41\x64\x64\x44omainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12!\n\x0fverified_reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\">\n\x11\x41\x64\x64\x44omainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"m\n\x13VerifyDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"A\n\x14VerifyDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"\xa0\x01\n\x13RemoveDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"(\n\x14RemoveDomainResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"q\n\x17SetPrimaryDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"E\n\x18SetPrimaryDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"I\n\x10GetDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\">\n\x11GetDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"_\n\x12ListDomainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Z\n\x13ListDomainsResponse\x12*\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x19.center.control.v1.Domain\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*[\n\nDomainKind\x12\x1b\n\x17\x44OMAIN_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OMAIN_KIND_PLATFORM\x10\x01\x12\x16\n\x12\x44OMAIN_KIND_CUSTOM\x10\x02*`\n\x0b\x44omainState\x12\x1c\n\x18\x44OMAIN_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OMAIN_STATE_PENDING\x10\x01\x12\x19\n\x15\x44OMAIN_STATE_VERIFIED\x10\x02\x32\xa2\x05\n\rDomainService\x12\x65\n\tAddDomain\x12#.center.control.v1.AddDomainRequest\x1a$.center.control.v1.AddDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12n\n\x0cVerifyDomain\x12&.center.control.v1.VerifyDomainRequest\x1a\'.center.control.v1.VerifyDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12n\n\x0cRemoveDomain\x12&.center.control.v1.RemoveDomainRequest\x1a\'.center.control.v1.RemoveDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12z\n\x10SetPrimaryDomain\x12*.center.control.v1.SetPrimaryDomainRequest\x1a+.center.control.v1.SetPrimaryDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12\x63\n\tGetDomain\x12#.center.control.v1.GetDomainRequest\x1a$.center.control.v1.GetDomainResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12i\n\x0bListDomains\x12%.center.control.v1.ListDomainsRequest\x1a&.center.control.v1.ListDomainsResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&center/control/v1/domain_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n\x06\x44omain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.center.control.v1.DomainKind\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.center.control.v1.DomainState\x12\x0f\n\x07primary\x18\x05 \x01(\x08\x12-\n\x05proof\x18\x06 \x01(\x0b\x32\x1e.center.control.v1.DomainProof\x12\x17\n\x0fverified_reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverify_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x10\n\x08revision\x18\x0b \x01(\x03\",\n\x0b\x44omainProof\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x8d\x01\n\x10\x41\x64\x64\x44omainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12!\n\x0fverified_reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\">\n\x11\x41\x64\x64\x44omainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"m\n\x13VerifyDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"A\n\x14VerifyDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"\xa0\x01\n\x13RemoveDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"(\n\x14RemoveDomainResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x88\x01\n\x17SetPrimaryDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"E\n\x18SetPrimaryDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"I\n\x10GetDomainRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\">\n\x11GetDomainResponse\x12)\n\x06\x64omain\x18\x01 \x01(\x0b\x32\x19.center.control.v1.Domain\"_\n\x12ListDomainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Z\n\x13ListDomainsResponse\x12*\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x19.center.control.v1.Domain\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*[\n\nDomainKind\x12\x1b\n\x17\x44OMAIN_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OMAIN_KIND_PLATFORM\x10\x01\x12\x16\n\x12\x44OMAIN_KIND_CUSTOM\x10\x02*`\n\x0b\x44omainState\x12\x1c\n\x18\x44OMAIN_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44OMAIN_STATE_PENDING\x10\x01\x12\x19\n\x15\x44OMAIN_STATE_VERIFIED\x10\x02\x32\xa2\x05\n\rDomainService\x12\x65\n\tAddDomain\x12#.center.control.v1.AddDomainRequest\x1a$.center.control.v1.AddDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12n\n\x0cVerifyDomain\x12&.center.control.v1.VerifyDomainRequest\x1a\'.center.control.v1.VerifyDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12n\n\x0cRemoveDomain\x12&.center.control.v1.RemoveDomainRequest\x1a\'.center.control.v1.RemoveDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12z\n\x10SetPrimaryDomain\x12*.center.control.v1.SetPrimaryDomainRequest\x1a+.center.control.v1.SetPrimaryDomainResponse\"\r\xca\xda\x18\t\n\x01\x01\x10\x01\x18\x01 \x01\x12\x63\n\tGetDomain\x12#.center.control.v1.GetDomainRequest\x1a$.center.control.v1.GetDomainResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12i\n\x0bListDomains\x12%.center.control.v1.ListDomainsRequest\x1a&.center.control.v1.ListDomainsResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +64,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETPRIMARYDOMAINREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\375\001'
   _globals['_SETPRIMARYDOMAINREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SETPRIMARYDOMAINREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_SETPRIMARYDOMAINREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_SETPRIMARYDOMAINREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_GETDOMAINREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_GETDOMAINREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETDOMAINREQUEST'].fields_by_name['name']._loaded_options = None
@@ -84,10 +86,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomain']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
   _globals['_DOMAINSERVICE'].methods_by_name['ListDomains']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['ListDomains']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
-  _globals['_DOMAINKIND']._serialized_start=1659
-  _globals['_DOMAINKIND']._serialized_end=1750
-  _globals['_DOMAINSTATE']._serialized_start=1752
-  _globals['_DOMAINSTATE']._serialized_end=1848
+  _globals['_DOMAINKIND']._serialized_start=1683
+  _globals['_DOMAINKIND']._serialized_end=1774
+  _globals['_DOMAINSTATE']._serialized_start=1776
+  _globals['_DOMAINSTATE']._serialized_end=1872
   _globals['_DOMAIN']._serialized_start=154
   _globals['_DOMAIN']._serialized_end=506
   _globals['_DOMAINPROOF']._serialized_start=508
@@ -104,18 +106,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVEDOMAINREQUEST']._serialized_end=1101
   _globals['_REMOVEDOMAINRESPONSE']._serialized_start=1103
   _globals['_REMOVEDOMAINRESPONSE']._serialized_end=1143
-  _globals['_SETPRIMARYDOMAINREQUEST']._serialized_start=1145
-  _globals['_SETPRIMARYDOMAINREQUEST']._serialized_end=1258
-  _globals['_SETPRIMARYDOMAINRESPONSE']._serialized_start=1260
-  _globals['_SETPRIMARYDOMAINRESPONSE']._serialized_end=1329
-  _globals['_GETDOMAINREQUEST']._serialized_start=1331
-  _globals['_GETDOMAINREQUEST']._serialized_end=1404
-  _globals['_GETDOMAINRESPONSE']._serialized_start=1406
-  _globals['_GETDOMAINRESPONSE']._serialized_end=1468
-  _globals['_LISTDOMAINSREQUEST']._serialized_start=1470
-  _globals['_LISTDOMAINSREQUEST']._serialized_end=1565
-  _globals['_LISTDOMAINSRESPONSE']._serialized_start=1567
-  _globals['_LISTDOMAINSRESPONSE']._serialized_end=1657
-  _globals['_DOMAINSERVICE']._serialized_start=1851
-  _globals['_DOMAINSERVICE']._serialized_end=2525
+  _globals['_SETPRIMARYDOMAINREQUEST']._serialized_start=1146
+  _globals['_SETPRIMARYDOMAINREQUEST']._serialized_end=1282
+  _globals['_SETPRIMARYDOMAINRESPONSE']._serialized_start=1284
+  _globals['_SETPRIMARYDOMAINRESPONSE']._serialized_end=1353
+  _globals['_GETDOMAINREQUEST']._serialized_start=1355
+  _globals['_GETDOMAINREQUEST']._serialized_end=1428
+  _globals['_GETDOMAINRESPONSE']._serialized_start=1430
+  _globals['_GETDOMAINRESPONSE']._serialized_end=1492
+  _globals['_LISTDOMAINSREQUEST']._serialized_start=1494
+  _globals['_LISTDOMAINSREQUEST']._serialized_end=1589
+  _globals['_LISTDOMAINSRESPONSE']._serialized_start=1591
+  _globals['_LISTDOMAINSRESPONSE']._serialized_end=1681
+  _globals['_DOMAINSERVICE']._serialized_start=1875
+  _globals['_DOMAINSERVICE']._serialized_end=2549
 # @@protoc_insertion_point(module_scope)

@@ -119,14 +119,16 @@ class RemoveDomainResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
 class SetPrimaryDomainRequest(_message.Message):
-    __slots__ = ("tenant_id", "name", "request_id")
+    __slots__ = ("tenant_id", "name", "request_id", "etag")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     name: str
     request_id: str
-    def __init__(self, tenant_id: _Optional[str] = ..., name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    etag: str
+    def __init__(self, tenant_id: _Optional[str] = ..., name: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class SetPrimaryDomainResponse(_message.Message):
     __slots__ = ("domain",)

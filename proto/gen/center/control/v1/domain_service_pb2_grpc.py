@@ -101,7 +101,7 @@ class DomainServiceServicer:
 
     def SetPrimaryDomain(self, request, context):
         """Makes one of a tenant's verified domains its primary one.
-        Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED.
+        Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED, ABORTED/ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,7 @@ class DomainServiceStub:
     """
     SetPrimaryDomain: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.SetPrimaryDomainRequest, _domain_service_pb2.SetPrimaryDomainResponse]
     """Makes one of a tenant's verified domains its primary one.
-    Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED.
+    Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED, ABORTED/ETAG_MISMATCH.
     """
     GetDomain: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainRequest, _domain_service_pb2.GetDomainResponse]
     """Reads one claim.
@@ -86,7 +86,7 @@ class DomainServiceAsyncStub(DomainServiceStub):
     """
     SetPrimaryDomain: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.SetPrimaryDomainRequest, _domain_service_pb2.SetPrimaryDomainResponse]  # type: ignore[assignment]
     """Makes one of a tenant's verified domains its primary one.
-    Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED.
+    Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED, ABORTED/ETAG_MISMATCH.
     """
     GetDomain: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainRequest, _domain_service_pb2.GetDomainResponse]  # type: ignore[assignment]
     """Reads one claim.
@@ -142,7 +142,7 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_domain_service_pb2.SetPrimaryDomainResponse, _abc.Awaitable[_domain_service_pb2.SetPrimaryDomainResponse]]:
         """Makes one of a tenant's verified domains its primary one.
-        Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED.
+        Errors: NOT_FOUND/DOMAIN_NOT_FOUND, FAILED_PRECONDITION/DOMAIN_NOT_VERIFIED, ABORTED/ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod

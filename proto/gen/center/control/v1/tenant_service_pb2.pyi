@@ -319,14 +319,16 @@ class ResolveTenantResponse(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ..., code: _Optional[str] = ..., state: _Optional[_Union[_tenant_pb2.TenantState, str]] = ..., mode: _Optional[_Union[_tenant_pb2.TenantMode, str]] = ..., region_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., shard_id: _Optional[str] = ..., primary_domain: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class IssueBackofficeTokenRequest(_message.Message):
-    __slots__ = ("id", "ttl", "reason")
+    __slots__ = ("id", "ttl", "reason", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     ttl: _duration_pb2.Duration
     reason: str
-    def __init__(self, id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class IssueBackofficeTokenResponse(_message.Message):
     __slots__ = ("token", "expire_time")

@@ -223,7 +223,7 @@ class TenantServiceServicer:
     def IssueBackofficeToken(self, request, context):
         """Makes the token that a tenant's people send as `authorization: Bearer` to change their shop through the edge.
         The token is shown once and ends by itself.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -102,7 +102,7 @@ class TenantServiceStub:
     IssueBackofficeToken: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.IssueBackofficeTokenRequest, _tenant_service_pb2.IssueBackofficeTokenResponse]
     """Makes the token that a tenant's people send as `authorization: Bearer` to change their shop through the edge.
     The token is shown once and ends by itself.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
 
 @_typing.type_check_only
@@ -179,7 +179,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
     IssueBackofficeToken: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.IssueBackofficeTokenRequest, _tenant_service_pb2.IssueBackofficeTokenResponse]  # type: ignore[assignment]
     """Makes the token that a tenant's people send as `authorization: Bearer` to change their shop through the edge.
     The token is shown once and ends by itself.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -331,7 +331,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenant_service_pb2.IssueBackofficeTokenResponse, _abc.Awaitable[_tenant_service_pb2.IssueBackofficeTokenResponse]]:
         """Makes the token that a tenant's people send as `authorization: Bearer` to change their shop through the edge.
         The token is shown once and ends by itself.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 
 def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

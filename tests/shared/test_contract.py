@@ -1,0 +1,56 @@
+"""What every contract of the platform keeps to, read from the image that Envoy and buf read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+import center
+from shared.runtime.rpc import rules
+
+# Their effect is the same however often they come: they carry the state that is to be, and its revision.
+COMMANDS = "center.dataplane.v1.TenantRuntimeService"
+
+
+def _services() -> Iterator[ServiceDescriptor]:
+    image = Path(center.__file__).parent / "image.binpb"
+    pool = descriptor_pool.Default()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file:
+        if not file.package.startswith("center."):
+            continue
+        # The generated module puts the file into the pool that the servers use.
+        __import__(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+        yield from pool.FindFileByName(file.name).services_by_name.values()
+
+
+METHODS = [method for service in _services() for method in service.methods]
+
+
+def _name(method: MethodDescriptor) -> str:
+    return f"{method.containing_service.name}/{method.name}"
+
+
+def test_all_contracts_are_looked_at() -> None:
+    assert {method.containing_service.name for method in METHODS} >= {"TenantService", "ProductService", "EdgeService"}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=_name)
+def test_every_method_has_rules(method: MethodDescriptor) -> None:
+    assert rules.of(method).callers
+
+
+@pytest.mark.parametrize("method", [each for each in METHODS if rules.of(each).mutates], ids=_name)
+def test_a_change_can_be_asked_for_again(method: MethodDescriptor) -> None:
+    assert rules.of(method).idempotent
+    if method.containing_service.full_name != COMMANDS and not method.client_streaming:
+        assert "request_id" in method.input_type.fields_by_name
+
+
+@pytest.mark.parametrize("method", [each for each in METHODS if each.name.startswith("List")], ids=_name)
+def test_a_list_comes_in_pages(method: MethodDescriptor) -> None:
+    if not method.input_type.fields:
+        return  # as many as there are processes: watchers and edges
+    assert {"page_size", "page_token"} <= set(method.input_type.fields_by_name)
+    assert "next_page_token" in method.output_type.fields_by_name
