@@ -93,7 +93,8 @@ def down() -> None:
         give_up_at = time.monotonic() + DOWN_PATIENCE_S
         while record.is_held(config.home):
             if time.monotonic() > give_up_at:
-                err.print(f"the supervisor does not stop: {process}", style="red")
+                who = f"(pid {process.pid}) does not stop" if process else "is unknown: end the process that started it"
+                err.print(f"the supervisor {who}", style="red")
                 raise typer.Exit(1)
             time.sleep(0.05)
         out.print("stopped")
