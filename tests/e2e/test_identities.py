@@ -24,7 +24,7 @@ from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from center.edge.v1 import edge_service_pb2
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from shared.runtime.rpc import rules
-from tests.support.grpc import Refusal, refusal_of
+from tests.support.grpc import Refusal, refusal_of, told
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -94,7 +94,8 @@ async def test_a_method_takes_exactly_the_callers_of_its_contract(
     caller = ANYONE[who]
     tenant_id, token = shop
     metadata = [("x-tenant-id", tenant_id), *([("authorization", token)] if caller.has_token else [])]
-    refusal = await _tried(platform.channel(server, caller.certificate), method, metadata)
+    channel = platform.channel(server, caller.certificate)
+    refusal = await told(lambda: _tried(channel, method, metadata))
     if not caller.roles:
         # The handshake refuses before any method is named.
         assert refusal.code is grpc.StatusCode.UNAVAILABLE, refusal

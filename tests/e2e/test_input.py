@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -23,7 +23,7 @@ from tests.e2e.messages import Requests
 from tests.e2e.test_identities import METHODS
 from tests.edge.web import Answer
 from tests.support import platform as platforms
-from tests.support.grpc import Refusal, refusal_of
+from tests.support.grpc import Refusal, refusal_of, told
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -87,7 +87,7 @@ async def test_a_method_answers_anything_or_says_what_is_wrong(
     requests = Requests(world.known).encoded(method.input_type)
     stream = data.draw(st.lists(requests, max_size=3) if method.client_streaming else st.tuples(requests))
     channel = world.platform.channel(server, _certificate(method))
-    refusal = await _told(lambda: _sent(channel, method, stream, world.shop))
+    refusal = await told(lambda: _sent(channel, method, stream, world.shop))
     _assert_typed(refusal, method)
     await _serves(world.platform, server)
 
@@ -263,15 +263,6 @@ def _certificate(method: MethodDescriptor) -> str:
     """Of somebody whom the contract lets in."""
     callers = rules.of(method).callers
     return next(name for role, name in CERTIFICATES.items() if role in callers)
-
-
-async def _told(send: Callable[[], Awaitable[Refusal]]) -> Refusal:
-    """The server's word. grpc's asyncio client loses it when it comes while a message of a stream is being sent."""
-    for _ in range(5):
-        refusal = await send()
-        if refusal.message != "Internal error from Core":
-            break
-    return refusal
 
 
 async def _sent(

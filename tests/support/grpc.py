@@ -1,6 +1,6 @@
 """What a client sees of a refusal: the status, and google.rpc's details in it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -35,6 +35,15 @@ async def refuses(code: grpc.StatusCode | str, reason: str = "") -> AsyncIterato
     if reason:
         assert refusal.reason == reason, f"{refusal.reason}: {refusal.message}, not {reason}"
         assert refusal.domain == "center"
+
+
+async def told(send: Callable[[], Awaitable[Refusal]]) -> Refusal:
+    """The server's word. grpc's asyncio client loses it when it comes while a message of a stream is being sent."""
+    for _ in range(5):
+        refusal = await send()
+        if refusal.message != "Internal error from Core":
+            break
+    return refusal
 
 
 def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
