@@ -1,1 +1,7 @@
-"""What every plane stands on, and the domain services they share."""
+"""What every plane stands on: the runtime, the platform on one machine, the operators' command."""
+
+import os
+
+# PostgreSQL is started under a user of its own, and Python forks for that. grpc's fork handlers, run beside its
+# threads, crash some of the children; grpc reads this when it is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
