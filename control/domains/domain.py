@@ -156,7 +156,7 @@ def verify(domain: Domain, texts: list[str], now: datetime) -> Domain:
     if domain.state is State.VERIFIED:
         return domain
     if not any(hmac.compare_digest(text.strip().encode(), domain.expected.encode()) for text in texts):
-        found = f"it says {len(texts)} other things" if texts else "it is not there"
+        found = "it says something else" if texts else "it is not there"
         raise FailedPrecondition(
             "DOMAIN_PROOF_MISSING",
             f"the TXT record {domain.record} should say {domain.expected}, and {found}",

@@ -240,7 +240,7 @@ def _detach(config: Config) -> None:
             _show(found)
             return
         if started.poll() is not None:
-            err.print(console.tail(log), style="red", highlight=False, markup=False)
+            err.print(console.tail(log, lines=40), style="red", highlight=False, markup=False)
             raise typer.Exit(1)
         time.sleep(0.1)
     err.print(f"not healthy after {DETACHED_PATIENCE_S:.0f} s; it goes on trying, see {log}", style="red")

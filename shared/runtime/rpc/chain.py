@@ -116,12 +116,11 @@ def caller(method: Method) -> Callable[[CallContext, Metadata, Context], None]:
                 role = rules_pb2.CALLER_CLUSTER
         call.role = role
         if role not in allowed:
-            raise PermissionDenied(
-                "CALLER_NOT_ALLOWED",
-                f"{call.caller} may not call {method.name}",
-                caller=call.caller,
-                role=rules_pb2.Caller.Name(role),
-            )
+            who = rules_pb2.Caller.Name(role).removeprefix("CALLER_").lower()
+            message = f"{'a shopper' if who == 'shopper' else call.caller} may not call {method.name}"
+            if rules_pb2.CALLER_MERCHANT in allowed:
+                message += "; the shop's own people send `authorization: Bearer TOKEN`"
+            raise PermissionDenied("CALLER_NOT_ALLOWED", message, caller=call.caller, role=who)
 
     return fill
 
