@@ -216,8 +216,8 @@ async def test_search_reads_the_index_of_words_and_of_the_tenant(large: Large) -
     await owner.close()
     found = list(nodes(plan[0]["Plan"]))
     [by_words] = [node for node in found if node["Node Type"] == "Bitmap Index Scan" and "doc" in node["Index Name"]]
-    # 300 tenants have that word.
-    assert by_words["Actual Rows"] == 1, "the index alone tells the tenant"
+    # 300 tenants have that word, this one once; a row's dead versions count until they are vacuumed.
+    assert by_words["Actual Rows"] < 10, "the index alone tells the tenant"
 
 
 async def test_a_command_finds_its_tenants_by_their_keys(large: Large) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import grpc
@@ -204,17 +205,32 @@ async def _raw(
         b"Connection: close",
         *(f"{name}: {value}".encode() for name, value in (headers or {}).items()),
     ]
-    reader, writer = await asyncio.open_connection("127.0.0.1", world.platform.envoy_port)
-    async with asyncio.timeout(20):
-        writer.write(b"\r\n".join([*head, b"", b""]) + body)
-        answer = await reader.read()  # Envoy may answer before it has read all
-    writer.close()
+    answer = await _exchanged(world.platform.envoy_port, b"\r\n".join([*head, b"", b""]) + body)
     start, _, rest = answer.partition(b"\r\n\r\n")
     status, *lines = start.decode("latin-1").split("\r\n")
     got = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if got.get("transfer-encoding") == "chunked":
         rest = b"".join(rest.split(b"\r\n")[1::2])
     return Answer(int(status.split()[1]), got, rest)
+
+
+async def _exchanged(port: int, request: bytes) -> bytes:
+    """What Envoy says until it closes.
+
+    It may answer and close before it has read all; the kernel then resets the connection, and may drop the answer.
+    """
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = b""
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(20):
+                writer.write(request)
+                while chunk := await reader.read(1 << 16):
+                    answer += chunk
+        writer.close()
+        if b"\r\n\r\n" in answer:
+            return answer
+    raise AssertionError("no answer to five requests")
 
 
 def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
