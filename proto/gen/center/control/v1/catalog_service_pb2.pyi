@@ -1,4 +1,5 @@
 from center.buf.validate import validate_pb2 as _validate_pb2
+from center.control.v1 import solution_service_pb2 as _solution_service_pb2
 from center.control.v1 import tenant_pb2 as _tenant_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.protobuf.internal import containers as _containers
@@ -66,18 +67,48 @@ class WatchResponse(_message.Message):
     def __init__(self, phase: _Optional[_Union[WatchPhase, str]] = ..., entries: _Optional[_Iterable[_Union[CatalogEntry, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class CatalogEntry(_message.Message):
-    __slots__ = ("revision", "tenant", "cluster", "removed_tenant_id", "removed_cluster_id")
+    __slots__ = ("revision", "tenant", "cluster", "removed_tenant_id", "removed_cluster_id", "solution", "removed_solution_id", "access", "features")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REMOVED_TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     REMOVED_CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
+    SOLUTION_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_SOLUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     revision: int
     tenant: CatalogTenant
     cluster: CatalogCluster
     removed_tenant_id: str
     removed_cluster_id: str
-    def __init__(self, revision: _Optional[int] = ..., tenant: _Optional[_Union[CatalogTenant, _Mapping]] = ..., cluster: _Optional[_Union[CatalogCluster, _Mapping]] = ..., removed_tenant_id: _Optional[str] = ..., removed_cluster_id: _Optional[str] = ...) -> None: ...
+    solution: _solution_service_pb2.Solution
+    removed_solution_id: str
+    access: CatalogAccess
+    features: CatalogFeatures
+    def __init__(self, revision: _Optional[int] = ..., tenant: _Optional[_Union[CatalogTenant, _Mapping]] = ..., cluster: _Optional[_Union[CatalogCluster, _Mapping]] = ..., removed_tenant_id: _Optional[str] = ..., removed_cluster_id: _Optional[str] = ..., solution: _Optional[_Union[_solution_service_pb2.Solution, _Mapping]] = ..., removed_solution_id: _Optional[str] = ..., access: _Optional[_Union[CatalogAccess, _Mapping]] = ..., features: _Optional[_Union[CatalogFeatures, _Mapping]] = ...) -> None: ...
+
+class CatalogAccess(_message.Message):
+    __slots__ = ("solution_id", "entitlement_id", "token_kid")
+    SOLUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ENTITLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_KID_FIELD_NUMBER: _ClassVar[int]
+    solution_id: str
+    entitlement_id: str
+    token_kid: str
+    def __init__(self, solution_id: _Optional[str] = ..., entitlement_id: _Optional[str] = ..., token_kid: _Optional[str] = ...) -> None: ...
+
+class CatalogFeatures(_message.Message):
+    __slots__ = ("feature_id", "plan_id", "add_on_id", "tenant_id")
+    FEATURE_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAN_ID_FIELD_NUMBER: _ClassVar[int]
+    ADD_ON_ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    feature_id: str
+    plan_id: str
+    add_on_id: str
+    tenant_id: str
+    def __init__(self, feature_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., add_on_id: _Optional[str] = ..., tenant_id: _Optional[str] = ...) -> None: ...
 
 class CatalogTenant(_message.Message):
     __slots__ = ("id", "code", "display_name", "state", "mode", "plan_id", "placement", "domains", "primary_domain", "config", "revision")

@@ -18,6 +18,7 @@ class Caller(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALLER_SHOPPER: _ClassVar[Caller]
     CALLER_MERCHANT: _ClassVar[Caller]
     CALLER_ENVOY: _ClassVar[Caller]
+    CALLER_SOLUTION: _ClassVar[Caller]
 
 class TenantContext(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -32,6 +33,7 @@ CALLER_EDGE: Caller
 CALLER_SHOPPER: Caller
 CALLER_MERCHANT: Caller
 CALLER_ENVOY: Caller
+CALLER_SOLUTION: Caller
 TENANT_CONTEXT_UNSPECIFIED: TenantContext
 TENANT_CONTEXT_NONE: TenantContext
 TENANT_CONTEXT_REQUIRED: TenantContext

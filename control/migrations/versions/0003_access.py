@@ -1,0 +1,8 @@
+"""Solutions, entitlements and tokens."""
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,8 @@
+"""Counters, leases, usage and decisions."""
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,8 @@
+"""Users, codes and mail."""
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    pass
