@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import cache
 from zoneinfo import available_timezones
 
-from control.tenants.currencies import CURRENCIES
 from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.money import CURRENCIES
 
 DEFAULT_PLAN = "standard"
 DEFAULT_GRACE = timedelta(days=30)

@@ -21,6 +21,9 @@ _CODES = {
 }
 _PLACES = {code: places for places, codes in _CODES.items() for code in codes.split()}
 
+# What a shop can sell in: all of them but the funds, which banks count in and nobody pays with.
+CURRENCIES = frozenset(_PLACES) - {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW"}
+
 # google.type.Money counts below the unit in nanos.
 _NANO_PLACES = 9
 _LARGEST_MINOR = (1 << 63) - 1
