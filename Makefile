@@ -36,7 +36,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/buf format --diff --exit-code --path proto/center .
+	$(BIN)/buf format --diff --exit-code --path proto/center --path proto/flagd .
 	$(BIN)/buf lint proto/gen/center/image.binpb --config buf.yaml
 
 types: install
@@ -45,7 +45,7 @@ types: install
 format: install
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
-	$(BIN)/buf format -w --path proto/center .
+	$(BIN)/buf format -w --path proto/center --path proto/flagd .
 
 generate: install
 	$(BIN)/python proto/generate.py

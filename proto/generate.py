@@ -1,4 +1,4 @@
-"""Generates proto/gen from proto/center: stubs, types and one image of all descriptors, with no network.
+"""Generates proto/gen from proto/center and proto/flagd: stubs, types and one image of all descriptors, with no network.
 
 Everything that our contracts import comes out of installed wheels:
 
@@ -8,6 +8,8 @@ Everything that our contracts import comes out of installed wheels:
   installed beside it, and a process cannot load both. So the stubs, and all code that uses Operation, take the first.
 - buf/validate/validate.proto: only as a descriptor, inside protovalidate. Its module is generated as
   `center.buf.validate.validate_pb2`, because a wheel of ours must not own the top-level name `buf`.
+
+flagd's contract is not ours, but stands as text in proto/flagd; its stubs are below `center`, like those of buf.validate.
 
 The image holds imports and source positions. buf lints it and compares it, Envoy transcodes by it, tests read it.
 """
@@ -34,6 +36,7 @@ SITE = Path(sysconfig.get_paths()["purelib"])
 
 IMPORTS = [
     (re.compile(rb"^from buf\.validate import", re.M), b"from center.buf.validate import"),
+    (re.compile(rb"^from flagd\.sync\.v1 import", re.M), b"from center.flagd.sync.v1 import"),
     (
         re.compile(rb"^from google\.longrunning import operations_pb2 as", re.M),
         b"from google.longrunning import operations_proto_pb2 as",
@@ -71,9 +74,13 @@ def write_validate_descriptors(path: Path) -> None:
     path.write_bytes(files.SerializeToString(deterministic=True))
 
 
+def protos(package: str) -> list[str]:
+    return sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / package).rglob("*.proto"))
+
+
 def generate(out: Path) -> None:
     """Writes the whole package `center` below `out`."""
-    sources = sorted(p.relative_to(PROTO).as_posix() for p in (PROTO / "center").rglob("*.proto"))
+    sources, foreign = protos("center"), protos("flagd")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         include, validate = Path(scratch) / "include", Path(scratch) / "validate.binpb"
@@ -83,14 +90,15 @@ def generate(out: Path) -> None:
         center = out / "center"
         center.mkdir()
         if sources:
-            protoc(
-                *paths,
-                f"--python_out={out}",
-                f"--pyi_out={out}",
-                f"--grpc_python_out={out}",
-                f"--mypy_grpc_out=quiet:{out}",
-                *sources,
-            )
+            for root, contracts in ((out, sources), (center, foreign)):
+                protoc(
+                    *paths,
+                    f"--python_out={root}",
+                    f"--pyi_out={root}",
+                    f"--grpc_python_out={root}",
+                    f"--mypy_grpc_out=quiet:{root}",
+                    *contracts,
+                )
             protoc(
                 *paths,
                 "--include_imports",
@@ -99,6 +107,7 @@ def generate(out: Path) -> None:
                 # Nothing imports the error details, but Envoy needs them to turn a status into JSON.
                 "google/rpc/error_details.proto",
                 *sources,
+                *foreign,
             )
         protoc(*paths, f"--python_out={center}", f"--pyi_out={center}", "buf/validate/validate.proto")
     for path in sorted(center.rglob("*.py*")):

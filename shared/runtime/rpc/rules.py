@@ -44,6 +44,7 @@ STANDARD: Mapping[str, Rules] = {
     f"{_OPERATIONS}/WaitOperation": Rules(_OPERATOR, idempotent=True),
     f"{_OPERATIONS}/CancelOperation": Rules(_OPERATOR, mutates=True, idempotent=True),
     f"{_OPERATIONS}/DeleteOperation": Rules(_OPERATOR, mutates=True, idempotent=True),
+    "flagd.sync.v1.FlagSyncService": Rules(frozenset({CALLER_OPERATOR, CALLER_CLUSTER, CALLER_EDGE}), idempotent=True),
     "envoy.service.discovery.v3.AggregatedDiscoveryService": Rules(frozenset({CALLER_ENVOY}), idempotent=True),
 }
 
