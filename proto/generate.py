@@ -1,4 +1,4 @@
-"""Generates proto/gen from proto/center and proto/flagd: stubs, types and one image of all descriptors, with no network.
+"""Generates proto/gen from the contracts: stubs, types and one image of all descriptors, with no network.
 
 Everything that our contracts import comes out of installed wheels:
 
@@ -9,7 +9,7 @@ Everything that our contracts import comes out of installed wheels:
 - buf/validate/validate.proto: only as a descriptor, inside protovalidate. Its module is generated as
   `center.buf.validate.validate_pb2`, because a wheel of ours must not own the top-level name `buf`.
 
-flagd's contract is not ours, but stands as text in proto/flagd; its stubs are below `center`, like those of buf.validate.
+flagd's contract is not ours, but its text is in proto/flagd; its stubs are below `center`, like those of buf.validate.
 
 The image holds imports and source positions. buf lints it and compares it, Envoy transcodes by it, tests read it.
 """
