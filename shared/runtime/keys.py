@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -18,6 +19,30 @@ def load(home: Path, name: str) -> bytes:
     if len(key) != SIZE_BYTES:
         raise ValueError(f"{path} holds {len(key)} bytes, not {SIZE_BYTES}: restore it from a backup")
     return key
+
+
+def ring(home: Path, name: str) -> dict[int, bytes]:
+    """Keys that take over from one another, NAME-1.key and so on, by number; the greatest is the one to use.
+
+    The first is made when there is none.
+    """
+    numbers = _numbers(home, name)
+    if not numbers:
+        load(home, f"{name}-1")
+        numbers = _numbers(home, name)
+    return {number: load(home, f"{name}-{number}") for number in numbers}
+
+
+def extend(home: Path, name: str) -> int:
+    """Makes the next key of a ring, and says its number."""
+    number = max(ring(home, name)) + 1
+    load(home, f"{name}-{number}")
+    return number
+
+
+def _numbers(home: Path, name: str) -> list[int]:
+    found = (re.fullmatch(rf"{re.escape(name)}-(\d+)\.key", path.name) for path in (home / "secrets").glob("*.key"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def _publish(path: Path) -> None:
