@@ -40,7 +40,7 @@ class Batch:
 
 async def take(
     requests: AsyncIterator[pb.ImportProductsRequest], db: Database, clock: Clock
-) -> AsyncIterator[pb.ImportProductsResponse]:
+) -> AsyncGenerator[pb.ImportProductsResponse, None]:
     """Answers after every batch that is durable; the next rows are read when the answer is on its way."""
     progress = pb.ImportProductsResponse()
     batch, row = Batch(), 0

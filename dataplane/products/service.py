@@ -1,7 +1,7 @@
 """ProductService: one tenant's products, for shoppers and for the shop's own people."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -119,8 +119,9 @@ class ProductService(pb_grpc.ProductServiceServicer):
     async def ImportProducts(
         self, requests: AsyncIterator[pb.ImportProductsRequest], context: Context
     ) -> AsyncIterator[pb.ImportProductsResponse]:
-        async for progress in intake.take(requests, self.db, self._clock):
-            yield progress
+        async with aclosing(intake.take(requests, self.db, self._clock)) as taking:
+            async for progress in taking:
+                yield progress
 
     async def _record(self, tx: AsyncConnection, type: str, product: Product) -> None:
         await store.record(tx, current().tenant_id, [event(type, product)])

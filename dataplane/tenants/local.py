@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any
 
@@ -124,8 +124,9 @@ def _admitting(method: Callable[..., Any], tenants: LocalTenants, *, mutates: bo
         @wraps(method)
         async def stream(requests: Any, context: Any) -> AsyncIterator[Any]:
             tenants.admit(current().tenant_id, mutates=mutates)
-            async for response in method(requests, context):
-                yield response
+            async with aclosing(method(requests, context)) as responses:
+                async for response in responses:
+                    yield response
 
         return stream
 

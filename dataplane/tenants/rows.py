@@ -1,7 +1,7 @@
 """A tenant's rows as a whole: read out, taken in, summed up. Every function runs in a transaction of the steward that
 is set to that tenant, so the row policies hold for each row."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -48,7 +48,7 @@ async def schema_version(tx: AsyncConnection) -> str:
     return str((await tx.execute(text("SELECT version_num FROM alembic_version"))).scalar_one())
 
 
-async def parts(tx: AsyncConnection) -> AsyncIterator[Part]:
+async def parts(tx: AsyncConnection) -> AsyncGenerator[Part, None]:
     """The tenant's rows, table by table; the transaction's snapshot is the moment that they are of."""
     await store.patient(tx)
     version = await schema_version(tx)

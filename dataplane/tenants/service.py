@@ -1,6 +1,7 @@
 """TenantRuntimeService: what control tells this cluster to do with tenants, and asks of them."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -144,8 +145,11 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self, request: pb.ExportTenantRequest, context: Context
     ) -> AsyncIterator[pb.ExportTenantResponse]:
         self._served(request.tenant_id)
-        async with self._movers.transaction(request.tenant_id, snapshot=True) as tx:
-            async for part in rows.parts(tx):
+        async with (
+            self._movers.transaction(request.tenant_id, snapshot=True) as tx,
+            aclosing(rows.parts(tx)) as parts,
+        ):
+            async for part in parts:
                 yield pb.ExportTenantResponse(
                     rows=pb.TenantRows(
                         table=part.table, columns=part.columns, data=part.data, schema_version=part.schema_version

@@ -358,6 +358,41 @@ async def test_an_idle_stream_survives_a_client_that_pings_it(server, certificat
         idle.cancel()
 
 
+async def test_a_stream_is_closed_before_its_call_is_gone(certificates):
+    """A client that goes away while a message waits to be sent leaves the handler at its `yield`. What it does last, it
+    does while the call is there: afterwards, its context is freed memory."""
+    ends: list[tuple[int, str]] = []
+
+    class Flood:
+        async def Watch(self, requests: Any, context: Any) -> AsyncIterator[catalog.WatchResponse]:
+            number = (await anext(requests)).start.from_revision
+            context.add_done_callback(lambda _: ends.append((number, "the call")))
+            try:
+                while True:
+                    yield catalog.WatchResponse(entries=[catalog.CatalogEntry(removed_tenant_id="x" * 1_000_000)])
+            finally:
+                ends.append((number, "the handler"))
+
+    service = Service(Flood(), catalog.DESCRIPTOR.services_by_name["CatalogService"])
+    identity = pki.load(certificates, "control")
+    async with (
+        serving([service], address="127.0.0.1:0", identity=identity, drain_s=0) as server,
+        connect(
+            f"127.0.0.1:{server.port}", pki.load(certificates, "edge"), server="control", receive_limit_bytes=-1
+        ) as channel,
+    ):
+        for number in range(20):
+            watch = catalog_grpc.CatalogServiceStub(channel).Watch()
+            await watch.write(catalog.WatchRequest(start={"instance": "one", "from_revision": number}))
+            await watch.read()
+            watch.cancel()
+        async with asyncio.timeout(10):
+            while len(ends) < 40:
+                await asyncio.sleep(0)
+    for number in range(20):
+        assert [what for of, what in ends if of == number] == ["the handler", "the call"]
+
+
 async def test_draining_tells_health_checks_and_ends_endless_streams(certificates):
     draining = asyncio.Event()
     identity = pki.load(certificates, "edge")

@@ -13,7 +13,7 @@ import inspect
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -386,28 +386,42 @@ def _answering(
 
 
 def _streaming(
-    serve: Callable[[Any, Context], AsyncIterator[Message]],
+    serve: Callable[[Any, Context], AsyncGenerator[Message, None]],
     begin: Begin,
     read: Read,
     observe: telemetry.Observer,
     *,
     client_streaming: bool,
-) -> Callable[[Any, Context], AsyncIterator[Message]]:
-    async def stream(data: Any, context: Context) -> AsyncIterator[Message]:
+) -> Callable[[Any, Context], Awaitable[None]]:
+    """Writes what a handler yields.
+
+    grpc would iterate over the handler by itself, but when a client goes away while a message waits to be sent, it
+    leaves the generator where it stands and frees the call; what the handler does at its end then runs whenever the
+    generator is collected, and a question to its context ends the process. Here the handler is at its end first.
+    """
+
+    async def stream(data: Any, context: Context) -> None:
         call, began = CallContext(), time.perf_counter()
         try:
             begin(call, context)
             request = _parsed(data, read) if client_streaming else read(data)
-            async for response in serve(request, context):
-                yield response
-        except GeneratorExit:
-            raise
+            async with contextlib.aclosing(serve(request, context)) as responses:
+                async for response in responses:
+                    await _send(response, context)
         except BaseException as error:
             await _refuse(call, began, error, context, observe, data if client_streaming else None)
             return
         observe(call, began, None)
 
     return stream
+
+
+async def _send(response: Message, context: Context) -> None:
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError:
+        # The client is gone, and grpc has not said so yet; that is no fault of the handler's.
+        raise asyncio.CancelledError from None
 
 
 def _writing(
@@ -440,7 +454,7 @@ async def _refuse(
     unread: AsyncIterator[bytes] | None,
 ) -> None:
     """Ends a call that failed: the one place where an exception becomes a status."""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
+    if isinstance(error, asyncio.CancelledError | grpc.aio.AbortError):
         observe(call, began, error)
         raise error
     refusal = _as_refusal(error)
