@@ -9,6 +9,7 @@ from center.edge.v1 import edge_service_pb2
 from edge.catalog import Follower
 from edge.config import ADMIN_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT, Config
 from edge.last_good import LastGood
+from edge.roster import Roster
 from edge.service import EdgeService
 from edge.xds import contract, fleet, translate
 from edge.xds.publisher import Publisher, routes_of
@@ -39,7 +40,7 @@ async def running(config: Config) -> AsyncIterator[Edge]:
 
     topology, terms = Topology(), contract.load()
     find_routes = routes_of(topology, terms)
-    discovery = Discovery(Served(find_routes, translate.refused_routes))
+    discovery = Discovery(Served(find_routes, translate.refused_routes), Roster(config.folder))
     publisher = Publisher(topology, discovery, find_routes)
     publisher.share(
         [
@@ -73,10 +74,12 @@ async def running(config: Config) -> AsyncIterator[Edge]:
         # A fault in either task ends the process, which its supervisor starts again: better than standing still.
         asyncio.TaskGroup() as group,
     ):
+        discovery.listening()
         work = [group.create_task(follower.run()), group.create_task(follower.save())]
         yield Edge(server, topology, discovery, follower)
         for task in work:
             task.cancel()
     await publisher.close()
+    discovery.close()
     await channel.close()
     follower.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from center.control.v1 import catalog_service_pb2 as pb
+from edge import storage
 
 # Another number means other tables: then the file is made anew, out of a snapshot.
 _VERSION = 1
@@ -22,7 +23,7 @@ class LastGood:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "catalog.sqlite3"
-        self._db = self._open()
+        self._db = storage.opened(self._path, _VERSION, _TABLES)
 
     def load(self) -> tuple[int, list[pb.CatalogTenant], list[pb.CatalogCluster]]:
         """Revision 0 when nothing is known, or nothing that can be read."""
@@ -33,7 +34,7 @@ class LastGood:
         except (sqlite3.DatabaseError, DecodeError):
             self._db.close()
             self._path.unlink(missing_ok=True)
-            self._db = self._open()
+            self._db = storage.opened(self._path, _VERSION, _TABLES)
             return 0, [], []
         return (found[0], tenants, clusters) if found else (0, [], [])
 
@@ -65,24 +66,3 @@ class LastGood:
     def _bodies(self, kind: str) -> Iterator[bytes]:
         for (body,) in self._db.execute("SELECT body FROM entry WHERE kind = ?", (kind,)):
             yield body
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError:
-            self._path.unlink(missing_ok=True)
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        # Saved from a thread, one at a time.
-        db = sqlite3.connect(self._path, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; a lost power supply loses the last changes, which the watch brings again.
-        db.execute("PRAGMA synchronous = NORMAL")
-        if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            with db:
-                db.execute("DROP TABLE IF EXISTS entry")
-                db.execute("DROP TABLE IF EXISTS catalog")
-                db.executescript(_TABLES)
-                db.execute(f"PRAGMA user_version = {_VERSION}")
-        return db

@@ -80,13 +80,18 @@ class EdgeService(pb_grpc.EdgeServiceServicer):
         streams = list(self._discovery.connections)
         revision = tenant.revision if tenant is not None else self._topology.revision
         having = sum(stream.applied_revision >= revision for stream in streams)
-        refusing = [
+        reasons = [
             f"{stream.node_id} refused it: {refused.reason}"
             for stream in streams
             for refused in stream.refusals()
             if tenant is not None and refused.resource_id == tenant.id
         ]
-        consequence = "; ".join(refusing) or ("all answer so" if having == len(streams) else "the others will soon")
+        reasons += [
+            f"{away.node_id} is away and may answer as before"
+            for away in self._discovery.away
+            if away.applied_revision < revision
+        ]
+        consequence = "; ".join(reasons) or ("all answer so" if having == len(streams) else "the others will soon")
         _step(response, "edges", f"{having} of {len(streams)} connected Envoys have revision {revision}", consequence)
 
 

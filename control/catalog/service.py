@@ -49,7 +49,9 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
         start, call = first.start, current()
         await self._catch_up(start.from_revision)
         feed = self._catalog.subscribe(start.from_revision, start.cluster_id)
-        watcher = Reports(self._watchers, f"{call.caller}/{start.instance}", start.from_revision)
+        # What an edge knows is not what its Envoys have, of which its first report, at once, will tell.
+        applied_revision = 0 if call.role == rules_pb2.CALLER_EDGE else start.from_revision
+        watcher = Reports(self._watchers, f"{call.caller}/{start.instance}", applied_revision)
         if call.role != rules_pb2.CALLER_OPERATOR:
             # Replicas count from the beginning; an operator who only looks on counts once he reports.
             watcher.begin()
@@ -74,7 +76,6 @@ class CatalogService(pb_grpc.CatalogServiceServicer):
             await asyncio.wait([reading])
             raise draining()
         finally:
-            # Nothing is awaited here: grpc may end this generator while it is being collected.
             self._catalog.unsubscribe(feed)
             watcher.end()
             reading.cancel()

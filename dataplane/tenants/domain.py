@@ -6,8 +6,10 @@ from enum import StrEnum
 
 from shared.runtime.errors import FailedPrecondition, NotFound, PlatformError, Unavailable
 
-# How soon a refused caller may ask again. A freeze lasts as long as the copy of the last rows; maintenance lasts.
+# How soon a refused caller may ask again. A freeze lasts as long as the copy of the last rows; maintenance lasts;
+# an Envoy that has lost its edge looks for it once a second.
 MOVING_RETRY_S = 0.25
+MOVED_RETRY_S = 1.0
 MAINTENANCE_RETRY_S = 30.0
 
 
@@ -43,7 +45,8 @@ class Local:
     placed_here: the catalog says that the tenant lives here.
     arriving: the catalog says that a move brings the tenant here.
     served: requests are answered. Not the same: the target of a move serves reads from the end of the import on, and
-    its source until the rows are removed, so that no request finds a gap between route and cluster.
+    its source until the rows are removed, so that no request finds a gap between route and cluster. One that is not
+    served was removed; its state says whether it is gone, or ACTIVE elsewhere.
     """
 
     tenant_id: str
@@ -69,6 +72,11 @@ class Local:
 
 def refusal(tenant_id: str, local: Local | None, *, mutates: bool) -> PlatformError | None:
     """Why a call for the tenant is not served now; None when it is."""
+    if local is not None and not local.served and local.state in OPEN:
+        # An Envoy that was cut off from its edge for long has still a route to here. It will hear where the shop is, so
+        # its callers are told to come again, and not that there is no such shop.
+        message = "the shop has moved to another place; try again"
+        return Unavailable("TENANT_MOVING", message, retry_after_s=MOVED_RETRY_S, tenant_id=tenant_id)
     if local is None or not local.served or local.state not in OPEN | CLOSED:
         return NotFound("TENANT_NOT_FOUND", f"no tenant {tenant_id} here", tenant_id=tenant_id)
     if local.state in CLOSED:
@@ -90,6 +98,13 @@ def outlives(local: Local, revision: int) -> bool:
     """Whether the tenant stays in spite of a removal that stands on `revision`: a newer entry has it live here, or come
     here, so the removal is late."""
     return local.revision > revision and (local.placed_here or local.arriving)
+
+
+def has_moved(local: Local, revision: int) -> bool:
+    """Whether the removal that stands on `revision` takes a tenant from here that lives on elsewhere: a move freezes it
+    first, and then the catalog places it there. A removal that comes again finds what the first one left."""
+    leaves = local.writes_frozen or not local.placed_here if local.served else local.revision >= revision
+    return leaves and local.state in {State.ACTIVE, State.SUSPENDED}
 
 
 def moving(tenant_id: str) -> Unavailable:

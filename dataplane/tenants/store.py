@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.tables import MOVED, products, tenants, variants, watch
-from dataplane.tenants.domain import Local, Mode, State, outlives
+from dataplane.tenants.domain import Local, Mode, State, has_moved, outlives
 from shared.runtime.errors import FailedPrecondition
 
 # Removing or copying a large tenant takes longer than any request may.
@@ -144,7 +144,7 @@ async def end(tx: AsyncConnection, tenant_id: str, revision: int, encoded: bytes
         return False, True
     gone = {
         "revision": revision,
-        "state": State.DELETING,
+        "state": State.ACTIVE if known is not None and has_moved(known, revision) else State.DELETING,
         "mode": Mode.NORMAL,
         "writes_frozen": False,
         "placed_here": False,

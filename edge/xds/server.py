@@ -13,6 +13,7 @@ from envoy.service.discovery.v3 import ads_pb2
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 from prometheus_client import Counter, Gauge
 
+from edge.roster import Roster
 from edge.xds.resources import WORDS
 from edge.xds.served import Served
 from edge.xds.stream import Refused, Stream
@@ -23,9 +24,15 @@ log = structlog.stdlib.get_logger("center.edge")
 _envoys = Gauge("center_edge_envoys", "Envoys connected.")
 _known = Gauge("center_edge_known_revision", "The last catalog revision this edge knows.")
 _applied = Gauge("center_edge_applied_revision", "The last catalog revision that every connected Envoy has.")
+_away = Gauge("center_edge_envoys_away", "Envoys whose stream has ended and that may serve on with what they had.")
 _refused = Gauge("center_edge_refused_resources", "Resources that an Envoy refuses as they are now.")
 _responses = Counter("center_edge_responses_total", "Responses sent to Envoys.")
 _sent_bytes = Counter("center_edge_sent_bytes_total", "Bytes of resources sent to Envoys.")
+
+# How long an Envoy whose stream has ended is waited for. One that lives is back within seconds: an attempt takes it a
+# second at most, and so does the pause before the next (edge.envoy.bootstrap). One that is gone for good delays what
+# waits for every Envoy by as long as this.
+FORGET_S = 15.0
 
 SERVICE = ads_pb2.DESCRIPTOR.services_by_name["AggregatedDiscoveryService"]
 
@@ -41,12 +48,27 @@ class Connection:
     connect_time_s: float
 
 
+@dataclass(eq=False, slots=True)
+class Away:
+    """An Envoy whose stream has ended: for all that is known it serves on, with the routes that it has."""
+
+    node_id: str
+    applied_revision: int
+    forgetting: asyncio.TimerHandle | None = None
+
+
 class Discovery:
     """The servicer of AggregatedDiscoveryService; delta only, which every Envoy since 1.12 speaks."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, roster: Roster, forget_s: float = FORGET_S) -> None:
         self.served = served
         self.connections: dict[Stream, Connection] = {}
+        # Envoys may share a node id, so they are counted, and one that comes back is taken for any one of its name.
+        self._roster = roster
+        self._forget_s = forget_s
+        # Which revision they had when the process before this one ended, nobody knows.
+        self.away = [Away(node_id, 0) for node_id in roster.load()]
+        _away.set(len(self.away))
         self.applied_revision = 0
         # Called when there is something new to report: a revision applied, or a resource refused.
         self.on_progress: Callable[[], None] = lambda: None
@@ -63,7 +85,8 @@ class Discovery:
     ) -> AsyncIterator[bytes]:
         more = asyncio.Event()
         stream = Stream(self.served, more.set, progressed=self._progressed)
-        self.connections[stream] = Connection(stream, context.peer(), time.time())
+        peer = context.peer()
+        self.connections[stream] = Connection(stream, peer, time.time())
         self._lows[stream], self._refusals[stream] = stream.low, set()
         _envoys.set(len(self.connections))
 
@@ -71,7 +94,8 @@ class Discovery:
             await self.ready.wait()
             async for request in requests:
                 if not stream.node_id and request.HasField("node"):
-                    log.info("Envoy came", node=request.node.id, peer=context.peer())
+                    log.info("Envoy came", node=request.node.id, peer=peer)
+                    self._came(request.node.id)
                 stream.receive(request)
 
         async def drained() -> None:
@@ -98,10 +122,12 @@ class Discovery:
         finally:
             reader.cancel()
             drain.cancel()
+            log.info("Envoy left", node=stream.node_id, peer=peer)
+            if stream.node_id:
+                self._left(stream)
             stream.close()
             del self.connections[stream], self._lows[stream], self._refusals[stream]
             _envoys.set(len(self.connections))
-            log.info("Envoy left", node=stream.node_id, peer=context.peer())
             self._report()
 
     async def StreamAggregatedResources(
@@ -109,6 +135,45 @@ class Discovery:
     ) -> AsyncIterator[bytes]:
         raise FailedPrecondition("DELTA_ONLY", "this server speaks delta ADS (api_type: DELTA_GRPC) only")
         yield b""
+
+    def listening(self) -> None:
+        """From now on Envoys can come back that the process before this one had."""
+        for away in self.away:
+            self._forget_later(away)
+
+    def close(self) -> None:
+        for away in self.away:
+            if away.forgetting is not None:
+                away.forgetting.cancel()
+        self._roster.close()
+
+    def _came(self, node_id: str) -> None:
+        """On disk before anything is told to it, so that it is waited for however this process ends."""
+        back = next((away for away in self.away if away.node_id == node_id), None)
+        if back is None:
+            self._roster.add(node_id)
+            return
+        if back.forgetting is not None:
+            back.forgetting.cancel()
+        # What it really has counts again, and until it has said so, nothing.
+        self.away.remove(back)
+        _away.set(len(self.away))
+
+    def _left(self, stream: Stream) -> None:
+        away = Away(stream.node_id, stream.applied_revision)
+        self.away.append(away)
+        _away.set(len(self.away))
+        self._forget_later(away)
+
+    def _forget_later(self, away: Away) -> None:
+        away.forgetting = asyncio.get_running_loop().call_later(self._forget_s, self._forget, away)
+
+    def _forget(self, away: Away) -> None:
+        log.info("Envoy has not come back", node=away.node_id, after_s=self._forget_s)
+        self.away.remove(away)
+        self._roster.remove(away.node_id)
+        _away.set(len(self.away))
+        self._report()
 
     def measure(self) -> None:
         """Takes note of a revision that has just been applied here."""
@@ -148,9 +213,11 @@ class Discovery:
         self._report()
 
     def _report(self) -> None:
-        """Tells what all have when it is more than before; with nobody connected nothing is left to wait for."""
+        """Tells what all have when it is more than before; with nobody here or away nothing is left to wait for."""
         lows = [low for low in self._lows.values() if low is not None]
         revision = self.served.revision_before(min(lows, default=None))
+        # An absent Envoy has what it had, whatever it read: routes that nobody reads are not even made.
+        revision = min([revision, *[away.applied_revision for away in self.away]])
         if revision > self.applied_revision:
             self.applied_revision = revision
             _applied.set(revision)

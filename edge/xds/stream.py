@@ -146,6 +146,8 @@ class Stream:
         self._progressed = progressed
         self._nonce = 0
         self._reconnected = False
+        # It has answered something, and so has said before what it has: Envoy asks for all types in one go.
+        self._introduced = False
 
     def receive(self, request: discovery.DeltaDiscoveryRequest) -> None:
         if request.HasField("node"):
@@ -164,6 +166,7 @@ class Stream:
         self._subscribe(sub, request, first)
         if sub.sent is not None and request.response_nonce == sub.sent.nonce:
             sent, sub.sent = sub.sent, None
+            self._introduced = True
             if request.HasField("error_detail"):
                 self._refused(sub, sent, request.error_detail.message)
             else:
@@ -177,7 +180,9 @@ class Stream:
         legacy_wildcard = first and not wanted and log.type_url in _WILDCARD_TYPES
         if first and request.initial_resource_versions:
             sub.known = dict(request.initial_resource_versions)
-            sub.answered = self._reconnected = True
+            self._reconnected = True
+            # Scopes are answered even if nothing has changed: see `low`.
+            sub.answered = log.type_url is not SCOPE
         if (legacy_wildcard or WILDCARD in wanted) and not sub.wildcard:
             sub.wildcard = True
             sub.cursor, sub.joined = 0, log.last_seq
@@ -424,8 +429,9 @@ class Stream:
     @property
     def low(self) -> int | None:
         """The oldest change that this Envoy has neither acknowledged nor refused; None when it has all."""
-        if self._reconnected and SCOPE not in self.subscriptions:
-            # It serves what it had before, and has not said yet what that is.
+        if not self.subscriptions or (self._reconnected and not (self._introduced and SCOPE in self.subscriptions)):
+            # It serves what it had before, and has not said yet what that is. The routes come last, and only if it has
+            # any; so the end of what it had is known by its first answer to anything.
             return 1
         lows = [low for sub in self.subscriptions.values() if (low := sub.low()) is not None]
         return min(lows, default=None)

@@ -273,6 +273,17 @@ async def test_wait_applied_names_the_laggard_and_ends_when_it_has_caught_up(sta
         assert (await wait_applied(plane, later.revision)).applied, "nobody is there to wait for"
 
 
+async def test_what_an_edge_knows_when_it_comes_is_not_yet_what_its_envoys_have(start_plane: Any) -> None:
+    async with start_plane() as plane:
+        made = (await plane.create("known", draft=True)).tenant
+        async with plane.watch("edge-1", from_revision=made.revision) as watch:
+            await watch.read()
+            answer = await wait_applied(plane, made.revision, 0)
+            assert [watcher.id for watcher in answer.behind] == ["edge/edge-1"]
+            await watch.report(made.revision)
+            assert (await wait_applied(plane, made.revision)).applied
+
+
 async def test_every_control_process_knows_what_watchers_of_the_others_have_applied(start_plane: Any) -> None:
     async with start_plane() as plane:
         other = plane.beside()

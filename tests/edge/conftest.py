@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 
+from edge.roster import Roster
 from edge.xds import contract, fleet, translate
 from edge.xds.publisher import Publisher, routes_of
 from edge.xds.served import Served
-from edge.xds.server import SERVICE, Discovery
+from edge.xds.server import FORGET_S, SERVICE, Discovery
 from edge.xds.topology import Cluster, Domain, Endpoint, Tenant, Topology
 from shared.runtime import pki
 from shared.runtime.rpc import Service, serving
@@ -60,11 +62,19 @@ def shop_of(number: int, cluster_id: str = "eu-1", **fields: object) -> Tenant:
 
 
 @asynccontextmanager
-async def running_edge(home: Path, address: str = "127.0.0.1:0", drain_s: float = 0.05) -> AsyncIterator[Edge]:
+async def running_edge(
+    home: Path,
+    address: str = "127.0.0.1:0",
+    *,
+    folder: Path | None = None,
+    drain_s: float = 0.05,
+    forget_s: float = FORGET_S,
+) -> AsyncIterator[Edge]:
+    """folder: where it keeps whom it had, for the next one; without one it starts with nobody."""
     topology, terms = Topology(), contract.load()
     find = routes_of(topology, terms)
     served = Served(find, translate.refused_routes)
-    discovery = Discovery(served)
+    discovery = Discovery(served, Roster(folder or Path(mkdtemp(dir=home))), forget_s)
     publisher = Publisher(topology, discovery, find, drain_s)
     publisher.share(
         [
@@ -79,8 +89,10 @@ async def running_edge(home: Path, address: str = "127.0.0.1:0", drain_s: float 
         services, address=address, identity=pki.load(home, "edge"), receive_limit_bytes=256 << 20, drain_s=0
     ) as server:
         edge.port = server.port
+        discovery.listening()
         yield edge
         await publisher.close()
+    discovery.close()
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,10 @@ class Process:
                 sys.executable, "-m", self.module, env=environment, stdout=log, stderr=log
             )
 
+    def send(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def stop(self, number: int = signal.SIGKILL) -> int:
         """Sends the signal, and gives how the process ended."""
         if self._process is None:

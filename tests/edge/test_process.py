@@ -12,7 +12,7 @@ import pytest
 from center.control.v1 import tenant_pb2
 from center.edge.v1 import edge_service_pb2 as pb
 from center.edge.v1 import edge_service_pb2_grpc as pb_grpc
-from edge.config import CONTROL_PORT, HTTP_PORT, XDS_PORT
+from edge.config import CONTROL_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT
 from shared.runtime import pki
 from shared.runtime.rpc import connect
 from tests.edge.catalog import Catalog, cluster, serving_catalog, tenant
@@ -115,6 +115,44 @@ async def test_killed_with_control_down_the_edge_comes_back_with_what_it_knew(pl
     await platform.answers("shop-7.test", 200)
     await platform.reports(revision)
     assert platform.catalog.starts[-1].from_revision == revision - 1, "it went on from what it knew"
+
+
+async def test_killed_the_edge_waits_for_the_envoy_that_it_had(platform: Platform) -> None:
+    """Envoy serves on with what it has: where a shop has moved away from must not be cleaned up before it is back."""
+    assert (await platform.answers("shop-6.test", 200)).headers["x-center-cluster"] == "eu-1"
+    await platform.reports(platform.catalog.revision)
+
+    async def gauge(name: str) -> float:
+        metrics = Shopper(METRICS_PORT + platform.offset)
+        body = (await metrics.get("metrics", "/metrics")).body.decode()
+        await metrics.close()
+        return float(next(line.split()[1] for line in body.splitlines() if line.startswith(f"center_edge_{name} ")))
+
+    async def is_known() -> bool:
+        try:
+            return await gauge("known_revision") == revision
+        except OSError:
+            return False
+
+    platform.envoy.send(signal.SIGSTOP)
+    try:
+        await platform.edge.stop(signal.SIGKILL)
+        platform.catalog.reports.clear()
+        revision = platform.catalog.commit(tenant(tenant_id(6), ("shop-6.test", 7), cluster_id="us-1"))
+        await platform.edge.start()
+        await until(is_known, what="the edge knows of the move")
+        assert await gauge("applied_revision") < revision
+        assert await gauge("envoys_away") == 1
+        async with connect(
+            f"127.0.0.1:{XDS_PORT + platform.offset}", pki.load(platform.home, "operator"), server="edge"
+        ) as channel:
+            told = await pb_grpc.EdgeServiceStub(channel).ExplainRoute(pb.ExplainRouteRequest(host="shop-6.test"))
+        assert told.steps[-1].consequence == "envoy-1 is away and may answer as before"
+        assert platform.catalog.applied < revision
+    finally:
+        platform.envoy.send(signal.SIGCONT)
+    await platform.reports(revision)
+    assert (await platform.get("shop-6.test")).headers["x-center-cluster"] == "us-1"
 
 
 async def test_a_kill_at_any_moment_loses_no_change_that_was_reported(platform: Platform) -> None:

@@ -1,5 +1,8 @@
 """From the catalog's words to what a client holds: one owner to a name at every moment, the right one in the end."""
 
+from collections.abc import Iterator
+
+import pytest
 from envoy.config.route.v3 import scoped_route_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1 import tenant_pb2
 from edge import catalog
+from edge.roster import Roster
 from edge.xds import contract, translate
 from edge.xds.publisher import Publisher, routes_of
 from edge.xds.resources import ROUTES, SCOPE
@@ -97,14 +101,23 @@ STEPS = st.tuples(
 )
 
 
+@pytest.fixture(scope="module")
+def roster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roster]:
+    """Of nobody: the client here is no stream of the server's."""
+    made = Roster(tmp_path_factory.mktemp("roster"))
+    yield made
+    made.close()
+
+
 @settings(max_examples=300, deadline=None)
 @given(steps=st.lists(STEPS, max_size=25))
 def test_a_name_has_one_owner_at_every_moment_and_the_right_one_in_the_end(
+    roster: Roster,
     steps: list[tuple[str, str, set[str], "tenant_pb2.TenantState.ValueType", bool, bool, bool]],
 ) -> None:
     topology, truth = Topology(), Catalog()
     find = routes_of(topology, TERMS)
-    discovery = Discovery(Served(find, translate.refused_routes))
+    discovery = Discovery(Served(find, translate.refused_routes), roster)
     publisher = Publisher(topology, discovery, find)
     client = Shoppers(discovery.served)
     client.connect()

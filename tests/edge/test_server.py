@@ -29,9 +29,16 @@ class Ads:
     def __init__(self, call: Any) -> None:
         self.call = call
 
-    async def ask(self, type_url: str, *names: str, versions: dict[str, str] | None = None) -> None:
+    async def ask(
+        self, type_url: str, *names: str, versions: dict[str, str] | None = None, node_id: str = "envoy-1"
+    ) -> None:
         await self.call.write(
-            Request(type_url=type_url, resource_names_subscribe=names, initial_resource_versions=versions or {})
+            Request(
+                node={"id": node_id},
+                type_url=type_url,
+                resource_names_subscribe=names,
+                initial_resource_versions=versions or {},
+            )
         )
 
     async def next(self) -> discovery.DeltaDiscoveryResponse:
@@ -135,13 +142,54 @@ async def test_a_server_that_stops_ends_its_streams(edge_home: Path, clusters: S
             assert not edge.discovery.connections
 
 
-async def test_a_stream_that_ends_no_longer_holds_a_revision_back(edge_home: Path, own: Edge) -> None:
-    async with ads(edge_home, own.port) as client:
-        await client.ask(SCOPE)
+async def test_an_envoy_that_has_said_nothing_yet_holds_every_revision_back(edge_home: Path, own: Edge) -> None:
+    async with ads(edge_home, own.port):
         await until(lambda: own.discovery.connections)
         revision = own.set(shop_of(1, domains=()))
         assert own.discovery.applied_revision < revision
-    await until(lambda: own.discovery.applied_revision == revision)
+
+
+async def test_an_envoy_that_does_not_come_back_delays_a_revision_and_then_no_more(
+    edge_home: Path, clusters: SimpleNamespace
+) -> None:
+    async with running_edge(edge_home, forget_s=1.0) as edge:
+        edge.set(shop_of(1), clusters=clusters.entries)
+        async with ads(edge_home, edge.port) as client:
+            await client.ask(SCOPE)
+            await client.next()
+            await until(lambda: edge.discovery.applied_revision == 1)
+        await until(lambda: not edge.discovery.connections)
+        revision = edge.set(shop_of(1, "us-1"))
+        assert edge.discovery.applied_revision < revision, "it may serve on with routes to the old place"
+        await until(lambda: edge.discovery.applied_revision == revision)
+        assert not edge.discovery.away
+
+
+async def test_of_two_envoys_with_one_name_each_is_waited_for_until_it_is_back(
+    edge_home: Path, clusters: SimpleNamespace, tmp_path: Path
+) -> None:
+    """And so it is by the next process, whatever the end of the one before."""
+    async with running_edge(edge_home, folder=tmp_path) as edge:
+        edge.set(shop_of(1), clusters=clusters.entries)
+        async with ads(edge_home, edge.port) as one, ads(edge_home, edge.port) as other:
+            for client in (one, other):
+                await client.ask(SCOPE)
+                await client.next()
+        await until(lambda: not edge.discovery.connections)
+    async with running_edge(edge_home, folder=tmp_path) as edge:
+        for _ in range(2):
+            revision = edge.set(shop_of(1, "us-1"), clusters=clusters.entries)
+        assert edge.discovery.applied_revision < revision
+        async with ads(edge_home, edge.port) as one:
+            await one.ask(SCOPE)
+            await one.next()
+            (stream,) = edge.discovery.connections
+            await until(lambda: stream.applied_revision == revision)
+            assert edge.discovery.applied_revision < revision, "the other is still away"
+            async with ads(edge_home, edge.port) as other:
+                await other.ask(SCOPE)
+                await other.next()
+                await until(lambda: edge.discovery.applied_revision == revision)
 
 
 async def test_work_by_change_does_not_grow_with_the_number_of_tenants(edge_home: Path, own: Edge) -> None:

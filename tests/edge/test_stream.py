@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SCOPE, Resource, resource
 from edge.xds.served import Served
 from edge.xds.stream import Stream
-from tests.edge.client import Client, Request
+from tests.edge.client import Client, Request, Response
 
 
 def made(type_url: str, name: str, content: str = "1", needs: tuple[str, ...] = ()) -> Resource:
@@ -160,7 +160,8 @@ def test_coming_back_with_the_same_versions_brings_nothing(served: Served, clien
     client.want(ROUTES, "t")
     client.settle()
     client.connect()
-    assert client.settle() == []
+    (response,) = client.settle()
+    assert (response.type_url, len(response.resources), len(response.removed_resources)) == (SCOPE, 0, 0)
     assert client.stream.applied_revision == 1
 
 
@@ -201,7 +202,7 @@ def test_another_server_with_the_same_content_sends_nothing_either(client: Clien
     client.served = Served(lambda name: None, lambda name: made(ROUTES, name))
     client.served.apply(7, [*scopes("b", "a"), *shared])
     client.connect()
-    assert client.settle() == []
+    assert client.names(client.settle(), SCOPE) == []
 
 
 def test_another_server_says_what_is_gone_though_it_never_had_it(client: Client, served: Served) -> None:
@@ -215,16 +216,30 @@ def test_another_server_says_what_is_gone_though_it_never_had_it(client: Client,
     assert client.held[SCOPE].keys() == {"b"}
 
 
-def test_a_client_that_comes_back_has_applied_nothing_before_it_has_named_its_scopes(served: Served) -> None:
-    served.apply(1, [made(CLUSTER, "eu"), *scopes("a")])
-    versions = {"eu": made(CLUSTER, "eu").version}
+def test_a_client_that_has_asked_for_nothing_has_applied_nothing(served: Served) -> None:
+    served.apply(1, scopes("a"))
+    assert Stream(served, lambda: None).applied_revision == 0
+
+
+def test_a_client_that_comes_back_has_applied_nothing_before_it_has_said_all_it_has(served: Served) -> None:
+    """Its routes come last, and only if it has any; an answer to what it was told says that no more will come."""
+    served.apply(1, [made(CLUSTER, "eu"), *scopes("a"), made(ROUTES, "t")])
+    served.apply(2, [made(ROUTES, "t", "2")])
     stream = Stream(served, lambda: None)
-    stream.receive(Request(type_url=CLUSTER, initial_resource_versions=versions))
+    stream.receive(Request(type_url=CLUSTER, initial_resource_versions={"eu": made(CLUSTER, "eu").version}))
     assert list(stream.responses()) == []
     assert stream.applied_revision == 0
     stream.receive(Request(type_url=SCOPE, initial_resource_versions={"a": scopes("a")[0].version}))
-    assert list(stream.responses()) == []
-    assert stream.applied_revision == 1
+    (told,) = [Response.FromString(raw) for raw in stream.responses()]
+    assert (told.type_url, len(told.resources)) == (SCOPE, 0)
+    assert stream.applied_revision == 0, "it may have routes, and they may be old"
+    old = {"t": made(ROUTES, "t").version}
+    stream.receive(Request(type_url=ROUTES, resource_names_subscribe=["t"], initial_resource_versions=old))
+    stream.receive(Request(type_url=SCOPE, response_nonce=told.nonce))
+    assert stream.applied_revision == 0, "they are"
+    (routes,) = [Response.FromString(raw) for raw in stream.responses()]
+    stream.receive(Request(type_url=ROUTES, response_nonce=routes.nonce))
+    assert stream.applied_revision == 2
 
 
 # Work by change, merging, chunks.
