@@ -171,7 +171,7 @@ catalog_changes = Table(
     Column("cluster_ids", ARRAY(Text), nullable=False),
     # CatalogEntry.
     Column("entry", LargeBinary, nullable=False),
-    _words("kind", "tenant cluster"),
+    _words("kind", "tenant cluster solution access features"),
 )
 
 # Each thing as it is after its last change: what a process reads when it starts.
@@ -189,7 +189,9 @@ operations = Table(
     metadata,
     _id("id", primary_key=True),
     Column("kind", Text, nullable=False),
-    _id("tenant_id", nullable=False),
+    # One of the two, or neither for work on the platform's own.
+    _id("tenant_id"),
+    _id("user_id"),
     Column("state", Text, nullable=False),
     Column("step", Text, nullable=False),
     # What batches are made of beside kind and step, mostly a cluster: one that fails holds up nobody else's.
@@ -222,9 +224,13 @@ operations = Table(
     Column("rows_copied", BigInteger, nullable=False, server_default=text("0")),
     # Why it ended without success.
     Column("error", JSONB(none_as_null=True)),
-    _words("kind", "PROVISION MOVE PURGE"),
+    # What it did, for its response: [[store, what], ...].
+    Column("touched", JSONB(none_as_null=True)),
+    _words("kind", "PROVISION MOVE PURGE ERASE REWRAP"),
     _words("state", "RUNNING COMPENSATING DONE FAILED CANCELLED"),
     Index("operations_one_a_tenant", "tenant_id", unique=True, postgresql_where=text("state = 'RUNNING'")),
+    Index("operations_one_a_user", "user_id", unique=True, postgresql_where=text("state = 'RUNNING'")),
+    Index("operations_one_rewrap", "kind", unique=True, postgresql_where=text("kind = 'REWRAP' AND state = 'RUNNING'")),
     Index("operations_due", "next_attempt_time", postgresql_where=text("end_time IS NULL")),
     Index("operations_create_time", "create_time", "id"),
     Index("operations_tenant_id", "tenant_id", "create_time"),
@@ -276,6 +282,201 @@ watchers = Table(
     _time("seen_time"),
     # [[resource_id, reason], ...]
     Column("refusals", JSONB, nullable=False),
+)
+
+solutions = Table(
+    "solutions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    # A list of tiers as in the contract, in JSON.
+    Column("tiers", JSONB, nullable=False),
+    _text("default_tier"),
+    _text("anonymous_tier"),
+    Column("redirect_urls", ARRAY(Text), nullable=False),
+    Column("fail_mode", Text, nullable=False),
+    Column("max_age_ms", BigInteger, nullable=False),
+    Column("token_in_redirect", Boolean, nullable=False),
+    Column("verified_email_required", Boolean, nullable=False),
+    Column("email_hidden", Boolean, nullable=False),
+    _text("time_zone"),
+    _text("upgrade_url"),
+    # The gateway as in the contract, in JSON; null where the solution is not behind Envoy.
+    Column("gateway", JSONB(none_as_null=True)),
+    _time("create_time"),
+    _time("update_time"),
+    # Set for good: what was logged under an id is never another solution's.
+    _time("delete_time", nullable=True),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("fail_mode", "CLOSED OPEN"),
+)
+
+# The names of solutions behind Envoy. Whoever adds one or a tenant's domain looks at the other table, too.
+solution_hosts = Table(
+    "solution_hosts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("solution_id", Text, ForeignKey("solutions.id", name="solution_hosts_solution_id_fkey"), nullable=False),
+    Index("solution_hosts_solution_id", "solution_id"),
+)
+
+solution_keys = Table(
+    "solution_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("solution_id", Text, ForeignKey("solutions.id", name="solution_keys_solution_id_fkey"), nullable=False),
+    _text("display_name"),
+    # Which pepper made the HMAC of the whole key.
+    Column("pepper", Integer, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    _time("create_time"),
+    _time("revoke_time", nullable=True),
+    _time("last_use_time", nullable=True),
+    Index("solution_keys_solution_id", "solution_id", "create_time", "kid"),
+)
+
+entitlements = Table(
+    "entitlements",
+    metadata,
+    _id("id", primary_key=True),
+    _id("user_id", nullable=False),
+    Column("solution_id", Text, ForeignKey("solutions.id", name="entitlements_solution_id_fkey"), nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("status_reason"),
+    _time("create_time"),
+    _time("update_time"),
+    Column("version", BigInteger, nullable=False),
+    # Not in any index, so that stamping it rewrites no index entry.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("status", "ACTIVE SUSPENDED CANCELLED"),
+    # The grant: one for each user and solution.
+    Index("entitlements_grant_key", "user_id", "solution_id", unique=True),
+    Index("entitlements_create_time", "create_time", "id"),
+    Index("entitlements_solution_id", "solution_id", "create_time", "id"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    _id("entitlement_id", nullable=False),
+    # The entitlement's, here for lists.
+    _id("user_id", nullable=False),
+    Column("solution_id", Text, nullable=False),
+    # Which pepper made the HMAC of the whole token.
+    Column("pepper", Integer, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    _time("create_time"),
+    _time("expire_time", nullable=True),
+    _time("revoke_time", nullable=True),
+    _text("revoke_reason"),
+    _time("last_use_time", nullable=True),
+    # The token that took its place.
+    _text("next_kid"),
+    # Not in any index, so that stamping it rewrites no index entry.
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["entitlement_id"], ["entitlements.id"], name="tokens_entitlement_id_fkey"),
+    Index("tokens_entitlement_id", "entitlement_id"),
+    Index("tokens_create_time", "create_time", "kid"),
+    Index("tokens_user_id", "user_id"),
+    Index("tokens_solution_id", "solution_id", "create_time", "kid"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _id("id", primary_key=True),
+    Column("state", Text, nullable=False),
+    # Sealed under the user's data key, as is the address that a change waits for.
+    Column("email", LargeBinary),
+    Column("wanted_email", LargeBinary),
+    # Keyed: it finds the user by the e-mail, and gives nothing away.
+    Column("email_hash", LargeBinary),
+    # Wrapped by the key-encryption key of that number. Gone, all that was sealed with it is gone.
+    Column("data_key", LargeBinary),
+    Column("kek", BigInteger, nullable=False),
+    _time("verify_time", nullable=True),
+    _time("create_time"),
+    _time("update_time"),
+    _time("erase_time", nullable=True),
+    Column("version", BigInteger, nullable=False),
+    _words("state", "ACTIVE ERASING ERASED"),
+    Index("users_email_hash_key", "email_hash", unique=True),
+    Index("users_create_time", "create_time", "id"),
+    Index("users_kek", "kek", "id", postgresql_where=text("data_key IS NOT NULL")),
+)
+
+# Each time somebody asked for a user's token of a solution, without any proof yet.
+registrations = Table(
+    "registrations",
+    metadata,
+    _id("id", primary_key=True),
+    _id("user_id", nullable=False),
+    Column("solution_id", Text, nullable=False),
+    # Where the browser goes afterwards, sealed: the caller's own state may be in it.
+    Column("target", LargeBinary),
+    _time("create_time"),
+    # When the link in the mail was used.
+    _time("verify_time", nullable=True),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="registrations_user_id_fkey"),
+    Index("registrations_user_id", "user_id", "create_time"),
+    Index("registrations_create_time", "create_time"),
+)
+
+# One-time codes. Of the code itself nothing is stored: it is computed from the id with a secret key.
+codes = Table(
+    "codes",
+    metadata,
+    _id("id", primary_key=True),
+    _id("user_id", nullable=False),
+    Column("solution_id", Text, nullable=False),
+    _id("registration_id"),
+    _time("create_time"),
+    _time("expire_time"),
+    _time("use_time", nullable=True),
+    # The token that was given for it.
+    _text("token_kid"),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="codes_user_id_fkey"),
+    Index("codes_user_id", "user_id"),
+    Index("codes_registration_id", "registration_id"),
+)
+
+# Mail to be sent, and what became of it: no addresses, links or texts in clear.
+mails = Table(
+    "mails",
+    metadata,
+    _id("id", primary_key=True),
+    _id("user_id", nullable=False),
+    Column("template", Text, nullable=False),
+    _id("registration_id"),
+    # Sealed under the user's data key; gone once the mail is sent.
+    Column("address", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # When anybody may send it; while a worker does, when its lease ends.
+    _time("next_attempt_time"),
+    # Why the last try failed: a status of the server's, never its text, which repeats the address.
+    _text("last_error"),
+    _time("create_time"),
+    _time("end_time", nullable=True),
+    ForeignKeyConstraint(["user_id"], ["users.id"], name="mails_user_id_fkey"),
+    _words("template", "VERIFY SIGN_IN CHANGE CHANGED"),
+    _words("state", "PENDING SENT FAILED DROPPED"),
+    Index("mails_due", "next_attempt_time", postgresql_where=text("state = 'PENDING'")),
+    Index("mails_user_id", "user_id"),
+    Index("mails_create_time", "create_time"),
+)
+
+# How often somebody registered in a window, by a keyed hash of the e-mail or of the client's address.
+registration_counts = Table(
+    "registration_counts",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    _time("window_end"),
+    Column("number", BigInteger, nullable=False),
+    Index("registration_counts_window_end", "window_end"),
 )
 
 idempotency = requests.table(metadata)

@@ -8,10 +8,12 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from center.control.v1 import catalog_service_pb2 as pb
+from center.control.v1 import solution_service_pb2 as solution_pb
 from center.control.v1 import tenant_service_pb2 as tenant_pb
-from control.catalog.store import CLUSTER, TENANT, Logged
+from control.catalog.store import CLUSTER, KEPT, SOLUTION, TENANT, Logged
 from shared.runtime.errors import Unavailable
 
 # A million entries of some 300 bytes do not fit one message; a chunk of this size is sent in about a millisecond.
@@ -23,16 +25,27 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Entry:
-    """One tenant or cluster as it is now."""
+    """One tenant, cluster or solution as it is now."""
 
     revision: int
     data: bytes
-    # Verified names, and the code last; empty for clusters.
+    # Verified names, and the code last; of tenants only.
     names: tuple[str, ...] = ()
     code: str = ""
     cluster_ids: tuple[str, ...] = ()
     # What ResolveTenant answers but for the revision, made when first asked for.
     answer: bytes | None = None
+
+
+class Listener(Protocol):
+    """Somebody in this process who keeps up with the catalog. Neither method may wait or fail."""
+
+    def changed(self, kind: str, resource_id: str, revision: int, entry: pb.CatalogEntry) -> None:
+        """A change, of kinds that are only logged, too, in the order of revisions, and before anyone is told that the
+        catalog has reached it."""
+
+    def reset(self, revision: int) -> None:
+        """Changes up to this revision were not told one by one: whatever is known may be old."""
 
 
 class Feed:
@@ -91,14 +104,16 @@ class Feed:
 
 
 class Catalog:
-    """Every tenant and cluster as of `revision`, the recent changes, and who wants to hear of the next ones."""
+    """Everything as of `revision`, the recent changes, and who wants to hear of the next ones."""
 
     def __init__(self, retained: int) -> None:
         self.retained = retained
         self.revision = 0
         self.feeds: set[Feed] = set()
         self.closed = False
-        self._entries: dict[str, dict[str, Entry]] = {TENANT: {}, CLUSTER: {}}
+        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KEPT}
+        self._solutions: dict[str, solution_pb.Solution] = {}
+        self._listeners: list[Listener] = []
         self._by_domain: dict[str, str] = {}
         self._by_code: dict[str, str] = {}
         # (revision, key, clusters) of the last changes, and the revision before the first of them.
@@ -118,14 +133,20 @@ class Catalog:
         Watchers that are connected get what differs.
         """
         before = self._entries
-        self._entries = {TENANT: {}, CLUSTER: {}}
+        self._entries = {kind: {} for kind in KEPT}
+        self._solutions = {}
         self._by_domain, self._by_code = {}, {}
         for kind, resource_id, entry_revision, data in entries:
-            self._put(kind, resource_id, entry_revision, data)
-        self._log = [(at, (kind, resource_id), cluster_ids) for at, kind, resource_id, cluster_ids in log]
-        self._log_start = self._log[0][0] - 1 if self._log else revision
+            self._put(kind, resource_id, entry_revision, data, pb.CatalogEntry.FromString(data))
+        recent = list(log)
+        self._log = [
+            (at, (kind, resource_id), cluster_ids) for at, kind, resource_id, cluster_ids in recent if kind in KEPT
+        ]
+        self._log_start = recent[0][0] - 1 if recent else revision
         if self.feeds:
             self._offer_differences(before, revision)
+        for listener in self._listeners:
+            listener.reset(revision)
         self._reach(revision)
 
     def _offer_differences(self, before: dict[str, dict[str, Entry]], revision: int) -> None:
@@ -142,13 +163,17 @@ class Catalog:
                     feed.offer((kind, resource_id), revision, gone, before[kind][resource_id].cluster_ids)
 
     def apply(self, changes: Sequence[Logged]) -> None:
-        """Takes the next changes over, in order, and hands them to every watcher."""
+        """Takes the next changes over, in order, and hands them to every watcher and listener."""
         for change in changes:
-            key = (change.kind, change.resource_id)
-            self._put(change.kind, change.resource_id, change.revision, change.entry)
-            self._log.append((change.revision, key, change.cluster_ids))
-            for feed in self.feeds:
-                feed.offer(key, change.revision, change.entry, change.cluster_ids)
+            message = pb.CatalogEntry.FromString(change.entry)
+            if change.kind in KEPT:
+                key = (change.kind, change.resource_id)
+                self._put(change.kind, change.resource_id, change.revision, change.entry, message)
+                self._log.append((change.revision, key, change.cluster_ids))
+                for feed in self.feeds:
+                    feed.offer(key, change.revision, change.entry, change.cluster_ids)
+            for listener in self._listeners:
+                listener.changed(change.kind, change.resource_id, change.revision, message)
         if len(self._log) > self.retained + self.retained // 4:
             surplus = len(self._log) - self.retained
             self._log_start = self._log[surplus - 1][0]
@@ -156,8 +181,7 @@ class Catalog:
         if changes:
             self._reach(changes[-1].revision)
 
-    def _put(self, kind: str, resource_id: str, revision: int, data: bytes) -> None:
-        message = pb.CatalogEntry.FromString(data)
+    def _put(self, kind: str, resource_id: str, revision: int, data: bytes, message: pb.CatalogEntry) -> None:
         entries = self._entries[kind]
         old = entries.get(resource_id)
         if old is not None:
@@ -178,8 +202,13 @@ class Catalog:
             self._by_code[tenant.code] = resource_id
         elif which == "cluster":
             entries[resource_id] = Entry(revision, data, cluster_ids=(resource_id,))
+        elif which == "solution":
+            entries[resource_id] = Entry(revision, data)
+            self._solutions[resource_id] = message.solution
         else:
             entries.pop(resource_id, None)
+            if kind == SOLUTION:
+                self._solutions.pop(resource_id, None)
 
     def _reach(self, revision: int) -> None:
         self.revision = revision
@@ -220,13 +249,16 @@ class Catalog:
         return feed
 
     def _everything(self, feed: Feed) -> list[tuple[int, bytes]]:
-        """Clusters first: a tenant's route needs its cluster."""
         return [
             (entry.revision, entry.data)
-            for kind in (CLUSTER, TENANT)
+            for kind in KEPT
             for entry in self._entries[kind].values()
             if feed.concerns(entry.cluster_ids, kind)
         ]
+
+    def listen(self, listener: Listener) -> None:
+        """From now on; what is there already the listener reads by itself."""
+        self._listeners.append(listener)
 
     def unsubscribe(self, feed: Feed) -> None:
         self.feeds.discard(feed)
@@ -265,6 +297,13 @@ class Catalog:
         entry = self._entries[CLUSTER].get(cluster_id)
         return pb.CatalogEntry.FromString(entry.data).cluster if entry is not None else None
 
+    def solution(self, solution_id: str) -> solution_pb.Solution | None:
+        """As it is now; not to be changed. Another change to the solution is another message."""
+        return self._solutions.get(solution_id)
+
+    def solutions(self) -> Iterable[solution_pb.Solution]:
+        return self._solutions.values()
+
 
 def draining() -> Unavailable:
     return Unavailable("DRAINING", "this process is about to stop; another one answers", retry_after_s=0.1)
@@ -287,8 +326,10 @@ def _removed(kind: str, resource_id: str, revision: int) -> bytes:
     entry = pb.CatalogEntry(revision=revision)
     if kind == TENANT:
         entry.removed_tenant_id = resource_id
-    else:
+    elif kind == CLUSTER:
         entry.removed_cluster_id = resource_id
+    else:
+        entry.removed_solution_id = resource_id
     return entry.SerializeToString()
 
 

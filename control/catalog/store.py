@@ -4,10 +4,11 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, TextClause, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import catalog_service_pb2 as pb
@@ -17,14 +18,19 @@ from shared.runtime.ids import uuid7
 
 CHANNEL = "center_catalog"
 
-TENANT, CLUSTER = "tenant", "cluster"
+TENANT, CLUSTER, SOLUTION = "tenant", "cluster", "solution"
+# What is only logged: it has its place in the order of revisions, and control processes hear of it; nobody is sent it.
+ACCESS, FEATURES = "access", "features"
+
+# In the order in which a watcher needs them: a tenant's route needs its cluster.
+KEPT = (CLUSTER, SOLUTION, TENANT)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change to one resource, for the audit; with `entry` for the catalog's watchers, too.
 
-    resource: tenant, domain, cluster, region, shard or operation; `event` says what happened to it, as one word.
+    resource: what changed, such as tenant, domain or token; `event` says what happened to it, as one word.
     before, after: flat facts in the contract's names; what differs is kept.
     entry: what the catalog says from now on, without its revision; None when the change is none of the catalog's.
     cluster_ids: every cluster that the change concerns.
@@ -80,7 +86,7 @@ async def record(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:
         for change, revision in zip(changes, revisions, strict=True)
     ]
     await tx.execute(
-        _WRITE,
+        _writing(frozenset(each["kind"] for each in block)),
         {
             "block_end": last,
             "block": json.dumps(block),
@@ -102,24 +108,16 @@ async def _take(tx: AsyncConnection, count: int) -> int:
 
 
 def _row(change: Change, entry: pb.CatalogEntry, revision: int) -> dict[str, Any]:
-    """A change with its revision, as _WRITE unpacks it."""
+    """A change with its revision, as the statement unpacks it."""
     entry.revision = revision
-    which = entry.WhichOneof("entry")
-    if which == "tenant":
-        entry.tenant.revision = revision
-        key = (TENANT, entry.tenant.id)
-    elif which == "cluster":
-        entry.cluster.revision = revision
-        key = (CLUSTER, entry.cluster.id)
-    elif which == "removed_tenant_id":
-        key = (TENANT, entry.removed_tenant_id)
-    else:
-        key = (CLUSTER, entry.removed_cluster_id)
+    kind, resource_id, kept = _key(entry)
+    if kept:
+        getattr(entry, kind).revision = revision
     return {
         "revision": revision,
-        "kind": key[0],
-        "resource_id": key[1],
-        "removed": which in ("removed_tenant_id", "removed_cluster_id"),
+        "kind": kind,
+        "resource_id": resource_id,
+        "kept": kept,
         "cluster_ids": sorted(change.cluster_ids - {""}),
         "entry": base64.b64encode(entry.SerializeToString()).decode(),
         "event_id": uuid7(),
@@ -128,13 +126,63 @@ def _row(change: Change, entry: pb.CatalogEntry, revision: int) -> dict[str, Any
     }
 
 
-# One statement, so that the revision's lock is held for one round trip and the commit. When one block has several
-# changes of a resource, the last counts.
-_WRITE = text("""
+def _key(entry: pb.CatalogEntry) -> tuple[str, str, bool]:
+    """(kind, resource id, whether the entry is kept from now on)."""
+    match entry.WhichOneof("entry"):
+        case "tenant":
+            return TENANT, entry.tenant.id, True
+        case "cluster":
+            return CLUSTER, entry.cluster.id, True
+        case "solution":
+            return SOLUTION, entry.solution.id, True
+        case "removed_tenant_id":
+            return TENANT, entry.removed_tenant_id, False
+        case "removed_cluster_id":
+            return CLUSTER, entry.removed_cluster_id, False
+        case "removed_solution_id":
+            return SOLUTION, entry.removed_solution_id, False
+        case "access":
+            return ACCESS, entry.access.token_kid or entry.access.entitlement_id, False
+        case "features":
+            what = entry.features
+            return FEATURES, what.feature_id or what.plan_id or what.add_on_id or what.tenant_id, False
+    raise ValueError("an entry of the catalog that says nothing")
+
+
+# What the resource's own row says of its last change. The ids of entitlements are UUIDs, those of tokens and keys are
+# shorter.
+_STAMPS: Mapping[str, Sequence[str]] = {
+    TENANT: [
+        """UPDATE tenants t SET revision = n.revision FROM newest n
+        WHERE n.kind = 'tenant' AND t.id = CAST(n.resource_id AS uuid)"""
+    ],
+    CLUSTER: [
+        "UPDATE clusters c SET revision = n.revision FROM newest n WHERE n.kind = 'cluster' AND c.id = n.resource_id"
+    ],
+    SOLUTION: [
+        "UPDATE solutions s SET revision = n.revision FROM newest n WHERE n.kind = 'solution' AND s.id = n.resource_id"
+    ],
+    ACCESS: [
+        "UPDATE tokens t SET revision = n.revision FROM newest n WHERE n.kind = 'access' AND t.kid = n.resource_id",
+        """UPDATE entitlements e SET revision = n.revision FROM newest n
+        WHERE n.kind = 'access'
+            AND e.id = CAST(CASE WHEN length(n.resource_id) = 36 THEN n.resource_id END AS uuid)""",
+    ],
+    FEATURES: [],
+}
+
+
+@cache
+def _writing(kinds: frozenset[str]) -> TextClause:
+    """One statement for changes of these kinds, so that the revision's lock is held for one round trip and the commit.
+    When one block has several changes of a resource, the last counts."""
+    stamps = [stamp for kind in sorted(kinds) for stamp in _STAMPS[kind]]
+    stamped = "".join(f", stamped_{number} AS ({stamp})" for number, stamp in enumerate(stamps))
+    return text(f"""
     WITH block AS (
-        SELECT revision, kind, resource_id, removed, cluster_ids, decode(entry, 'base64') AS entry, event_id, subject
+        SELECT revision, kind, resource_id, kept, cluster_ids, decode(entry, 'base64') AS entry, event_id, subject
         FROM jsonb_to_recordset(CAST(:block AS jsonb)) AS b (revision bigint, kind text, resource_id text,
-            removed boolean, cluster_ids text[], entry text, event_id uuid, subject text)
+            kept boolean, cluster_ids text[], entry text, event_id uuid, subject text)
     ), newest AS (
         SELECT DISTINCT ON (kind, resource_id) * FROM block ORDER BY kind, resource_id, revision DESC
     ), logged AS (
@@ -142,16 +190,11 @@ _WRITE = text("""
         SELECT revision, :block_end, kind, resource_id, cluster_ids, entry FROM block
     ), kept AS (
         INSERT INTO catalog_entries AS e (kind, resource_id, revision, entry)
-        SELECT kind, resource_id, revision, entry FROM newest WHERE NOT removed
+        SELECT kind, resource_id, revision, entry FROM newest WHERE kept
         ON CONFLICT (kind, resource_id) DO UPDATE SET revision = excluded.revision, entry = excluded.entry
     ), gone AS (
         DELETE FROM catalog_entries e USING newest n
-        WHERE n.removed AND e.kind = n.kind AND e.resource_id = n.resource_id
-    ), tenants_stamped AS (
-        UPDATE tenants t SET revision = n.revision FROM newest n
-        WHERE n.kind = 'tenant' AND t.id = CAST(n.resource_id AS uuid)
-    ), clusters_stamped AS (
-        UPDATE clusters c SET revision = n.revision FROM newest n WHERE n.kind = 'cluster' AND c.id = n.resource_id
+        WHERE NOT n.kept AND e.kind = n.kind AND e.resource_id = n.resource_id
     ), sent AS (
         INSERT INTO outbox (create_time, id, subject, trace_id, payload)
         SELECT now(), event_id, subject, :trace_id, entry FROM block
@@ -162,9 +205,9 @@ _WRITE = text("""
             :trace_id, :request_id, changes
         FROM jsonb_to_recordset(CAST(:audit AS jsonb)) AS a (id uuid, resource text, resource_id text,
             tenant_id text, reason text, revision bigint, changes jsonb)
-    )
+    ){stamped}
     SELECT pg_notify(:channel, CAST(:block_end AS text))
-""")
+    """)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +272,7 @@ async def entries_after(
 
 
 async def log_after(tx: AsyncConnection, revision: int) -> list[tuple[int, str, str, tuple[str, ...]]]:
-    """(revision, kind, resource id, clusters) of the changes since, without what they say."""
+    """(revision, kind, resource id, clusters) of the changes since, of whatever kind, without what they say."""
     columns = catalog_changes.c
     stmt = (
         select(columns.revision, columns.kind, columns.resource_id, columns.cluster_ids)

@@ -28,7 +28,7 @@ async def load(db: Database, catalog: Catalog) -> None:
     async with db.transaction(snapshot=True) as tx:
         revision = await store.newest(tx)
         entries = []
-        for kind in (store.CLUSTER, store.TENANT):
+        for kind in store.KEPT:
             last = ""
             while page := list(await store.entries_after(tx, kind, last, LOAD_AT_ONCE)):
                 entries += [(kind, *row) for row in page]
