@@ -12,6 +12,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from center.control.v1 import access_service_pb2 as access
+from center.control.v1 import access_service_pb2_grpc as access_grpc
 from center.control.v1 import catalog_service_pb2 as catalog
 from center.control.v1 import catalog_service_pb2_grpc as catalog_grpc
 from center.dataplane.v1 import product_service_pb2 as products
@@ -25,7 +27,7 @@ from shared.runtime.rpc import Server, Service, connect, received, rules, servin
 from shared.runtime.rpc.chain import Limit
 from tests.support.grpc import refuses
 
-IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "stranger")
+IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "solution/search", "stranger")
 TENANT = "01a20111-45e2-7ea0-96d0-8c1b69958399"
 
 
@@ -75,6 +77,24 @@ class Products:
         return answer
 
 
+class Access:
+    """Tells who called."""
+
+    async def GetEntitlement(
+        self, request: access.GetEntitlementRequest, context: Any
+    ) -> access.GetEntitlementResponse:
+        return access.GetEntitlementResponse(entitlement={"id": f"{current().role} {current().caller}"})
+
+    async def ReportLeakedToken(self, request: Any, context: Any) -> access.ReportLeakedTokenResponse:
+        return access.ReportLeakedTokenResponse()
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            return getattr(access, f"{name}Response")()
+
+        return answer
+
+
 class Catalog:
     """A watch on which nothing ever happens."""
 
@@ -93,6 +113,12 @@ def verify(token: str, tenant_id: str) -> str:
     return "merchant"
 
 
+def verify_solution(key: str) -> str:
+    if key != "key-of-search":
+        raise Unauthenticated("SOLUTION_KEY_INVALID", "make a new one")
+    return "search"
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("rpc")
@@ -104,6 +130,7 @@ def services(draining: asyncio.Event) -> list[Service]:
     return [
         Service(Edge(), edge.DESCRIPTOR.services_by_name["EdgeService"]),
         Service(Products(), products.DESCRIPTOR.services_by_name["ProductService"]),
+        Service(Access(), access.DESCRIPTOR.services_by_name["AccessService"]),
         Service(Catalog(draining), catalog.DESCRIPTOR.services_by_name["CatalogService"]),
     ]
 
@@ -117,6 +144,7 @@ async def server(certificates: Path) -> AsyncIterator[Server]:
         identity=pki.load(certificates, "edge"),
         admin_address="127.0.0.1:0",
         verify_backoffice=verify,
+        verify_solution=verify_solution,
         draining=draining,
         drain_s=0,
     ) as running:
@@ -296,6 +324,42 @@ async def test_envoys_certificate_makes_a_shopper_and_a_token_makes_a_merchant(c
 async def test_a_token_that_does_not_hold_is_refused_even_where_none_is_needed(channel, authorization):
     async with refuses("UNAUTHENTICATED", "TOKEN_INVALID"):
         await list_products(channel("envoy"), x_tenant_id=TENANT, authorization=authorization)
+
+
+async def entitlement(channel: grpc.aio.Channel, **metadata: str) -> str:
+    request = access.GetEntitlementRequest(id=str(uuid.uuid4()))
+    answer = await access_grpc.AccessServiceStub(channel).GetEntitlement(request, metadata=tuple(metadata.items()))
+    return str(answer.entitlement.id)
+
+
+async def test_a_solution_is_known_by_its_certificate_or_by_its_key_through_envoy(channel):
+    assert await entitlement(channel("solution/search")) == "8 solution/search"
+    assert await entitlement(channel("envoy"), authorization="Bearer key-of-search") == "8 solution/search"
+    # A key proves nothing where somebody else's certificate speaks.
+    assert await entitlement(channel("operator"), authorization="Bearer key-of-search") == "1 operator"
+
+
+@pytest.mark.parametrize("authorization", ["Bearer key-of-others", "Bearer", "Basic dTpw", "nonsense"])
+async def test_a_key_that_does_not_hold_is_refused_even_where_none_is_needed(channel, authorization):
+    async with refuses("UNAUTHENTICATED"):
+        await entitlement(channel("envoy"), authorization=authorization)
+    report = access.ReportLeakedTokenRequest(token="any")
+    async with refuses("UNAUTHENTICATED"):
+        stub = access_grpc.AccessServiceStub(channel("envoy"))
+        await stub.ReportLeakedToken(report, metadata=(("authorization", authorization),))
+
+
+async def test_without_a_key_one_is_a_shopper_and_told_what_to_send(channel):
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED") as refusal:
+        await entitlement(channel("envoy"))
+    assert "with a key of its own" in refusal.message
+    stub = access_grpc.AccessServiceStub(channel("envoy"))
+    await stub.ReportLeakedToken(access.ReportLeakedTokenRequest(token="any"))
+
+
+async def test_a_solution_calls_only_what_is_for_solutions(channel):
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
+        await list_products(channel("solution/search"), x_tenant_id=TENANT)
 
 
 async def test_a_shopper_may_not_write(channel):

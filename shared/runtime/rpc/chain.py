@@ -52,6 +52,8 @@ LINGER_AT_MOST_S = 1.0
 
 # Checks a bearer token for a tenant and answers whose it is, or raises Unauthenticated.
 VerifyBackoffice = Callable[[str, str], str]
+# Checks a solution's key and answers which solution's it is, or raises Unauthenticated.
+VerifySolution = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Method:
     name: str  # package.Service/Method
     rules: rules.Rules
     verify_backoffice: VerifyBackoffice | None
+    verify_solution: VerifySolution | None = None
 
 
 # grpc's classes are generic in its stubs only.
@@ -114,12 +117,16 @@ def caller(method: Method) -> Callable[[CallContext, Metadata, Context], None]:
                 role = _outside(method, call, metadata)
             elif call.caller.startswith("cluster/"):
                 role = rules_pb2.CALLER_CLUSTER
+            elif call.caller.startswith("solution/"):
+                role = rules_pb2.CALLER_SOLUTION
         call.role = role
         if role not in allowed:
             who = rules_pb2.Caller.Name(role).removeprefix("CALLER_").lower()
             message = f"{'a shopper' if who == 'shopper' else call.caller} may not call {method.name}"
             if rules_pb2.CALLER_MERCHANT in allowed:
                 message += "; the shop's own people send `authorization: Bearer TOKEN`"
+            if rules_pb2.CALLER_SOLUTION in allowed and method.verify_solution is not None:
+                message += "; a solution sends `authorization: Bearer KEY` with a key of its own"
             raise PermissionDenied("CALLER_NOT_ALLOWED", message, caller=call.caller, role=who)
 
     return fill
@@ -139,15 +146,20 @@ def _spiffe_uri(context: Context) -> bytes | None:
 
 
 def _outside(method: Method, call: CallContext, metadata: Metadata) -> int:
-    """Who stands behind Envoy: itself, a merchant with a token that holds, or anyone."""
+    """Who stands behind Envoy: itself, a merchant or a solution with a credential that holds, or anyone."""
     if rules_pb2.CALLER_ENVOY in method.rules.callers:
         return rules_pb2.CALLER_ENVOY
+    solution = method.verify_solution if rules_pb2.CALLER_SOLUTION in method.rules.callers else None
     authorization = metadata.get("authorization")
-    if method.verify_backoffice is None or not isinstance(authorization, str):
+    if (method.verify_backoffice is None and solution is None) or not isinstance(authorization, str):
         return rules_pb2.CALLER_SHOPPER
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("TOKEN_INVALID", "send `authorization: Bearer TOKEN`")
+    if solution is not None:
+        call.caller = f"solution/{solution(token.strip())}"
+        return rules_pb2.CALLER_SOLUTION
+    assert method.verify_backoffice is not None
     call.caller = method.verify_backoffice(token.strip(), str(metadata.get("x-tenant-id", "")))
     return rules_pb2.CALLER_MERCHANT
 
@@ -183,7 +195,12 @@ def deadline(_: Method) -> Callable[[CallContext, Metadata, Context], None]:
 PARTS: tuple[Part, ...] = (trace, caller, tenant, deadline)
 
 
-def handler(servicer: object, descriptor: MethodDescriptor, verify: VerifyBackoffice | None) -> Handler:
+def handler(
+    servicer: object,
+    descriptor: MethodDescriptor,
+    verify: VerifyBackoffice | None,
+    verify_solution: VerifySolution | None = None,
+) -> Handler:
     """The method's implementation in `servicer`, with every part around it.
 
     Requests come as bytes and are parsed inside, so that bytes that are no message are INVALID_ARGUMENT. A handler may
@@ -193,6 +210,7 @@ def handler(servicer: object, descriptor: MethodDescriptor, verify: VerifyBackof
         name=f"{descriptor.containing_service.full_name}/{descriptor.name}",
         rules=rules.of(descriptor),
         verify_backoffice=verify,
+        verify_solution=verify_solution,
     )
     serve = getattr(servicer, descriptor.name)
     if not descriptor.server_streaming:

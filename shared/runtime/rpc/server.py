@@ -83,6 +83,7 @@ async def serving(
     admin_address: str | None = None,
     metrics_address: str | None = None,
     verify_backoffice: chain.VerifyBackoffice | None = None,
+    verify_solution: chain.VerifySolution | None = None,
     draining: asyncio.Event | None = None,
     drain_s: float = 10.0,
     receive_limit_bytes: int = MESSAGE_LIMIT_BYTES,
@@ -114,7 +115,7 @@ async def serving(
     )
     server = grpc.aio.server(options=options)
     for service in (*services, *standard):
-        _register(server, service, verify_backoffice)
+        _register(server, service, verify_backoffice, verify_solution)
     credentials = grpc.ssl_server_credentials(
         [(identity.key_pem, identity.cert_pem)], identity.ca_pem, require_client_auth=True
     )
@@ -141,9 +142,17 @@ async def serving(
         log.info("stopped")
 
 
-def _register(server: grpc.aio.Server, service: Service, verify: chain.VerifyBackoffice | None) -> None:
+def _register(
+    server: grpc.aio.Server,
+    service: Service,
+    verify: chain.VerifyBackoffice | None,
+    verify_solution: chain.VerifySolution | None,
+) -> None:
     """Puts every method behind the chain; a method without rules, or without an implementation, stops the start."""
-    handlers = {method.name: chain.handler(service.servicer, method, verify) for method in service.descriptor.methods}
+    handlers = {
+        method.name: chain.handler(service.servicer, method, verify, verify_solution)
+        for method in service.descriptor.methods
+    }
     server.add_registered_method_handlers(service.descriptor.full_name, handlers)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers),))
 
