@@ -15,6 +15,8 @@ class Kind(StrEnum):
     PROVISION = "PROVISION"
     MOVE = "MOVE"
     PURGE = "PURGE"
+    ERASE = "ERASE"
+    REWRAP = "REWRAP"
 
 
 class State(StrEnum):
@@ -36,14 +38,18 @@ STEPS: Mapping[Kind, tuple[str, ...]] = {
     Kind.PROVISION: ("place", "apply", "activate"),
     Kind.MOVE: ("prepare", "freeze", "quiesce", "copy", "verify", "switch", "settle", "drain", "cleanup"),
     Kind.PURGE: ("remove", "erase"),
+    Kind.ERASE: ("revoke", "shred", "confirm"),
+    Kind.REWRAP: ("rewrap", "confirm"),
 }
 
 # From here on an operation goes forward only: the switch is the move's point of no return, and it is one transaction.
-# A purge is asked for by time, not by a caller, and never goes back.
+# A purge is asked for by time, not by a caller, and never goes back; an erasure must not, and new keys need not.
 _IRREVERSIBLE: Mapping[Kind, tuple[str, ...]] = {
     Kind.PROVISION: (),
     Kind.MOVE: ("settle", "drain", "cleanup"),
     Kind.PURGE: ("remove", "erase"),
+    Kind.ERASE: ("revoke", "shred", "confirm"),
+    Kind.REWRAP: ("rewrap", "confirm"),
 }
 
 
@@ -65,7 +71,7 @@ CANCELLED = Fault("CANCELLED", "OPERATION_CANCELLED", "an operator cancelled the
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One piece of long work on one tenant.
+    """One piece of long work on one tenant, on one user, or on the platform's own.
 
     lane: what batches are made of beside kind and step; mostly the cluster that the step speaks to.
     fence: counts claims; only the latest claimant's word counts.
@@ -75,11 +81,12 @@ class Operation:
 
     id: str
     kind: Kind
-    tenant_id: str
     step: str
     create_time: datetime
     update_time: datetime
     next_attempt_time: datetime
+    tenant_id: str = ""
+    user_id: str = ""
     state: State = State.RUNNING
     lane: str = ""
     attempts: int = 0
@@ -100,6 +107,8 @@ class Operation:
     freeze_time: datetime | None = None
     thaw_time: datetime | None = None
     rows_copied: int = 0
+    # (store, what was done there), in the order in which it was done.
+    touched: tuple[tuple[str, str], ...] = ()
     error: Fault | None = None
 
     @property
@@ -205,6 +214,7 @@ def facts(operation: Operation) -> dict[str, str]:
     return {
         "kind": operation.kind,
         "tenant_id": operation.tenant_id,
+        "user_id": operation.user_id,
         "step": operation.step,
         "cancel_requested": "true" if operation.cancel_requested else "",
         "source_cluster_id": operation.source_cluster_id,

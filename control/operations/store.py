@@ -25,6 +25,9 @@ def _operation(row: Row[Any]) -> Operation:
     values["kind"], values["state"] = Kind(row.kind), State(row.state)
     for name in ("last_error", "error"):
         values[name] = Fault(**values[name]) if values[name] is not None else None
+    for name in ("tenant_id", "user_id"):
+        values[name] = values[name] or ""
+    values["touched"] = tuple((each, what) for each, what in values["touched"] or ())
     return Operation(**values)
 
 
@@ -32,6 +35,8 @@ def _values(operation: Operation) -> dict[str, Any]:
     values = {name: getattr(operation, name) for name in _COLUMNS}
     for name in ("last_error", "error"):
         values[name] = asdict(values[name]) if values[name] is not None else None
+    for name in ("tenant_id", "user_id", "touched"):
+        values[name] = values[name] or None
     return values
 
 
@@ -132,7 +137,7 @@ async def hold(tx: AsyncConnection, batch: Sequence[Operation]) -> list[Operatio
     ]
 
 
-_FIXED = ("id", "kind", "tenant_id", "create_time", "caller", "reason", "trace_id", "request_id", "fence")
+_FIXED = ("id", "kind", "tenant_id", "user_id", "create_time", "caller", "reason", "trace_id", "request_id", "fence")
 _SAVE = updating(operations, [name for name in _COLUMNS if name not in _FIXED], "t.id = r.id")
 
 

@@ -33,9 +33,9 @@ BATCH = 500
 POLL_S = 1.0
 
 # How many batches of a kind run at once in one process.
-SLOTS: Mapping[Kind, int] = {Kind.PROVISION: 4, Kind.MOVE: 8, Kind.PURGE: 2}
+SLOTS: Mapping[Kind, int] = {Kind.PROVISION: 4, Kind.MOVE: 8, Kind.PURGE: 2, Kind.ERASE: 2, Kind.REWRAP: 1}
 # Operations of these kinds have a lane each: one that copies for long holds up no other.
-AT_ONCE: Mapping[Kind, int] = {Kind.PROVISION: BATCH, Kind.MOVE: 1, Kind.PURGE: 100}
+AT_ONCE: Mapping[Kind, int] = {Kind.PROVISION: BATCH, Kind.MOVE: 1, Kind.PURGE: 100, Kind.ERASE: 1, Kind.REWRAP: 1}
 
 # Called at the boundaries of a step with (kind, step, point): `claimed` before its work, `worked` after its effects
 # outside the database and before the transaction that counts them, `moved` after that. Tests end workers there.

@@ -1,0 +1,1 @@
+"""Users: registration, verification, one-time codes, mail, export and erasure."""
