@@ -83,9 +83,10 @@ class SolutionServiceServicer:
 
     def CreateSolution(self, request, context):
         """Adds a solution.
-        Errors: ALREADY_EXISTS/SOLUTION_EXISTS, ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/TIER_REPEATED,
-        INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/TIME_ZONE_UNKNOWN,
-        INVALID_ARGUMENT/REDIRECT_URL_INVALID.
+        Errors: ALREADY_EXISTS/SOLUTION_EXISTS (an id is never used again, also after the solution was deleted),
+        ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/HOST_INVALID, INVALID_ARGUMENT/TIERS_MISSING, INVALID_ARGUMENT/TIER_REPEATED,
+        INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/QUOTA_INVALID,
+        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/REDIRECT_URL_INVALID, INVALID_ARGUMENT/UPGRADE_URL_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

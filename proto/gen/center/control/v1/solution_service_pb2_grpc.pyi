@@ -35,9 +35,10 @@ class SolutionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SolutionServiceAsyncStub: ...
     CreateSolution: _grpc.UnaryUnaryMultiCallable[_solution_service_pb2.CreateSolutionRequest, _solution_service_pb2.CreateSolutionResponse]
     """Adds a solution.
-    Errors: ALREADY_EXISTS/SOLUTION_EXISTS, ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/TIER_REPEATED,
-    INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/TIME_ZONE_UNKNOWN,
-    INVALID_ARGUMENT/REDIRECT_URL_INVALID.
+    Errors: ALREADY_EXISTS/SOLUTION_EXISTS (an id is never used again, also after the solution was deleted),
+    ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/HOST_INVALID, INVALID_ARGUMENT/TIERS_MISSING, INVALID_ARGUMENT/TIER_REPEATED,
+    INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/QUOTA_INVALID,
+    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/REDIRECT_URL_INVALID, INVALID_ARGUMENT/UPGRADE_URL_INVALID.
     """
     GetSolution: _grpc.UnaryUnaryMultiCallable[_solution_service_pb2.GetSolutionRequest, _solution_service_pb2.GetSolutionResponse]
     """Reads one solution; a solution reads itself.
@@ -78,9 +79,10 @@ class SolutionServiceAsyncStub(SolutionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSolution: _aio.UnaryUnaryMultiCallable[_solution_service_pb2.CreateSolutionRequest, _solution_service_pb2.CreateSolutionResponse]  # type: ignore[assignment]
     """Adds a solution.
-    Errors: ALREADY_EXISTS/SOLUTION_EXISTS, ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/TIER_REPEATED,
-    INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/TIME_ZONE_UNKNOWN,
-    INVALID_ARGUMENT/REDIRECT_URL_INVALID.
+    Errors: ALREADY_EXISTS/SOLUTION_EXISTS (an id is never used again, also after the solution was deleted),
+    ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/HOST_INVALID, INVALID_ARGUMENT/TIERS_MISSING, INVALID_ARGUMENT/TIER_REPEATED,
+    INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/QUOTA_INVALID,
+    INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/REDIRECT_URL_INVALID, INVALID_ARGUMENT/UPGRADE_URL_INVALID.
     """
     GetSolution: _aio.UnaryUnaryMultiCallable[_solution_service_pb2.GetSolutionRequest, _solution_service_pb2.GetSolutionResponse]  # type: ignore[assignment]
     """Reads one solution; a solution reads itself.
@@ -124,9 +126,10 @@ class SolutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_solution_service_pb2.CreateSolutionResponse, _abc.Awaitable[_solution_service_pb2.CreateSolutionResponse]]:
         """Adds a solution.
-        Errors: ALREADY_EXISTS/SOLUTION_EXISTS, ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/TIER_REPEATED,
-        INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/TIME_ZONE_UNKNOWN,
-        INVALID_ARGUMENT/REDIRECT_URL_INVALID.
+        Errors: ALREADY_EXISTS/SOLUTION_EXISTS (an id is never used again, also after the solution was deleted),
+        ALREADY_EXISTS/HOST_TAKEN, INVALID_ARGUMENT/HOST_INVALID, INVALID_ARGUMENT/TIERS_MISSING, INVALID_ARGUMENT/TIER_REPEATED,
+        INVALID_ARGUMENT/TIER_UNKNOWN (default_tier or anonymous_tier is none of `tiers`), INVALID_ARGUMENT/QUOTA_INVALID,
+        INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/REDIRECT_URL_INVALID, INVALID_ARGUMENT/UPGRADE_URL_INVALID.
         """
 
     @_abc_1.abstractmethod
