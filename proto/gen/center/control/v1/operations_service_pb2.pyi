@@ -23,10 +23,14 @@ class OperationKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_KIND_PROVISION: _ClassVar[OperationKind]
     OPERATION_KIND_MOVE: _ClassVar[OperationKind]
     OPERATION_KIND_PURGE: _ClassVar[OperationKind]
+    OPERATION_KIND_ERASE: _ClassVar[OperationKind]
+    OPERATION_KIND_REWRAP: _ClassVar[OperationKind]
 OPERATION_KIND_UNSPECIFIED: OperationKind
 OPERATION_KIND_PROVISION: OperationKind
 OPERATION_KIND_MOVE: OperationKind
 OPERATION_KIND_PURGE: OperationKind
+OPERATION_KIND_ERASE: OperationKind
+OPERATION_KIND_REWRAP: OperationKind
 
 class GetPlatformStatusRequest(_message.Message):
     __slots__ = ()
@@ -111,7 +115,7 @@ class ResyncTenantResponse(_message.Message):
     def __init__(self, drift: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OperationMetadata(_message.Message):
-    __slots__ = ("kind", "tenant_id", "step", "steps_done", "steps_total", "attempts", "last_error", "next_attempt_time", "cancel_requested", "create_time", "update_time", "caller", "reason", "source_cluster_id", "target_cluster_id", "write_freeze", "rows_copied")
+    __slots__ = ("kind", "tenant_id", "step", "steps_done", "steps_total", "attempts", "last_error", "next_attempt_time", "cancel_requested", "create_time", "update_time", "caller", "reason", "source_cluster_id", "target_cluster_id", "write_freeze", "rows_copied", "user_id")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +133,7 @@ class OperationMetadata(_message.Message):
     TARGET_CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     WRITE_FREEZE_FIELD_NUMBER: _ClassVar[int]
     ROWS_COPIED_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
     kind: OperationKind
     tenant_id: str
     step: str
@@ -146,4 +151,5 @@ class OperationMetadata(_message.Message):
     target_cluster_id: str
     write_freeze: _duration_pb2.Duration
     rows_copied: int
-    def __init__(self, kind: _Optional[_Union[OperationKind, str]] = ..., tenant_id: _Optional[str] = ..., step: _Optional[str] = ..., steps_done: _Optional[int] = ..., steps_total: _Optional[int] = ..., attempts: _Optional[int] = ..., last_error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., next_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller: _Optional[str] = ..., reason: _Optional[str] = ..., source_cluster_id: _Optional[str] = ..., target_cluster_id: _Optional[str] = ..., write_freeze: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows_copied: _Optional[int] = ...) -> None: ...
+    user_id: str
+    def __init__(self, kind: _Optional[_Union[OperationKind, str]] = ..., tenant_id: _Optional[str] = ..., step: _Optional[str] = ..., steps_done: _Optional[int] = ..., steps_total: _Optional[int] = ..., attempts: _Optional[int] = ..., last_error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., next_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller: _Optional[str] = ..., reason: _Optional[str] = ..., source_cluster_id: _Optional[str] = ..., target_cluster_id: _Optional[str] = ..., write_freeze: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows_copied: _Optional[int] = ..., user_id: _Optional[str] = ...) -> None: ...
