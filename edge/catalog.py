@@ -3,16 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
+from hashlib import blake2b
 
 import grpc.aio
 import structlog
 
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1 import catalog_service_pb2_grpc as pb_grpc
-from center.control.v1 import tenant_pb2
+from center.control.v1 import solution_service_pb2, tenant_pb2
 from edge.last_good import LastGood
 from edge.xds.publisher import Publisher
-from edge.xds.topology import Changes, Cluster, Domain, Endpoint, Mode, State, Tenant, Topology
+from edge.xds.topology import Changes, Cluster, Domain, Endpoint, Mode, Rule, Solution, State, Tenant, Topology
 
 log = structlog.stdlib.get_logger("center.edge")
 
@@ -55,26 +56,51 @@ def cluster(entry: pb.CatalogCluster) -> Cluster:
     return Cluster(entry.id, entry.revision, entry.region_id, endpoints)
 
 
+def solution(entry: solution_service_pb2.Solution) -> Solution:
+    gateway = entry.gateway
+    if not entry.HasField("gateway"):
+        return Solution(entry.id, entry.revision, entry.display_name)
+    return Solution(
+        id=entry.id,
+        revision=entry.revision,
+        display_name=entry.display_name,
+        domains=tuple(Domain(host, _number(host)) for host in gateway.hosts),
+        upstream=Endpoint(gateway.upstream_host, gateway.upstream_port),
+        rules=tuple(Rule(rule.path_prefix, tuple(rule.methods), rule.action, rule.cost or 1) for rule in gateway.rules),
+    )
+
+
+def _number(host: str) -> int:
+    """For the name of its scope, as the catalog numbers tenants' domains; far above any number of the catalog's."""
+    return 1 << 62 | int.from_bytes(blake2b(host.encode(), digest_size=8).digest()) >> 2
+
+
 def apply(topology: Topology, revision: int, entries: Iterable[pb.CatalogEntry]) -> Changes:
-    """Changes in the order of their revisions; of a tenant or cluster that is named twice the last word counts."""
-    tenants: dict[str, pb.CatalogEntry] = {}
-    clusters: dict[str, pb.CatalogEntry] = {}
+    """Changes in the order of their revisions; of what is named twice the last word counts."""
+    last: dict[str, dict[str, pb.CatalogEntry]] = {"tenant": {}, "cluster": {}, "solution": {}}
     for entry in entries:
         match entry.WhichOneof("entry"):
-            case "tenant":
-                tenants[entry.tenant.id] = entry
-            case "removed_tenant_id":
-                tenants[entry.removed_tenant_id] = entry
-            case "cluster":
-                clusters[entry.cluster.id] = entry
-            case "removed_cluster_id":
-                clusters[entry.removed_cluster_id] = entry
+            case "tenant" | "cluster" | "solution" as kind:
+                last[kind][getattr(entry, kind).id] = entry
+            case "removed_tenant_id" | "removed_cluster_id" | "removed_solution_id" as removed:
+                last[removed.split("_")[1]][getattr(entry, removed)] = entry
     return topology.apply(
         revision,
-        [tenant(entry.tenant) for entry in tenants.values() if entry.HasField("tenant")],
-        [cluster(entry.cluster) for entry in clusters.values() if entry.HasField("cluster")],
-        [key for key, entry in tenants.items() if not entry.HasField("tenant")],
-        [key for key, entry in clusters.items() if not entry.HasField("cluster")],
+        [tenant(entry.tenant) for entry in last["tenant"].values() if entry.HasField("tenant")],
+        [cluster(entry.cluster) for entry in last["cluster"].values() if entry.HasField("cluster")],
+        [key for key, entry in last["tenant"].items() if not entry.HasField("tenant")],
+        [key for key, entry in last["cluster"].items() if not entry.HasField("cluster")],
+        [solution(entry.solution) for entry in last["solution"].values() if entry.HasField("solution")],
+        [key for key, entry in last["solution"].items() if not entry.HasField("solution")],
+    )
+
+
+def _of_snapshot(entries: Iterable[pb.CatalogEntry]) -> tuple[list[Tenant], list[Cluster], list[Solution]]:
+    entries = list(entries)
+    return (
+        [tenant(entry.tenant) for entry in entries if entry.HasField("tenant")],
+        [cluster(entry.cluster) for entry in entries if entry.HasField("cluster")],
+        [solution(entry.solution) for entry in entries if entry.HasField("solution")],
     )
 
 
@@ -96,9 +122,10 @@ class Follower:
 
     def start(self) -> None:
         """What is on disk is served before anybody has been asked."""
-        revision, tenants, clusters = self._last_good.load()
+        revision, entries = self._last_good.load()
         if revision:
-            self._publisher.publish(self._topology.replace(revision, map(tenant, tenants), map(cluster, clusters)))
+            tenants, clusters, solutions = _of_snapshot(entries)
+            self._publisher.publish(self._topology.replace(revision, tenants, clusters, solutions))
             log.info("serving what was last known", revision=revision, tenants=len(tenants))
 
     async def run(self) -> None:
@@ -175,9 +202,8 @@ class Follower:
         if revision < self._topology.revision:
             log.error("the catalog was set back", known=self._topology.revision, told=revision)
             self._publisher.rewind()
-        tenants = [tenant(entry.tenant) for entry in entries if entry.HasField("tenant")]
-        clusters = [cluster(entry.cluster) for entry in entries if entry.HasField("cluster")]
-        self._publisher.publish(self._topology.replace(revision, tenants, clusters))
+        tenants, clusters, solutions = _of_snapshot(entries)
+        self._publisher.publish(self._topology.replace(revision, tenants, clusters, solutions))
         log.info("snapshot", revision=revision, tenants=len(tenants), clusters=len(clusters))
         self._keep(revision, entries, everything=True)
 

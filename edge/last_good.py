@@ -1,7 +1,7 @@
 """The catalog as this edge last knew it, on disk: what it serves when the control plane is down at its start."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -10,7 +10,7 @@ from center.control.v1 import catalog_service_pb2 as pb
 from edge import storage
 
 # Another number means other tables: then the file is made anew, out of a snapshot.
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE entry (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE catalog (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL);
@@ -25,18 +25,17 @@ class LastGood:
         self._path = folder / "catalog.sqlite3"
         self._db = storage.opened(self._path, _VERSION, _TABLES)
 
-    def load(self) -> tuple[int, list[pb.CatalogTenant], list[pb.CatalogCluster]]:
+    def load(self) -> tuple[int, list[pb.CatalogEntry]]:
         """Revision 0 when nothing is known, or nothing that can be read."""
         try:
             found = self._db.execute("SELECT revision FROM catalog").fetchone()
-            tenants = [pb.CatalogTenant.FromString(body) for body in self._bodies("tenant")]
-            clusters = [pb.CatalogCluster.FromString(body) for body in self._bodies("cluster")]
+            entries = [pb.CatalogEntry.FromString(body) for (body,) in self._db.execute("SELECT body FROM entry")]
         except (sqlite3.DatabaseError, DecodeError):
             self._db.close()
             self._path.unlink(missing_ok=True)
             self._db = storage.opened(self._path, _VERSION, _TABLES)
-            return 0, [], []
-        return (found[0], tenants, clusters) if found else (0, [], [])
+            return 0, []
+        return (found[0], entries) if found else (0, [])
 
     def save(self, revision: int, entries: Iterable[pb.CatalogEntry], *, everything: bool = False) -> None:
         """Changes up to a revision, or everything there is at it."""
@@ -52,17 +51,9 @@ class LastGood:
 
     def _save(self, entry: pb.CatalogEntry) -> None:
         match entry.WhichOneof("entry"):
-            case "tenant":
-                row = ("tenant", entry.tenant.id, entry.tenant.SerializeToString())
+            case "tenant" | "cluster" | "solution" as kind:
+                row = (kind, getattr(entry, kind).id, entry.SerializeToString())
                 self._db.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?)", row)
-            case "cluster":
-                row = ("cluster", entry.cluster.id, entry.cluster.SerializeToString())
-                self._db.execute("INSERT OR REPLACE INTO entry VALUES (?, ?, ?)", row)
-            case "removed_tenant_id":
-                self._db.execute("DELETE FROM entry WHERE kind = 'tenant' AND id = ?", (entry.removed_tenant_id,))
-            case "removed_cluster_id":
-                self._db.execute("DELETE FROM entry WHERE kind = 'cluster' AND id = ?", (entry.removed_cluster_id,))
-
-    def _bodies(self, kind: str) -> Iterator[bytes]:
-        for (body,) in self._db.execute("SELECT body FROM entry WHERE kind = ?", (kind,)):
-            yield body
+            case "removed_tenant_id" | "removed_cluster_id" | "removed_solution_id" as removed:
+                gone = (removed.split("_")[1], getattr(entry, removed))
+                self._db.execute("DELETE FROM entry WHERE kind = ? AND id = ?", gone)

@@ -10,7 +10,7 @@ from edge.xds.refusals import TENANT_GONE, TENANT_MAINTENANCE, TENANT_SUSPENDED
 from edge.xds.resources import ORDER, WORDS
 from edge.xds.server import Connection, Discovery
 from edge.xds.stream import Subscription
-from edge.xds.topology import Mode, Tenant, Topology
+from edge.xds.topology import Mode, Rule, Solution, Tenant, Topology
 from edge.xds.translate import refusal_of
 
 _OUTCOMES = {
@@ -29,17 +29,20 @@ class EdgeService(pb_grpc.EdgeServiceServicer):
     async def ExplainRoute(self, request: pb.ExplainRouteRequest, context: Any) -> pb.ExplainRouteResponse:
         response = pb.ExplainRouteResponse(revision=self._topology.revision)
         host = as_envoy_sees(request.host)
-        tenant = self._topology.owner(host)
+        owner = self._topology.owner(host)
         if host == self._zone:
             _step(response, "domain", f"{host} is the platform's own", "the control plane answers")
             response.outcome = pb.ROUTE_OUTCOME_PLATFORM
-        elif tenant is None:
+        elif owner is None:
             _step(response, "domain", f"no verified domain is {host}", "404 HOST_UNKNOWN, without asking anybody")
             response.outcome = pb.ROUTE_OUTCOME_UNKNOWN_HOST
+        elif isinstance(owner, Solution):
+            _step(response, "domain", f"{host} is a name of the marketplace", f"its solution is {owner.id}")
+            _explain_solution(response, owner)
         else:
-            _step(response, "domain", f"{host} is a verified domain", f"its tenant is {tenant.id}")
-            self._explain_tenant(response, tenant)
-        self._explain_edges(response, tenant)
+            _step(response, "domain", f"{host} is a verified domain", f"its tenant is {owner.id}")
+            self._explain_tenant(response, owner)
+        self._explain_edges(response, owner)
         return response
 
     async def ListEdges(self, request: pb.ListEdgesRequest, context: Any) -> pb.ListEdgesResponse:
@@ -76,15 +79,16 @@ class EdgeService(pb_grpc.EdgeServiceServicer):
             response.outcome = pb.ROUTE_OUTCOME_NO_ENDPOINT
         _step(response, "endpoints", addresses or "none", "HTTP/2" if addresses else "503 UPSTREAM_UNAVAILABLE")
 
-    def _explain_edges(self, response: pb.ExplainRouteResponse, tenant: Tenant | None) -> None:
+    def _explain_edges(self, response: pb.ExplainRouteResponse, owner: Tenant | Solution | None) -> None:
         streams = list(self._discovery.connections)
-        revision = tenant.revision if tenant is not None else self._topology.revision
+        revision = owner.revision if owner is not None else self._topology.revision
+        routes = owner.name if isinstance(owner, Solution) else owner.id if owner is not None else ""
         having = sum(stream.applied_revision >= revision for stream in streams)
         reasons = [
             f"{stream.node_id} refused it: {refused.reason}"
             for stream in streams
             for refused in stream.refusals()
-            if tenant is not None and refused.resource_id == tenant.id
+            if refused.resource_id == routes
         ]
         reasons += [
             f"{away.node_id} is away and may answer as before"
@@ -101,6 +105,21 @@ def as_envoy_sees(host: str) -> str:
     if colon and port.isdecimal() and not name.endswith(":"):
         host = name
     return host.strip().lower().removesuffix(".")
+
+
+def _explain_solution(response: pb.ExplainRouteResponse, solution: Solution) -> None:
+    response.solution_id = solution.id
+    _step(response, "solution", solution.display_name, f"last changed in revision {solution.revision}")
+    for rule in (*solution.rules, Rule("/")):
+        what = f"{','.join(rule.methods) or 'every method'} {rule.path_prefix}"
+        units = "unit" if rule.cost == 1 else "units"
+        _step(response, "rule", what, f"{rule.action}, {rule.cost} {units}" if rule.action else "not validated")
+    upstream = solution.upstream
+    if upstream is None:
+        response.outcome = pb.ROUTE_OUTCOME_UNKNOWN_HOST
+        return
+    response.outcome = pb.ROUTE_OUTCOME_SOLUTION
+    _step(response, "endpoints", f"{upstream.host}:{upstream.port}", "HTTP/1.1")
 
 
 def _step(response: pb.ExplainRouteResponse, subject: str, finding: str, consequence: str) -> None:

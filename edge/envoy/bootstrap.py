@@ -17,8 +17,6 @@ from envoy_data_plane.google.protobuf import Any
 
 from edge.xds import fleet
 
-XDS_CLUSTER = "xds"
-
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
@@ -47,7 +45,7 @@ def bootstrap(proxy: Proxy) -> bootstrap_api.Bootstrap:
                 grpc_services=[
                     core.GrpcService(
                         envoy_grpc=core.GrpcServiceEnvoyGrpc(
-                            cluster_name=XDS_CLUSTER,
+                            cluster_name=fleet.XDS_CLUSTER,
                             # One lost server is found again within a second, not within Envoy's half minute.
                             retry_policy=core.RetryPolicy(
                                 retry_back_off=core.BackoffStrategy(
@@ -103,11 +101,11 @@ def bootstrap(proxy: Proxy) -> bootstrap_api.Bootstrap:
 
 
 def _xds_cluster(proxy: Proxy) -> cluster_api.Cluster:
-    made = fleet.upstream(XDS_CLUSTER, "spiffe://center/edge")
+    made = fleet.upstream(fleet.XDS_CLUSTER, "spiffe://center/edge")
     made.type = cluster_api.ClusterDiscoveryType.STRICT_DNS
     # Two addresses here fail over in half a second; a second grpc_service does not (Envoy 1.40).
     made.load_assignment = endpoint_api.ClusterLoadAssignment(
-        cluster_name=XDS_CLUSTER,
+        cluster_name=fleet.XDS_CLUSTER,
         endpoints=[
             endpoint_api.LocalityLbEndpoints(
                 lb_endpoints=[

@@ -14,6 +14,7 @@ import envoy_data_plane.envoy.config.listener.v3 as listener_api
 import envoy_data_plane.envoy.config.route.v3 as route_api
 import envoy_data_plane.envoy.extensions.access_loggers.stream.v3 as stream_log
 import envoy_data_plane.envoy.extensions.filters.http.cors.v3 as cors
+import envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 as ext_authz
 import envoy_data_plane.envoy.extensions.filters.http.grpc_json_transcoder.v3 as transcoder
 import envoy_data_plane.envoy.extensions.filters.http.grpc_web.v3 as grpc_web
 import envoy_data_plane.envoy.extensions.filters.http.lua.v3 as lua
@@ -35,17 +36,25 @@ from edge.xds.refusals import (
     PATH_UNKNOWN,
     UPSTREAM_TIMEOUT,
     UPSTREAM_UNAVAILABLE,
+    VALIDATION_UNAVAILABLE,
     details_bin,
     document,
     page,
 )
 from edge.xds.resources import Resource, resource
-from edge.xds.topology import Cluster
+from edge.xds.topology import Cluster, Endpoint, Solution
 from edge.xds.translate import CONTROL_CLUSTER, TIMEOUT_S, TRANSCODED
 
 # Secrets of the bootstrap: where keys lie is the business of the machine that Envoy runs on.
 IDENTITY_SECRET = "identity"
 CA_SECRET = "ca"
+# The cluster of the bootstrap that leads to this very server, and to any other that serves xDS.
+XDS_CLUSTER = "xds"
+
+# A check that is not answered by then refuses the request.
+CHECK_TIMEOUT = timedelta(milliseconds=200)
+# What Envoy says of a check that failed, so that its local reply can be told from a refusal; no client ever sees it.
+_CHECK_FAILED = 511
 
 _REQUEST_BYTES = 4 << 20
 _FETCH = timedelta(seconds=15)
@@ -87,8 +96,35 @@ def control_cluster(host: str, port: int) -> Resource:
     return _resource(CONTROL_CLUSTER, made)
 
 
+def solution_cluster(solution: Solution, endpoint: Endpoint) -> Resource:
+    """Where a solution answers HTTP/1.1; it is the solution's own, and has no certificate of ours."""
+    made = _cluster(
+        solution.name,
+        upstream_http.HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=core.Http1ProtocolOptions()),
+    )
+    by_address = _is_address(endpoint.host)
+    made.type = cluster_api.ClusterDiscoveryType.STATIC if by_address else cluster_api.ClusterDiscoveryType.STRICT_DNS
+    made.load_assignment = _assignment(solution.name, [(endpoint.host, endpoint.port)])
+    return _resource(solution.name, made)
+
+
 def upstream(name: str, spiffe_id: str) -> cluster_api.Cluster:
     """HTTP/2 over mutual TLS to whoever proves this identity; endpoints are the caller's to add."""
+    made = _cluster(
+        name,
+        upstream_http.HttpProtocolOptionsExplicitHttpConfig(
+            http2_protocol_options=core.Http2ProtocolOptions(
+                initial_stream_window_size=1 << 20,
+                initial_connection_window_size=16 << 20,
+                connection_keepalive=KEEPALIVE,
+            )
+        ),
+    )
+    made.transport_socket = mutual_tls(spiffe_id)
+    return made
+
+
+def _cluster(name: str, protocol: upstream_http.HttpProtocolOptionsExplicitHttpConfig) -> cluster_api.Cluster:
     return cluster_api.Cluster(
         name=name,
         connect_timeout=timedelta(seconds=1),
@@ -121,18 +157,9 @@ def upstream(name: str, spiffe_id: str) -> cluster_api.Cluster:
         ),
         typed_extension_protocol_options={
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": Any.pack(
-                upstream_http.HttpProtocolOptions(
-                    explicit_http_config=upstream_http.HttpProtocolOptionsExplicitHttpConfig(
-                        http2_protocol_options=core.Http2ProtocolOptions(
-                            initial_stream_window_size=1 << 20,
-                            initial_connection_window_size=16 << 20,
-                            connection_keepalive=KEEPALIVE,
-                        )
-                    )
-                )
+                upstream_http.HttpProtocolOptions(explicit_http_config=protocol)
             )
         },
-        transport_socket=mutual_tls(spiffe_id),
     )
 
 
@@ -186,9 +213,10 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
         strip_trailing_host_dot=True,
         http_filters=[
             # In this order: routes are looked up by the host in lower case, and must be there before anything else
-            # reads them; the on-demand filter may start the request over, which must not find it transcoded.
+            # reads them; the on-demand filter may start the request over, which must not find it checked or transcoded.
             _filter("envoy.filters.http.lua", lua.Lua(default_source_code=core.DataSource(inline_string=_LOWER_CASE))),
             _filter("envoy.filters.http.on_demand", on_demand.OnDemand()),
+            _filter("envoy.filters.http.ext_authz", _check()),
             _filter("envoy.filters.http.grpc_web", grpc_web.GrpcWeb()),
             _filter(
                 "envoy.filters.http.grpc_json_transcoder",
@@ -255,6 +283,28 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
     )
 
 
+def _check() -> ext_authz.ExtAuthz:
+    """Asks this very server, which decides on leases; which routes are checked, and as what, stands in the routes."""
+    return ext_authz.ExtAuthz(
+        transport_api_version=core.ApiVersion.V3,
+        grpc_service=core.GrpcService(
+            # Not an address of our own: an Envoy that got its routes from here reaches us, however it does.
+            envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER),
+            timeout=CHECK_TIMEOUT,
+        ),
+        # Nothing else of a request is the check's business.
+        allowed_headers=matcher.ListStringMatcher(
+            patterns=[
+                matcher.StringMatcher(exact=name)
+                for name in ("accept", "authorization", "cookie", "traceparent", "x-request-id")
+            ]
+        ),
+        failure_mode_allow=False,
+        status_on_error=envoy_type.HttpStatus(code=envoy_type.StatusCode(_CHECK_FAILED)),
+        stat_prefix="solutions",
+    )
+
+
 def ads() -> core.ConfigSource:
     return core.ConfigSource(
         ads=core.AggregatedConfigSource(), resource_api_version=core.ApiVersion.V3, initial_fetch_timeout=_FETCH
@@ -269,6 +319,7 @@ def _local_replies() -> hcm.LocalReplyConfig:
     """Envoy's own refusals in the caller's language, by its flags; first match wins."""
     mappers: list[hcm.ResponseMapper] = []
     for refusal, which in (
+        (VALIDATION_UNAVAILABLE, _status(_CHECK_FAILED)),
         (HOST_UNKNOWN, _flags(*_NO_ROUTE)),
         (PATH_UNKNOWN, _status(404)),
         (UPSTREAM_UNAVAILABLE, _flags(*_NO_UPSTREAM)),
@@ -278,8 +329,10 @@ def _local_replies() -> hcm.LocalReplyConfig:
         json_body = document(refusal, refusal.message, {})
         # A page of nobody's shop is the platform's own.
         html = page(refusal.title, refusal.message, BRAND if refusal is HOST_UNKNOWN else "")
+        as_page = _mapper([which, _accepts_pages()], html, "text/html; charset=utf-8", again)
+        as_json = _mapper([which], json_body, "application/json", again)
         mappers += [
-            _mapper([which, _accepts_pages()], html, "text/html; charset=utf-8", again),
+            as_page,
             _mapper([which, _header_filter(TRANSCODED)], json_body, "application/json", again),
             _mapper(
                 [which, _header_filter("content-type", prefix="application/grpc")],
@@ -291,8 +344,10 @@ def _local_replies() -> hcm.LocalReplyConfig:
                     ("grpc-status-details-bin", details_bin(refusal, refusal.message, {})),
                 ],
             ),
-            _mapper([which], json_body, "application/json", again),
+            as_json,
         ]
+        if refusal is VALIDATION_UNAVAILABLE:
+            as_page.status_code = as_json.status_code = refusal.http_status
     # What the transcoder could not read: its own words say why.
     for status, name in ((400, "INVALID_ARGUMENT"), (413, "OUT_OF_RANGE")):
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "REQUEST_MALFORMED", "domain": "center"}

@@ -1,14 +1,14 @@
 """Turns what changed in the topology into what is served, and takes old clusters away once no Envoy needs them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from edge.xds import fleet, translate
 from edge.xds.contract import Contract
 from edge.xds.log import Find
 from edge.xds.resources import CLUSTER, ENDPOINTS, ROUTES, SCOPE, Resource
 from edge.xds.server import Discovery
-from edge.xds.topology import Changes, Topology
+from edge.xds.topology import SOLUTION, Changes, Topology
 
 # Requests that were routed before the last route changed are through by then: twice a route's timeout.
 DRAIN_S = 2.0 * translate.TIMEOUT_S
@@ -20,6 +20,9 @@ def routes_of(topology: Topology, contract: Contract) -> Find:
     def find(name: str) -> Resource | None:
         if name == translate.PLATFORM:
             return translate.platform_routes()
+        if name.startswith(SOLUTION):
+            solution = topology.solutions.get(name.removeprefix(SOLUTION))
+            return translate.absent_routes(name) if solution is None else translate.solution_routes(solution)
         tenant = topology.tenants.get(name)
         return translate.absent_routes(name) if tenant is None else translate.tenant_routes(tenant, contract)
 
@@ -51,35 +54,44 @@ class Publisher:
         """One step of the catalog, whole."""
         puts: list[Resource] = []
         retiring: list[str] = []
-        for cluster_id in sorted(changes.clusters):
-            if (task := self._retiring.pop(cluster_id, None)) is not None:
+        for name, made in self._clusters(changes):
+            if (task := self._retiring.pop(name, None)) is not None:
                 task.cancel()
-            cluster = self._topology.clusters.get(cluster_id)
-            if cluster is None:
-                retiring.append(cluster_id)
-            else:
-                puts += [fleet.cluster(cluster), fleet.endpoints(cluster)]
+            puts += made
+            if not made:
+                retiring.append(name)
         puts += [translate.scope(claim) for claim in changes.claimed.values()]
         readers = self._served.logs[ROUTES].readers
-        for tenant_id in changes.tenants:
-            if tenant_id in readers and (routes := self._find_routes(tenant_id)) is not None:
+        for name in (*changes.tenants, *(f"{SOLUTION}{solution_id}" for solution_id in changes.solutions)):
+            if name in readers and (routes := self._find_routes(name)) is not None:
                 puts.append(routes)
         removals = [(SCOPE, translate.scope_name(claim.domain)) for claim in changes.released]
         self._served.apply(self._topology.revision, puts, removals)
         self.discovery.ready.set()
         # What concerns no connected Envoy is applied by being known.
         self.discovery.measure()
-        for cluster_id in retiring:
-            self._retiring[cluster_id] = asyncio.create_task(self._retire(cluster_id, self._served.seq))
+        for name in retiring:
+            self._retiring[name] = asyncio.create_task(self._retire(name, self._served.seq))
 
     async def close(self) -> None:
         for task in self._retiring.values():
             task.cancel()
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
-    async def _retire(self, cluster_id: str, seq: int) -> None:
+    def _clusters(self, changes: Changes) -> Iterator[tuple[str, list[Resource]]]:
+        """Envoy's clusters that changed, by name; one that is gone has no resources."""
+        for cluster_id in sorted(changes.clusters):
+            cluster = self._topology.clusters.get(cluster_id)
+            yield cluster_id, [] if cluster is None else [fleet.cluster(cluster), fleet.endpoints(cluster)]
+        for solution_id in sorted(changes.solutions):
+            solution = self._topology.solutions.get(solution_id)
+            upstream = None if solution is None else solution.upstream
+            made = [] if solution is None or upstream is None else [fleet.solution_cluster(solution, upstream)]
+            yield f"{SOLUTION}{solution_id}", made
+
+    async def _retire(self, name: str, seq: int) -> None:
         """Break after make: when every Envoy has the routes that lead elsewhere, and what was under way is done."""
         await self.discovery.settled(seq)
         await asyncio.sleep(self._drain_s)
-        self._served.apply(self._served.revision, (), [(CLUSTER, cluster_id), (ENDPOINTS, cluster_id)])
-        del self._retiring[cluster_id]
+        self._served.apply(self._served.revision, (), [(CLUSTER, name), (ENDPOINTS, name)])
+        del self._retiring[name]

@@ -86,6 +86,16 @@ UPSTREAM_TIMEOUT = Refusal(
 )
 
 
+VALIDATION_UNAVAILABLE = Refusal(
+    503,
+    code_pb2.UNAVAILABLE,
+    "VALIDATION_UNAVAILABLE",
+    "Nobody can say yes",
+    "whether this request is allowed cannot be told for now; try again in a moment",
+    1,
+)
+
+
 def details_bin(refusal: Refusal, message: str, metadata: Mapping[str, str]) -> str:
     """The value of grpc-status-details-bin: a google.rpc.Status with ErrorInfo and, where waiting helps, RetryInfo."""
     status = status_pb2.Status(code=refusal.code, message=message)

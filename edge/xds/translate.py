@@ -1,4 +1,4 @@
-"""Tenants and their names as xDS resources: pure functions, on xds-protos since there are many of them."""
+"""Tenants, solutions and their names as xDS resources: pure functions, on xds-protos since there are many of them."""
 
 from urllib.parse import quote
 
@@ -6,7 +6,10 @@ from envoy.config.core.v3 import base_pb2 as core
 from envoy.config.route.v3 import route_components_pb2 as components
 from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
+from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
@@ -22,7 +25,7 @@ from edge.xds.refusals import (
     page,
 )
 from edge.xds.resources import Resource, of
-from edge.xds.topology import Claim, Domain, Mode, State, Tenant
+from edge.xds.topology import Claim, Domain, Mode, Rule, Solution, State, Tenant
 
 # The platform's own domain, and Envoy's name for the control plane: neither can be the id of a tenant or cluster.
 PLATFORM = "_platform"
@@ -36,7 +39,13 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 TIMEOUT_S = 15
 _STREAM_IDLE_S = 600
+_SOLUTION_IDLE_S = 60
 _PAGE_BYTES = 16 << 10
+
+# What a request is, as its route tells the check: the words of edge.authz.
+SOLUTION_KEY, ACTION_KEY, COST_KEY = "solution", "action", "cost"
+_AUTHZ, _CORS_FILTER = "envoy.filters.http.ext_authz", "envoy.filters.http.cors"
+_TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 
 
 def _any_origin() -> any_pb2.Any:
@@ -48,17 +57,26 @@ def _any_origin() -> any_pb2.Any:
         max_age="86400",
     )
     policy.allow_origin_string_match.add(contains="://")
+    return _packed(policy)
+
+
+def _packed(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
-    packed.Pack(policy, deterministic=True)
+    packed.Pack(message, deterministic=True)
     return packed
 
 
 _CORS = _any_origin()
+# The check is in the way of every route that does not say otherwise: forgotten, it refuses. Switching the filter off
+# and on by route would forget it for a request whose routes came while its body did (Envoy 1.40).
+_UNCHECKED = _packed(ext_authz_pb2.ExtAuthzPerRoute(disabled=True))
+# A transcoder of nothing: a solution's `/v1/products` is its own.
+_AS_SENT = _packed(transcoder_pb2.GrpcJsonTranscoder())
 
 
 def scope(claim: Claim) -> Resource:
-    """A domain leads to its tenant's routes, which are fetched when somebody first comes."""
-    return _scope(_short(claim.domain.number), claim.domain.name, claim.tenant_id)
+    """A domain leads to its owner's routes, which are fetched when somebody first comes."""
+    return _scope(_short(claim.domain.number), claim.domain.name, claim.owner)
 
 
 def scope_name(domain: Domain) -> str:
@@ -99,6 +117,25 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
     return _routes(tenant.id, host, (tenant.cluster_id,))
 
 
+def solution_routes(solution: Solution) -> Resource:
+    """One solution's RouteConfiguration: what its rules name is checked first, everything else only passes."""
+    host = components.VirtualHost(name=solution.name, domains=["*"])
+    _finish(host)
+    host.response_headers_to_add.append(_header("x-center-solution", solution.id))
+    if solution.upstream is None:
+        host.routes.append(_nothing_here())
+        return _routes(solution.name, host)
+    # What a browser asks before it calls from another site's page has no token, by the standard.
+    preflight = _preflight(solution.name)
+    preflight.typed_per_filter_config[_AUTHZ].CopyFrom(_UNCHECKED)
+    host.routes.append(preflight)
+    for rule in solution.rules:
+        for method in _methods(rule):
+            host.routes.append(_pass_on(solution, rule, method))
+    host.routes.append(_pass_on(solution, Rule("/"), ""))
+    return _routes(solution.name, host, (solution.name,), checked=True)
+
+
 def absent_routes(name: str) -> Resource:
     """For a tenant that was purged meanwhile: a request whose routes Envoy is told do not exist hangs, so they do."""
     host = components.VirtualHost(name=name, domains=["*"])
@@ -133,12 +170,42 @@ def _scope(name: str, domain: str, routes: str) -> Resource:
     return of(message, name, tenant_id="" if routes == PLATFORM else routes)
 
 
-def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = ()) -> Resource:
+def _methods(rule: Rule) -> list[str]:
+    """Each needs a route; `` is every method. HEAD is a GET without the body, and costs the same."""
+    methods = dict.fromkeys(method.upper() for method in rule.methods)
+    if "GET" in methods:
+        methods["HEAD"] = None
+    return list(methods) or [""]
+
+
+def _pass_on(solution: Solution, rule: Rule, method: str) -> components.Route:
+    """To the solution, checked if the rule names an action."""
+    route = components.Route(match=components.RouteMatch(prefix=rule.path_prefix))
+    if method:
+        route.match.headers.add(name=":method").string_match.exact = method
+    route.route.cluster = solution.name
+    # An answer may be as long as the solution likes; a silence may not.
+    route.route.timeout.FromSeconds(0)
+    route.route.idle_timeout.FromSeconds(_SOLUTION_IDLE_S)
+    check = ext_authz_pb2.ExtAuthzPerRoute(disabled=True)
+    if rule.action:
+        context = {SOLUTION_KEY: solution.id, ACTION_KEY: rule.action, COST_KEY: str(rule.cost)}
+        check = ext_authz_pb2.ExtAuthzPerRoute(check_settings=ext_authz_pb2.CheckSettings(context_extensions=context))
+    route.typed_per_filter_config[_AUTHZ].CopyFrom(_packed(check))
+    return route
+
+
+def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = (), *, checked: bool = False) -> Resource:
+    """checked: a solution's, whose requests are its own business, but for what its routes have checked."""
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
     if any(len(route.direct_response.body.inline_string) > 1000 for route in host.routes):
         # A page with a long notice, escaped and in UTF-8; Envoy's own limit is 4 KiB.
         message.max_direct_response_body_size_bytes.value = _PAGE_BYTES
-    message.typed_per_filter_config["envoy.filters.http.cors"].CopyFrom(_CORS)
+    if checked:
+        message.typed_per_filter_config[_TRANSCODER].CopyFrom(_AS_SENT)
+    else:
+        message.typed_per_filter_config[_CORS_FILTER].CopyFrom(_CORS)
+        message.typed_per_filter_config[_AUTHZ].CopyFrom(_UNCHECKED)
     return of(message, name, needs, tenant_id="" if name == PLATFORM else name)
 
 

@@ -1,12 +1,16 @@
 """Who owns which name, in whatever order the catalog's entries come."""
 
-from edge.xds.topology import Cluster, Domain, Tenant, Topology
+from edge.xds.topology import Cluster, Domain, Endpoint, Solution, Tenant, Topology
 
 A, B = Domain("a.test", 1), Domain("b.test", 2)
 
 
 def tenant(name: str, revision: int, *domains: Domain) -> Tenant:
     return Tenant(name, name, revision, domains=domains, cluster_id="eu-1")
+
+
+def solution(revision: int, *domains: Domain) -> Solution:
+    return Solution("search", revision, domains=domains, upstream=Endpoint("127.0.0.1", 7401))
 
 
 def test_a_tenant_claims_its_domains_and_lets_go_of_those_it_lost() -> None:
@@ -71,4 +75,28 @@ def test_after_a_catalog_was_set_back_what_it_says_counts() -> None:
     topology.forget_revisions()
     changes = topology.replace(1, [tenant("one", 1, B)], [Cluster("eu-1", 1, "us")])
     assert (topology.revision, topology.clusters["eu-1"].region_id) == (1, "us")
+    assert [claim.domain for claim in changes.released] == [A]
+
+
+def test_a_solution_claims_its_hosts_as_a_tenant_its_domains() -> None:
+    topology = Topology()
+    changes = topology.apply(1, solutions=[solution(1, A, B)])
+    assert (changes.solutions, changes.claimed.keys()) == ({"search"}, {"a.test", "b.test"})
+    assert topology.owner("a.test") is topology.solutions["search"]
+    changes = topology.apply(2, solutions=[solution(2, B)])
+    assert [claim.domain for claim in changes.released] == [A]
+    assert not topology.apply(2, solutions=[solution(1, A)]).solutions, "older"
+    changes = topology.replace(3, [], [])
+    assert [claim.domain for claim in changes.released] == [B]
+    assert topology.solutions == {}
+
+
+def test_a_name_goes_from_a_solution_to_a_tenant_and_back() -> None:
+    topology = Topology()
+    topology.apply(1, solutions=[solution(1, Domain("a.test", 9))])
+    topology.apply(2, [tenant("one", 2, A)])
+    assert topology.owner("a.test") is topology.tenants["one"]
+    assert not topology.apply(3, removed_solutions=["search"]).released, "it was another's already"
+    changes = topology.apply(4, removed_tenants=["one"], solutions=[solution(4, Domain("a.test", 9))])
+    assert topology.owner("a.test") is topology.solutions["search"]
     assert [claim.domain for claim in changes.released] == [A]

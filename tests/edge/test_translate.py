@@ -17,6 +17,7 @@ from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 # Imported for what they put in the pool: the types that are packed inside.
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2  # noqa: F401
 from envoy.extensions.filters.http.cors.v3 import cors_pb2  # noqa: F401
+from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2
 from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2  # noqa: F401
 from envoy.extensions.filters.http.lua.v3 import lua_pb2  # noqa: F401
@@ -33,8 +34,9 @@ from google.protobuf.message import Message
 from edge.envoy.bootstrap import Proxy, bootstrap
 from edge.xds import contract, fleet, translate
 from edge.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SCOPE, Resource
-from edge.xds.topology import Claim, Cluster, Domain, Endpoint, Mode, State, Tenant
+from edge.xds.topology import Claim, Cluster, Domain, Endpoint, Mode, Rule, Solution, State, Tenant
 
+AUTHZ = "envoy.filters.http.ext_authz"
 GOLDEN = Path(__file__).parents[1] / "golden" / "edge"
 TERMS = contract.load()
 TYPES = {
@@ -51,6 +53,20 @@ def tenant(**fields: object) -> Tenant:
     return Tenant("0192c0de-0000-7000-8000-000000000001", "acme", 7, **values)  # type: ignore[arg-type]
 
 
+SEARCH = Solution(
+    "search",
+    9,
+    "Search",
+    (Domain("search.center.localhost", 2**62 + 1),),
+    Endpoint("127.0.0.1", 7401),
+    (
+        Rule("/search/free"),
+        Rule("/search", methods=("GET",), action="search"),
+        Rule("/reindex", methods=("POST", "put"), action="reindex", cost=25),
+        Rule("/api/", action="call"),
+    ),
+)
+NAMED = Endpoint("search.example", 80)
 EU = Cluster("eu-1", 1, "eu", (Endpoint("127.0.0.1", 7301), Endpoint("127.0.0.2", 7301)))
 CASES: dict[str, Resource] = {
     "scope": translate.scope(Claim(Domain("shop.example", 1_000_000), "0192c0de-0000-7000-8000-000000000001", 7)),
@@ -64,6 +80,11 @@ CASES: dict[str, Resource] = {
     "routes-gone": translate.tenant_routes(tenant(state=State.GONE), TERMS),
     "routes-absent": translate.absent_routes("0192c0de-0000-7000-8000-000000000009"),
     "routes-refused": translate.refused_routes("0192c0de-0000-7000-8000-000000000009"),
+    "scope-solution": translate.scope(Claim(SEARCH.domains[0], SEARCH.name, 9)),
+    "routes-solution": translate.solution_routes(SEARCH),
+    "routes-solution-elsewhere": translate.solution_routes(Solution("search", 9)),
+    "cluster-solution": fleet.solution_cluster(SEARCH, Endpoint("127.0.0.1", 7401)),
+    "cluster-solution-by-name": fleet.solution_cluster(SEARCH, NAMED),
     "cluster": fleet.cluster(EU),
     "cluster-by-name": fleet.cluster(Cluster("us-1", 1, "us", (Endpoint("us-1.example", 7301),))),
     "cluster-control": fleet.control_cluster("127.0.0.1", 7100),
@@ -169,3 +190,31 @@ def test_the_longest_refusal_fits_into_what_envoy_and_a_grpc_client_take() -> No
         assert len(route.direct_response.body.inline_string.encode()) <= most_bytes
         # grpc-core begins to refuse metadata at 8 KiB.
         assert sum(len(option.header.value) for option in route.response_headers_to_add) < 4096
+
+
+def test_every_route_says_whether_it_is_checked() -> None:
+    """Where nothing is said Envoy asks, about a request of which it knows no action; only a solution's routes ask."""
+    for name, case in CASES.items():
+        if case.type_url != ROUTES:
+            continue
+        table = route_pb2.RouteConfiguration.FromString(case.body())
+        for route in table.virtual_hosts[0].routes:
+            check = ext_authz_pb2.ExtAuthzPerRoute()
+            found = route.typed_per_filter_config.get(AUTHZ) or table.typed_per_filter_config.get(AUTHZ)
+            assert found is not None, name
+            assert found.Unpack(check)
+            told = dict(check.check_settings.context_extensions)
+            assert check.disabled != bool(told)
+            assert not told or (name == "routes-solution" and told.keys() == {"solution", "action", "cost"})
+
+
+def test_a_head_request_costs_what_a_get_costs() -> None:
+    table = route_pb2.RouteConfiguration.FromString(translate.solution_routes(SEARCH).body())
+    (head,) = [
+        route
+        for route in table.virtual_hosts[0].routes
+        if any(match.string_match.exact == "HEAD" for match in route.match.headers)
+    ]
+    check = ext_authz_pb2.ExtAuthzPerRoute()
+    head.typed_per_filter_config[AUTHZ].Unpack(check)
+    assert check.check_settings.context_extensions["action"] == "search"

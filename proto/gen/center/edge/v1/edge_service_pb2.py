@@ -27,7 +27,7 @@ from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!center/edge/v1/edge_service.proto\x12\x0e\x63\x65nter.edge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x13\x45xplainRouteRequest\x12\x18\n\x04host\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\"\xa8\x01\n\x14\x45xplainRouteResponse\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.center.edge.v1.RouteOutcome\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x12\n\ncluster_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12(\n\x05steps\x18\x05 \x03(\x0b\x32\x19.center.edge.v1.RouteStep\"B\n\tRouteStep\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07\x66inding\x18\x02 \x01(\t\x12\x13\n\x0b\x63onsequence\x18\x03 \x01(\t\"\x12\n\x10ListEdgesRequest\"8\n\x11ListEdgesResponse\x12#\n\x05\x65\x64ges\x18\x01 \x03(\x0b\x32\x14.center.edge.v1.Edge\"\xa9\x01\n\x04\x45\x64ge\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x30\n\x0c\x63onnect_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x05 \x01(\x03\x12\'\n\x05types\x18\x06 \x03(\x0b\x32\x18.center.edge.v1.EdgeType\"\xbb\x01\n\x08\x45\x64geType\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x12\n\nsubscribed\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63knowledged\x18\x03 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\x12\x34\n\x10\x61\x63knowledge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07refused\x18\x06 \x03(\x0b\x32\x1f.center.edge.v1.RefusedResource\"l\n\x0fRefusedResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9c\x02\n\x0cRouteOutcome\x12\x1d\n\x19ROUTE_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUTE_OUTCOME_CLUSTER\x10\x01\x12#\n\x1fROUTE_OUTCOME_CLUSTER_READ_ONLY\x10\x02\x12\x1a\n\x16ROUTE_OUTCOME_PLATFORM\x10\x03\x12\x1b\n\x17ROUTE_OUTCOME_SUSPENDED\x10\x04\x12\x1d\n\x19ROUTE_OUTCOME_MAINTENANCE\x10\x05\x12\x16\n\x12ROUTE_OUTCOME_GONE\x10\x06\x12\x1e\n\x1aROUTE_OUTCOME_UNKNOWN_HOST\x10\x07\x12\x1d\n\x19ROUTE_OUTCOME_NO_ENDPOINT\x10\x08\x32\xd6\x01\n\x0b\x45\x64geService\x12g\n\x0c\x45xplainRoute\x12#.center.edge.v1.ExplainRouteRequest\x1a$.center.edge.v1.ExplainRouteResponse\"\x0c\xca\xda\x18\x08\n\x02\x01\x02\x10\x01 \x01\x12^\n\tListEdges\x12 .center.edge.v1.ListEdgesRequest\x1a!.center.edge.v1.ListEdgesResponse\"\x0c\xca\xda\x18\x08\n\x02\x01\x02\x10\x01 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!center/edge/v1/edge_service.proto\x12\x0e\x63\x65nter.edge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x13\x45xplainRouteRequest\x12\x18\n\x04host\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\"\xbd\x01\n\x14\x45xplainRouteResponse\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.center.edge.v1.RouteOutcome\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x12\n\ncluster_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12(\n\x05steps\x18\x05 \x03(\x0b\x32\x19.center.edge.v1.RouteStep\x12\x13\n\x0bsolution_id\x18\x06 \x01(\t\"B\n\tRouteStep\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07\x66inding\x18\x02 \x01(\t\x12\x13\n\x0b\x63onsequence\x18\x03 \x01(\t\"\x12\n\x10ListEdgesRequest\"8\n\x11ListEdgesResponse\x12#\n\x05\x65\x64ges\x18\x01 \x03(\x0b\x32\x14.center.edge.v1.Edge\"\xa9\x01\n\x04\x45\x64ge\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x30\n\x0c\x63onnect_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x61pplied_revision\x18\x05 \x01(\x03\x12\'\n\x05types\x18\x06 \x03(\x0b\x32\x18.center.edge.v1.EdgeType\"\xbb\x01\n\x08\x45\x64geType\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x12\n\nsubscribed\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63knowledged\x18\x03 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\x12\x34\n\x10\x61\x63knowledge_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07refused\x18\x06 \x03(\x0b\x32\x1f.center.edge.v1.RefusedResource\"l\n\x0fRefusedResource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xb8\x02\n\x0cRouteOutcome\x12\x1d\n\x19ROUTE_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUTE_OUTCOME_CLUSTER\x10\x01\x12#\n\x1fROUTE_OUTCOME_CLUSTER_READ_ONLY\x10\x02\x12\x1a\n\x16ROUTE_OUTCOME_PLATFORM\x10\x03\x12\x1b\n\x17ROUTE_OUTCOME_SUSPENDED\x10\x04\x12\x1d\n\x19ROUTE_OUTCOME_MAINTENANCE\x10\x05\x12\x16\n\x12ROUTE_OUTCOME_GONE\x10\x06\x12\x1e\n\x1aROUTE_OUTCOME_UNKNOWN_HOST\x10\x07\x12\x1d\n\x19ROUTE_OUTCOME_NO_ENDPOINT\x10\x08\x12\x1a\n\x16ROUTE_OUTCOME_SOLUTION\x10\t2\xd6\x01\n\x0b\x45\x64geService\x12g\n\x0c\x45xplainRoute\x12#.center.edge.v1.ExplainRouteRequest\x1a$.center.edge.v1.ExplainRouteResponse\"\x0c\xca\xda\x18\x08\n\x02\x01\x02\x10\x01 \x01\x12^\n\tListEdges\x12 .center.edge.v1.ListEdgesRequest\x1a!.center.edge.v1.ListEdgesResponse\"\x0c\xca\xda\x18\x08\n\x02\x01\x02\x10\x01 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,24 +40,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EDGESERVICE'].methods_by_name['ExplainRoute']._serialized_options = b'\312\332\030\010\n\002\001\002\020\001 \001'
   _globals['_EDGESERVICE'].methods_by_name['ListEdges']._loaded_options = None
   _globals['_EDGESERVICE'].methods_by_name['ListEdges']._serialized_options = b'\312\332\030\010\n\002\001\002\020\001 \001'
-  _globals['_ROUTEOUTCOME']._serialized_start=984
-  _globals['_ROUTEOUTCOME']._serialized_end=1268
+  _globals['_ROUTEOUTCOME']._serialized_start=1005
+  _globals['_ROUTEOUTCOME']._serialized_end=1317
   _globals['_EXPLAINROUTEREQUEST']._serialized_start=145
   _globals['_EXPLAINROUTEREQUEST']._serialized_end=192
   _globals['_EXPLAINROUTERESPONSE']._serialized_start=195
-  _globals['_EXPLAINROUTERESPONSE']._serialized_end=363
-  _globals['_ROUTESTEP']._serialized_start=365
-  _globals['_ROUTESTEP']._serialized_end=431
-  _globals['_LISTEDGESREQUEST']._serialized_start=433
-  _globals['_LISTEDGESREQUEST']._serialized_end=451
-  _globals['_LISTEDGESRESPONSE']._serialized_start=453
-  _globals['_LISTEDGESRESPONSE']._serialized_end=509
-  _globals['_EDGE']._serialized_start=512
-  _globals['_EDGE']._serialized_end=681
-  _globals['_EDGETYPE']._serialized_start=684
-  _globals['_EDGETYPE']._serialized_end=871
-  _globals['_REFUSEDRESOURCE']._serialized_start=873
-  _globals['_REFUSEDRESOURCE']._serialized_end=981
-  _globals['_EDGESERVICE']._serialized_start=1271
-  _globals['_EDGESERVICE']._serialized_end=1485
+  _globals['_EXPLAINROUTERESPONSE']._serialized_end=384
+  _globals['_ROUTESTEP']._serialized_start=386
+  _globals['_ROUTESTEP']._serialized_end=452
+  _globals['_LISTEDGESREQUEST']._serialized_start=454
+  _globals['_LISTEDGESREQUEST']._serialized_end=472
+  _globals['_LISTEDGESRESPONSE']._serialized_start=474
+  _globals['_LISTEDGESRESPONSE']._serialized_end=530
+  _globals['_EDGE']._serialized_start=533
+  _globals['_EDGE']._serialized_end=702
+  _globals['_EDGETYPE']._serialized_start=705
+  _globals['_EDGETYPE']._serialized_end=892
+  _globals['_REFUSEDRESOURCE']._serialized_start=894
+  _globals['_REFUSEDRESOURCE']._serialized_end=1002
+  _globals['_EDGESERVICE']._serialized_start=1320
+  _globals['_EDGESERVICE']._serialized_end=1534
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,7 @@ class RouteOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROUTE_OUTCOME_GONE: _ClassVar[RouteOutcome]
     ROUTE_OUTCOME_UNKNOWN_HOST: _ClassVar[RouteOutcome]
     ROUTE_OUTCOME_NO_ENDPOINT: _ClassVar[RouteOutcome]
+    ROUTE_OUTCOME_SOLUTION: _ClassVar[RouteOutcome]
 ROUTE_OUTCOME_UNSPECIFIED: RouteOutcome
 ROUTE_OUTCOME_CLUSTER: RouteOutcome
 ROUTE_OUTCOME_CLUSTER_READ_ONLY: RouteOutcome
@@ -32,6 +33,7 @@ ROUTE_OUTCOME_MAINTENANCE: RouteOutcome
 ROUTE_OUTCOME_GONE: RouteOutcome
 ROUTE_OUTCOME_UNKNOWN_HOST: RouteOutcome
 ROUTE_OUTCOME_NO_ENDPOINT: RouteOutcome
+ROUTE_OUTCOME_SOLUTION: RouteOutcome
 
 class ExplainRouteRequest(_message.Message):
     __slots__ = ("host",)
@@ -40,18 +42,20 @@ class ExplainRouteRequest(_message.Message):
     def __init__(self, host: _Optional[str] = ...) -> None: ...
 
 class ExplainRouteResponse(_message.Message):
-    __slots__ = ("outcome", "tenant_id", "cluster_id", "revision", "steps")
+    __slots__ = ("outcome", "tenant_id", "cluster_id", "revision", "steps", "solution_id")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    SOLUTION_ID_FIELD_NUMBER: _ClassVar[int]
     outcome: RouteOutcome
     tenant_id: str
     cluster_id: str
     revision: int
     steps: _containers.RepeatedCompositeFieldContainer[RouteStep]
-    def __init__(self, outcome: _Optional[_Union[RouteOutcome, str]] = ..., tenant_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., revision: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[RouteStep, _Mapping]]] = ...) -> None: ...
+    solution_id: str
+    def __init__(self, outcome: _Optional[_Union[RouteOutcome, str]] = ..., tenant_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., revision: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[RouteStep, _Mapping]]] = ..., solution_id: _Optional[str] = ...) -> None: ...
 
 class RouteStep(_message.Message):
     __slots__ = ("subject", "finding", "consequence")
