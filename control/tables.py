@@ -271,18 +271,23 @@ outbox = Table(
     postgresql_partition_by="RANGE (create_time)",
 )
 
-watchers = Table(
-    "watchers",
-    metadata,
-    Column("id", Text, primary_key=True),
-    # The stream that speaks for the watcher; a newer one takes over, and the older one's word no longer counts.
-    _id("stream_id", nullable=False),
-    Column("applied_revision", BigInteger, nullable=False),
-    Column("open", Boolean, nullable=False),
-    _time("seen_time"),
-    # [[resource_id, reason], ...]
-    Column("refusals", JSONB, nullable=False),
-)
+
+def _watchers(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", Text, primary_key=True),
+        # The stream that speaks for the watcher; a newer one takes over, and the older one's word no longer counts.
+        _id("stream_id", nullable=False),
+        Column("applied_revision", BigInteger, nullable=False),
+        Column("open", Boolean, nullable=False),
+        _time("seen_time"),
+        # [[resource_id, reason], ...]
+        Column("refusals", JSONB, nullable=False),
+    )
+
+
+watchers = _watchers("watchers")
 
 solutions = Table(
     "solutions",
@@ -478,5 +483,184 @@ registration_counts = Table(
     Column("number", BigInteger, nullable=False),
     Index("registration_counts_window_end", "window_end"),
 )
+
+features = Table(
+    "features",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    _text("display_name"),
+    _text("description"),
+    _text("unit"),
+    _text("period"),
+    # Of a setting; null for others.
+    Column("schema", JSONB(none_as_null=True)),
+    Column("default_value", JSONB(none_as_null=True)),
+    Column("state", Text, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    # Of the last change that tenants can feel: another name is none.
+    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("kind", "BOOLEAN METERED CONFIGURATION"),
+    _words("state", "ACTIVE ARCHIVED"),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("feature_id", Text, ForeignKey("features.id", name="rollouts_feature_id_fkey"), primary_key=True),
+    # Empty for tenants whose cluster has no rollout of its own.
+    Column("cluster_id", Text, primary_key=True),
+    Column("basis_points", Integer, nullable=False),
+    _text("reason"),
+    _time("update_time"),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+)
+
+kill_switches = Table(
+    "kill_switches",
+    metadata,
+    _id("id", primary_key=True),
+    Column("feature_id", Text, ForeignKey("features.id", name="kill_switches_feature_id_fkey"), nullable=False),
+    # Null for all tenants, and for those of a cluster.
+    _id("tenant_id"),
+    _text("cluster_id"),
+    _text("reason"),
+    _time("expire_time", nullable=True),
+    _time("create_time"),
+    _text("caller"),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="kill_switches_tenant_id_fkey", ondelete="CASCADE"),
+    Index(
+        "kill_switches_scope_key",
+        "feature_id",
+        "cluster_id",
+        "tenant_id",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    ),
+    Index("kill_switches_tenant_id", "tenant_id"),
+    Index("kill_switches_expire_time", "expire_time", postgresql_where=text("expire_time IS NOT NULL")),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("display_name"),
+    _text("description"),
+    # 0 while none is published.
+    Column("active_version", Integer, nullable=False),
+    Column("latest_version", Integer, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
+)
+
+plan_versions = Table(
+    "plan_versions",
+    metadata,
+    Column("plan_id", Text, ForeignKey("plans.id", name="plan_versions_plan_id_fkey"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    # {feature id: value}
+    Column("features", JSONB, nullable=False),
+    _text("note"),
+    _time("create_time"),
+    _time("update_time"),
+    _time("effective_time", nullable=True),
+    _time("archive_time", nullable=True),
+    # Counts the changes of the row.
+    Column("edit", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("state", "DRAFT SCHEDULED ACTIVE ARCHIVED"),
+    Index("plan_versions_one_active", "plan_id", unique=True, postgresql_where=text("state = 'ACTIVE'")),
+    Index("plan_versions_due", "effective_time", postgresql_where=text("state = 'SCHEDULED'")),
+)
+
+add_ons = Table(
+    "add_ons",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("display_name"),
+    _text("description"),
+    # [{feature_id, grant or units}, ...]
+    Column("extras", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
+    _words("state", "ACTIVE ARCHIVED"),
+)
+
+# Tenants whose features are not just their plan's: the revision of the last change to what is theirs alone.
+tenant_features = Table(
+    "tenant_features",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    # The version of which plan the tenant keeps; it counts while the tenant is on that plan.
+    _text("pinned_plan_id"),
+    Column("pinned_version", Integer, nullable=False, server_default=text("0")),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="tenant_features_tenant_id_fkey", ondelete="CASCADE"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    Column("add_on_id", Text, ForeignKey("add_ons.id", name="attachments_add_on_id_fkey"), primary_key=True),
+    Column("quantity", Integer, nullable=False),
+    _text("reason"),
+    _time("expire_time", nullable=True),
+    _time("create_time"),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="attachments_tenant_id_fkey", ondelete="CASCADE"),
+    Index("attachments_expire_time", "expire_time", postgresql_where=text("expire_time IS NOT NULL")),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    _id("id", primary_key=True),
+    _id("tenant_id", nullable=False),
+    Column("feature_id", Text, ForeignKey("features.id", name="overrides_feature_id_fkey"), nullable=False),
+    Column("action", Text, nullable=False),
+    # Null for REMOVE.
+    Column("value", JSONB(none_as_null=True)),
+    _text("reason"),
+    _time("expire_time", nullable=True),
+    _time("create_time"),
+    _text("caller"),
+    Column("version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="overrides_tenant_id_fkey", ondelete="CASCADE"),
+    _words("action", "ADD RAISE LOWER REMOVE"),
+    Index("overrides_action_key", "tenant_id", "feature_id", "action", unique=True),
+    Index("overrides_create_time", "create_time", "id"),
+    Index("overrides_expire_time", "expire_time", postgresql_where=text("expire_time IS NOT NULL")),
+)
+
+# Plans that tenants get at a time.
+plan_assignments = Table(
+    "plan_assignments",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    Column("plan_id", Text, ForeignKey("plans.id", name="plan_assignments_plan_id_fkey"), nullable=False),
+    Column("pinned_version", Integer, nullable=False),
+    _time("assign_time"),
+    _text("reason"),
+    _time("create_time"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="plan_assignments_tenant_id_fkey", ondelete="CASCADE"),
+    Index("plan_assignments_assign_time", "assign_time", "tenant_id"),
+)
+
+feature_watchers = _watchers("feature_watchers")
 
 idempotency = requests.table(metadata)

@@ -1,0 +1,1 @@
+"""What tenants have: values, the effective set, and the streams that tell of it."""
