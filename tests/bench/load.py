@@ -11,6 +11,7 @@ import ssl
 import struct
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -196,7 +197,7 @@ def _headers(target: Target) -> tuple[bytes, bytes]:
     return b"\x83" + scheme + first + own, b"\x83" + scheme + again + own
 
 
-class _Client(asyncio.Protocol):
+class _Client(asyncio.Protocol, ABC):
     """One connection that keeps a number of calls under way for a while."""
 
     def __init__(self, name: str) -> None:
@@ -217,8 +218,9 @@ class _Client(asyncio.Protocol):
         self.transport.write(b"".join(self._request() for _ in range(streams)))
         await self._idle
 
+    @abstractmethod
     def _request(self) -> bytes:
-        raise NotImplementedError
+        """The bytes of one call."""
 
     def _ended(self) -> None:
         if self._idle is not None and not self._idle.done():

@@ -6,13 +6,14 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from google.longrunning import operations_proto_pb2
 
-from center.control.v1 import cluster_service_pb2, tenant_pb2, tenant_service_pb2
+from center.control.v1 import cluster_service_pb2, operations_service_pb2, tenant_pb2, tenant_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from shared.runtime import ids
 from tests.e2e.operators import Known, Operator
 from tests.support import platform as platforms
 from tests.support.grpc import refuses
@@ -118,6 +119,55 @@ async def test_envoy_serves_what_it_knows_while_control_edge_and_postgresql_are_
     await until(served, 20, "the shop to answer again")
     await shopper.close()
     await _assert_agreed(hurt)
+
+
+async def test_a_shop_that_moves_while_envoy_is_cut_off_is_not_said_to_be_none(hurt: Platform) -> None:
+    """Envoy stands still with its old routes while the edge dies and a shop moves. The move waits for it, but not for
+    ever; and when it wakes, it asks first at the old place."""
+    shop = await hurt.create("cut-off", region_id="eu")
+    shopper, host = hurt.shopper(), f"cut-off.{hurt.zone}"
+    assert (await shopper.get(host)).headers["x-center-cluster"] == "eu-1"
+    with _suspended(hurt, "envoy"):
+        await hurt.restarted("edge", hurt.kill("edge"))
+        request = tenant_service_pb2.MoveTenantRequest(
+            id=shop.id, cluster_id="us-1", reason="a test", request_id=ids.uuid7()
+        )
+        move = (await hurt.tenants.MoveTenant(request)).operation.name
+        asked = asyncio.create_task(shopper.get(host))
+
+        async def is_switched() -> bool:
+            operation = await hurt.longrunning.GetOperation(operations_proto_pb2.GetOperationRequest(name=move))
+            told = operations_service_pb2.OperationMetadata()
+            assert operation.metadata.Unpack(told)
+            return told.step == "drain"
+
+        await until(is_switched, 20, "the move to wait for routes to turn")
+        at_once = operations_service_pb2.WaitAppliedRequest(timeout={})
+        behind = (await hurt.operations.WaitApplied(at_once)).behind
+        assert [watcher.id for watcher in behind] == ["edge/edge-1"]
+        assert (await hurt.done(move, 40)).HasField("response"), "an Envoy that never came back would only delay it"
+    answer = await asked
+    assert answer.status == 200 or (answer.status, answer.reason) == (503, "TENANT_MOVING"), answer
+
+    async def is_at_the_new_place() -> bool:
+        return (await shopper.get(host)).headers.get("x-center-cluster") == "us-1"
+
+    await until(is_at_the_new_place, 20, "Envoy to know where the shop is")
+    await shopper.close()
+    await hurt.healthy()
+
+
+@contextmanager
+def _suspended(platform: Platform, name: str) -> Iterator[None]:
+    """The process stands still for the length of the block."""
+    child = platform.processes()[name]
+    process = child.pid.process() if child.pid else None
+    assert process is not None
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 @asynccontextmanager

@@ -11,12 +11,15 @@ import pytest
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 
-from edge.app import RECEIVE_LIMIT_BYTES
+from edge.app import RECEIVE_LIMIT_BYTES, running
+from edge.config import Config
+from edge.roster import Roster
 from edge.xds.resources import CLUSTER, ROUTES, SCOPE
 from edge.xds.topology import Domain
 from shared.runtime import pki
 from shared.runtime.rpc import connect
 from tests.edge.conftest import Edge, running_edge, shop_of, tenant_id
+from tests.edge.processes import free_offset
 from tests.edge.proxy import until
 from tests.support.grpc import refuses
 
@@ -190,6 +193,20 @@ async def test_of_two_envoys_with_one_name_each_is_waited_for_until_it_is_back(
                 await other.ask(SCOPE)
                 await other.next()
                 await until(lambda: edge.discovery.applied_revision == revision)
+
+
+async def test_an_edge_that_starts_waits_for_those_who_were_here_and_not_for_ever(
+    edge_home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pki").symlink_to(edge_home / "pki")
+    config = Config(tmp_path, free_offset())
+    roster = Roster(config.folder)
+    roster.add("gone")
+    roster.close()
+    async with running(config) as edge:
+        (away,) = edge.discovery.away
+        assert away.node_id == "gone"
+        assert away.forgetting is not None, "its time runs once the edge can be reached"
 
 
 async def test_work_by_change_does_not_grow_with_the_number_of_tenants(edge_home: Path, own: Edge) -> None:
