@@ -3,9 +3,12 @@
 Whoever destroys a user's data key has erased everything that was sealed with it, wherever copies of the rows are.
 """
 
+import base64
+import binascii
 import hashlib
 import hmac
 import secrets
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +76,75 @@ class Vault:
     def fingerprint(self, kind: str, text: str) -> bytes:
         """Finds what is stored under a text without storing the text; nobody without the key can try texts out."""
         return hmac.new(self._lookup, f"{kind}\0{text}".encode(), hashlib.sha256).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link says, which proves nothing before `Proofs.holds`. id: of the registration, or of a change's mail."""
+
+    kind: str
+    id: str
+    mac: bytes
+
+
+class Proofs:
+    """One-time codes and links, computed from the ids of their rows: no secret of theirs is stored anywhere."""
+
+    def __init__(self, home: Path) -> None:
+        self._codes = keys.load(home, "codes")
+        self._links = keys.load(home, "links")
+
+    def code(self, code_id: str) -> str:
+        place = uuid.UUID(code_id).bytes
+        return _CODE + _text(place + _mac(self._codes, place))
+
+    def read_code(self, code: str) -> str | None:
+        """The id of a code that this platform issued; None for anything else, without a look at the database."""
+        body = _bytes(code.removeprefix(_CODE), 16 + _MAC_BYTES) if code.startswith(_CODE) else None
+        if body is None or not hmac.compare_digest(body[16:], _mac(self._codes, body[:16])):
+            return None
+        return str(uuid.UUID(bytes=body[:16]))
+
+    def link(self, kind: str, row_id: str, bound: bytes) -> str:
+        """kind: one letter. bound: what must still be so when the link is used, such as the hash of the e-mail."""
+        place = uuid.UUID(row_id).bytes
+        return kind + _text(place + _mac(self._links, kind.encode() + place + bound))
+
+    def read_link(self, token: str) -> Link | None:
+        body = _bytes(token[1:], 16 + _MAC_BYTES)
+        return Link(token[0], str(uuid.UUID(bytes=body[:16])), body[16:]) if body is not None else None
+
+    def holds(self, link: Link, bound: bytes) -> bool:
+        place = uuid.UUID(link.id).bytes
+        return hmac.compare_digest(link.mac, _mac(self._links, link.kind.encode() + place + bound))
+
+    def browser(self, registration_id: str) -> str:
+        """What only the browser that made the registration knows."""
+        return _text(_mac(self._links, b"browser" + uuid.UUID(registration_id).bytes))
+
+    def is_browser(self, registration_id: str, secret: str) -> bool:
+        return hmac.compare_digest(self.browser(registration_id).encode(), secret.encode())
+
+
+_CODE = "ccc_"
+_MAC_BYTES = 16
+
+
+def _mac(key: bytes, about: bytes) -> bytes:
+    return hmac.new(key, about, hashlib.sha256).digest()[:_MAC_BYTES]
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bytes(text: str, size: int) -> bytes | None:
+    """Of exactly this size and in the one spelling that _text gives."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (ValueError, binascii.Error):
+        return None
+    return data if len(data) == size and _text(data) == text else None
 
 
 def new_data_key() -> bytes:

@@ -1,16 +1,41 @@
 """Users, what they may be called, and what a registration, a code and a link are."""
 
+import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import idna
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PlatformError, ResourceExhausted
 
 CODE_LIFE = timedelta(seconds=60)
 LINK_LIFE = timedelta(hours=24)
+# What is kept of registrations and mails that have done their work, for the user's own export and for operators.
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many registrations in a window, of an e-mail or of a client."""
+
+    of: str
+    window: timedelta
+    at_most: int
+
+
+# An e-mail's owner gets the mail, asked for or not; behind a client's address an office or a school may stand.
+LIMITS = (
+    Limit("email", timedelta(minutes=10), 5),
+    Limit("email", timedelta(days=1), 20),
+    Limit("client", timedelta(minutes=10), 60),
+)
+
+# What a redirect says; a query that says it already would speak for the platform.
+_OURS = frozenset(("code", "state", "token", "user_email", "error"))
 
 
 class State(StrEnum):
@@ -80,6 +105,78 @@ def normalise(email: str, field: str = "email") -> str:
     if not _LOCAL.fullmatch(local) or "." not in name or len(local) + 1 + len(name) > 254:
         raise InvalidArgument("EMAIL_INVALID", "this is no e-mail address", fields={field: "no e-mail address"})
     return f"{local}@{name}"
+
+
+def client_of(forwarded: str) -> str:
+    """Whom registrations are counted by: the last address that Envoy added, of IPv6 the network that one client has."""
+    text = forwarded.rpartition(",")[2].strip()
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def check_redirect(wanted: str, allowed: Sequence[str]) -> str:
+    """Where the browser may be sent: the wanted address when it is one of the solution's but for its query."""
+    if not allowed:
+        raise FailedPrecondition("REDIRECT_URL_MISSING", "the solution has no address to send its users to")
+    if not wanted:
+        return allowed[0]
+    if not wanted.isprintable() or _place(wanted) not in {_place(url) for url in allowed}:
+        why = "is none of the solution's redirect URLs"
+        raise InvalidArgument("REDIRECT_URL_UNKNOWN", f"redirect_url {why}", fields={"redirect_url": why})
+    return wanted
+
+
+def _place(url: str) -> tuple[str, str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme.lower(), parts.netloc.lower(), parts.path or "/"
+
+
+def redirect(url: str, **said: str) -> str:
+    """The address with what is said in its query; empty words are left out."""
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _OURS]
+    query = urlencode([*kept, *((name, value) for name, value in said.items() if value)])
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def too_many(seconds: float) -> PlatformError:
+    return ResourceExhausted(
+        "TOO_MANY_REGISTRATIONS",
+        f"too many registrations; try again in {max(1, round(seconds))} s",
+        retry_after_s=max(1.0, seconds),
+    )
+
+
+def exchange(code: Code, solution_id: str, now: datetime) -> Code:
+    """The code is used; for what, whoever gives the token adds."""
+    if code.solution_id != solution_id:
+        raise FailedPrecondition("CODE_FOREIGN", "the code is another solution's")
+    if code.use_time is not None:
+        raise FailedPrecondition("CODE_USED", "the code was exchanged before; it is good for one token")
+    if now >= code.expire_time:
+        raise FailedPrecondition("CODE_EXPIRED", "the code has expired; register again")
+    return replace(code, use_time=now)
+
+
+def use_link(registration: Registration, now: datetime) -> Registration:
+    if registration.verify_time is not None:
+        raise FailedPrecondition("LINK_USED", "the link was used before; register again for another")
+    if now >= registration.create_time + LINK_LIFE:
+        raise FailedPrecondition("LINK_EXPIRED", "the link has expired; register again for another")
+    return replace(registration, verify_time=now)
+
+
+def link_invalid() -> PlatformError:
+    why = "is no link of this platform, or its e-mail has changed since"
+    return InvalidArgument("LINK_INVALID", f"the link {why}", fields={"token": why})
 
 
 def verify(user: User, now: datetime) -> User:
