@@ -104,6 +104,8 @@ def solution_cluster(solution: Solution, endpoint: Endpoint) -> Resource:
     )
     by_address = _is_address(endpoint.host)
     made.type = cluster_api.ClusterDiscoveryType.STATIC if by_address else cluster_api.ClusterDiscoveryType.STRICT_DNS
+    # Of a name's addresses the first that answers, of either kind: Envoy by itself asks for IPv6 and stays with that.
+    made.dns_lookup_family = cluster_api.ClusterDnsLookupFamily.ALL
     made.load_assignment = _assignment(solution.name, [(endpoint.host, endpoint.port)])
     return _resource(solution.name, made)
 

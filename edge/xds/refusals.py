@@ -13,6 +13,15 @@ BRAND = "Center"
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a page leads on."""
+
+    key: str
+    href: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """One reason not to pass a request on; `reason` is google.rpc.ErrorInfo's and never changes."""
 
@@ -118,16 +127,17 @@ def document(refusal: Refusal, message: str, metadata: Mapping[str, str]) -> str
     return json.dumps({"code": refusal.code, "message": message, "details": details}, separators=(",", ":"))
 
 
-def page(title: str, message: str, name: str = "", notice: str = "") -> str:
+def page(title: str, message: str, name: str = "", notice: str = "", link: Link | None = None) -> str:
     """A page that stands alone: no script, no font, nothing fetched."""
     heading = escape(title)
     lead = f"<p><b>{escape(name)}</b></p>" if name else ""
     words = f"<p>{escape(notice)}</p>" if notice else ""
+    on = f'<p><a id="{link.key}" href="{escape(link.href)}">{escape(link.label)}</a></p>' if link is not None else ""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
         f"<title>{heading}</title>"
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem;color:#223}"
         "h1{font-size:1.6rem}@media(prefers-color-scheme:dark){body{background:#112;color:#dde}}</style>"
-        f"{lead}<h1>{heading}</h1><p>{escape(message)}</p>{words}</html>"
+        f"{lead}<h1>{heading}</h1><p>{escape(message)}</p>{words}{on}</html>"
     )

@@ -71,7 +71,7 @@ _CORS = _any_origin()
 # and on by route would forget it for a request whose routes came while its body did (Envoy 1.40).
 _UNCHECKED = _packed(ext_authz_pb2.ExtAuthzPerRoute(disabled=True))
 # A transcoder of nothing: a solution's `/v1/products` is its own.
-_AS_SENT = _packed(transcoder_pb2.GrpcJsonTranscoder())
+_AS_SENT = _packed(transcoder_pb2.GrpcJsonTranscoder(proto_descriptor_bin=b""))
 
 
 def scope(claim: Claim) -> Resource:

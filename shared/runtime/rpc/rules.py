@@ -46,6 +46,7 @@ STANDARD: Mapping[str, Rules] = {
     f"{_OPERATIONS}/DeleteOperation": Rules(_OPERATOR, mutates=True, idempotent=True),
     "flagd.sync.v1.FlagSyncService": Rules(frozenset({CALLER_OPERATOR, CALLER_CLUSTER, CALLER_EDGE}), idempotent=True),
     "envoy.service.discovery.v3.AggregatedDiscoveryService": Rules(frozenset({CALLER_ENVOY}), idempotent=True),
+    "envoy.service.auth.v3.Authorization": Rules(frozenset({CALLER_ENVOY}), mutates=True),
 }
 
 

@@ -1,0 +1,1 @@
+"""Envoy's external authorization for solutions, by the platform's one decision function."""
