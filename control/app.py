@@ -16,6 +16,7 @@ from center.control.v1 import (
     cluster_service_pb2,
     domain_service_pb2,
     operations_service_pb2,
+    solution_service_pb2,
     tenant_service_pb2,
 )
 from center.shared.v1 import audit_service_pb2
@@ -37,6 +38,9 @@ from control.operations.domain import Kind
 from control.operations.service import LongRunning, OperationsService
 from control.operations.waiting import Waiting
 from control.operations.worker import Boundary, Worker, Workflow, no_boundary
+from control.peppers import Peppers
+from control.solutions.memory import Keys
+from control.solutions.service import SolutionService
 from control.tenants.move import Move
 from control.tenants.provision import Provision
 from control.tenants.purge import Purge
@@ -55,6 +59,7 @@ TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
 DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
 CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+SOLUTIONS = solution_service_pb2.DESCRIPTOR.services_by_name["SolutionService"]
 OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
 LONG_RUNNING: ServiceDescriptor = longrunning_pb.DESCRIPTOR.services_by_name["Operations"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
@@ -100,6 +105,11 @@ async def running(
         await tailer.load(reader, catalog)
         log.info("catalog loaded", revision=catalog.revision)
 
+        peppers = Peppers(config.home)
+        solution_keys = Keys(reader, clock, peppers, config.environment)
+        catalog.listen(solution_keys)
+        await solution_keys.load()
+
         identity = pki.load(config.home, "control")
         connections = Connections(catalog, identity)
         stack.push_async_callback(connections.close)
@@ -141,6 +151,12 @@ async def running(
                 CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
                 CATALOG,
             ),
+            Service(
+                SolutionService(
+                    db, clock, tokens, peppers, solution_keys, zone=config.zone, environment=config.environment
+                ),
+                SOLUTIONS,
+            ),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
             Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
             Service(AuditService(db, tokens), AUDIT),
@@ -152,6 +168,7 @@ async def running(
                 watchers.keep(),
                 waiting.look(),
                 worker.work(),
+                solution_keys.follow(),
                 upkeep.keep_time(workers, clock, due),
                 upkeep.clean(steward, workers, clock, config.retained),
                 _close_feeds(draining, catalog),
@@ -164,6 +181,7 @@ async def running(
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
+                verify_solution=solution_keys.verify,
                 draining=draining,
             )
         )

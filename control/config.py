@@ -15,6 +15,7 @@ from shared.runtime.environment import Environment, EnvironmentProblem
 class Config:
     """database_url: the owner's.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
+    environment: stands in every token and key; those of another one are refused.
     zone: the platform's own DNS zone. zone_file: answers TXT proofs in place of DNS; None asks the DNS.
     seeds: the clusters that the platform starts with.
     retained: how many changes a watcher may be behind without getting a snapshot.
@@ -28,6 +29,7 @@ class Config:
     address: str
     admin_address: str = ""
     metrics_address: str = ""
+    environment: str = "dev"
     zone: str = "center.localhost"
     zone_file: Path | None = None
     seeds: tuple[Seed, ...] = ()
@@ -54,6 +56,7 @@ class Config:
             # For the machine itself, whatever else is bound.
             admin_address=f"127.0.0.1:{ports.CONTROL_ADMIN + offset}",
             metrics_address=f"{bind}:{ports.CONTROL_METRICS + offset}",
+            environment=_environment(environment.text("CENTER_ENVIRONMENT", "dev")),
             zone=environment.text("CENTER_ZONE", "center.localhost").strip(".").lower(),
             zone_file=environment.path("CENTER_DNS_ZONE_FILE", zone_file) if zone_file else None,
             seeds=seeds(given) if given else _this_machine(offset),
@@ -61,6 +64,12 @@ class Config:
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),
         )
+
+
+def _environment(text: str) -> str:
+    if not re.fullmatch("[a-z0-9]{1,8}", text):
+        raise EnvironmentProblem(f"CENTER_ENVIRONMENT: {text!r} is not one to eight of a-z0-9")
+    return text
 
 
 _SEED = re.compile(r"([a-z0-9][a-z0-9-]{0,62})=([a-z0-9][a-z0-9-]{0,62})@(.+):(\d{1,5})")

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Text, cast, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.domains.domain import Domain, Kind, State
 from control.rows import among, inserting, packed
-from control.tables import domains
+from control.tables import domains, solution_hosts
 from shared.runtime.errors import Aborted, AlreadyExists, NotFound
 
 TAKEN = AlreadyExists("DOMAIN_TAKEN", "another tenant has this domain")
@@ -73,10 +73,14 @@ _ADD = inserting(domains, _COLUMNS, returning=("tenant_id", "name", "number"))
 
 
 async def add(tx: AsyncConnection, added: Sequence[Domain]) -> list[Domain]:
-    """The same claims with their numbers."""
+    """The same claims with their numbers. AlreadyExists DOMAIN_TAKEN: a solution has one of the names."""
     if not added:
         return []
     rows = (await tx.execute(_ADD, packed([_values(domain) for domain in added]))).all()
+    # After the insert, for whoever gives a solution a name keeps inserts waiting, and then looks for ours.
+    own = [domain.name for domain in added if domain.kind is Kind.PLATFORM]
+    if own and (await tx.execute(select(solution_hosts).where(among(solution_hosts.c.name, own)))).first() is not None:
+        raise TAKEN
     numbers = {(str(row.tenant_id), row.name): row.number for row in rows}
     return [replace(domain, number=numbers[domain.tenant_id, domain.name]) for domain in added]
 
@@ -117,11 +121,15 @@ async def end_other_claims(tx: AsyncConnection, names: Iterable[str], tenant_ids
 
 
 async def holders(tx: AsyncConnection, names: Iterable[str]) -> dict[str, str]:
-    """Verified name -> the tenant that has it."""
-    stmt = select(domains.c.name, domains.c.tenant_id).where(
-        among(domains.c.name, names), domains.c.state == State.VERIFIED
+    """Verified name -> the tenant that has it, or `solution/ID`."""
+    wanted = list(names)
+    tenants = select(domains.c.name, cast(domains.c.tenant_id, Text).label("holder")).where(
+        among(domains.c.name, wanted), domains.c.state == State.VERIFIED
     )
-    return {row.name: row.tenant_id for row in (await tx.execute(stmt)).all()}
+    others = select(solution_hosts.c.name, literal("solution/").concat(solution_hosts.c.solution_id)).where(
+        among(solution_hosts.c.name, wanted)
+    )
+    return {row.name: row.holder for row in (await tx.execute(tenants.union_all(others))).all()}
 
 
 async def claimed_names(tx: AsyncConnection, tenant_ids: Iterable[str]) -> dict[str, set[str]]:

@@ -13,6 +13,7 @@ VARIABLES: dict[str, str] = {
     "CENTER_CONTROL_ADDRESS": "host:port of the control plane (default: this machine, port 7100)",
     "CENTER_DATABASE_URL": "owner's URL of a process's database; for `center up` an outside server",
     "CENTER_DNS_ZONE_FILE": "local zone file that answers TXT proofs of domains, in place of DNS",
+    "CENTER_ENVIRONMENT": "what tokens and keys are for, one to eight of a-z0-9: others' are refused (default dev)",
     "CENTER_HOME": "folder of certificates, secrets, database, logs and state (default ./.center)",
     "CENTER_INSTANCE": "name of this replica among the catalog's watchers, stable over restarts (default edge-1)",
     "CENTER_LOG_FORMAT": "console or json (default console)",

@@ -7,7 +7,7 @@ read its answer. Looking first and writing later let 200 keys through 2,556 time
 import functools
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
@@ -91,18 +91,38 @@ def mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]]) -> Unary[S
     metadata `idempotent-replayed: true`; without a request_id the method just runs. A method that calls other
     processes must not hold a transaction meanwhile: it uses claim() and settle() itself.
     """
+    return _mutation(method, ())
 
+
+def revealing(
+    *fields: str,
+) -> Callable[[Callable[[S, Q, AsyncConnection], Awaitable[A]]], Unary[S, Q, A]]:
+    """mutation() for an answer that shows a secret once: what is stored, and so a replay, lacks these fields."""
+    return lambda method: _mutation(method, fields)
+
+
+def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: Sequence[str]) -> Unary[S, Q, A]:
     @functools.wraps(method)
     async def served(self: S, request: Q, context: "grpc.aio.ServicerContext[Any, Any]") -> A:
         async with self.db.transaction(current().tenant_id or None) as tx:
             if (stored := await claim(tx, request)) is None:
                 answer = await method(self, request, tx)
-                await settle(tx, request, answer)
+                await settle(tx, request, _without(answer, secret))
                 return answer
         context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
         return cast("A", stored)
 
     return served
+
+
+def _without(answer: A, fields: Sequence[str]) -> A:
+    if not fields:
+        return answer
+    kept = type(answer)()
+    kept.CopyFrom(answer)
+    for name in fields:
+        kept.ClearField(name)
+    return kept
 
 
 async def claim(tx: AsyncConnection, request: Message) -> Message | None:

@@ -18,10 +18,12 @@ from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import operations_service_pb2 as operations_pb
 from center.control.v1 import tenant_pb2
 from center.control.v1 import tenant_service_pb2 as tenants_pb
+from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from center.control.v1.cluster_service_pb2_grpc import ClusterServiceStub
 from center.control.v1.domain_service_pb2_grpc import DomainServiceStub
 from center.control.v1.operations_service_pb2_grpc import OperationsServiceStub
+from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.control.v1.tenant_service_pb2_grpc import TenantServiceStub
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from control import app
@@ -108,6 +110,13 @@ class Plane:
     @property
     def audit(self) -> AuditServiceStub:
         return AuditServiceStub(self.channel())
+
+    @property
+    def solutions(self) -> SolutionServiceStub:
+        return SolutionServiceStub(self.channel())
+
+    def access(self, identity: str = "operator") -> AccessServiceStub:
+        return AccessServiceStub(self.channel(identity))
 
     def catalog(self, identity: str = "edge") -> CatalogServiceStub:
         return CatalogServiceStub(self.channel(identity))

@@ -1,0 +1,1 @@
+"""The solutions of the marketplace, and the keys of their servers."""
