@@ -10,7 +10,7 @@ from google.rpc import code_pb2
 
 from center_sdk import answers
 from center_sdk.decision import Code, Decision
-from edge.xds.refusals import BRAND, Link, Refusal, document, page
+from edge.xds.refusals import BRAND, SAFE_HEADERS, Link, Refusal, document, page
 
 _NEW_TOKEN = "your browser has a token that does not hold; register again, and it gets a new one"
 _WORDS: dict[Code, tuple[str, str]] = {
@@ -50,15 +50,6 @@ _GRPC = {
     429: code_pb2.RESOURCE_EXHAUSTED,
     503: code_pb2.UNAVAILABLE,
 }
-# Nothing of a page is fetched, framed or sent anywhere; its links may be followed.
-PAGE_HEADERS = (
-    (
-        "content-security-policy",
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +93,10 @@ def refused(decision: Decision, asked: Asked, now_s: float, register_url: str) -
     response.status.code = refusal.code
     denied = response.denied_response
     denied.status.code = status
-    headers = answers.http_headers(decision, asked.action, now_s)
-    headers.append(("cache-control", "no-store"))
+    headers = [*answers.http_headers(decision, asked.action, now_s), *SAFE_HEADERS]
     if asked.wants_page:
         denied.body = page(title, message, asked.solution_name or BRAND, link=link)
-        headers += [("content-type", "text/html; charset=utf-8"), *PAGE_HEADERS]
+        headers.append(("content-type", "text/html; charset=utf-8"))
     else:
         metadata = {"solution": asked.solution_id, "action": asked.action, "decision_id": decision.decision_id}
         metadata |= {"tier": decision.tier} if decision.tier else {}

@@ -10,6 +10,16 @@ from google.protobuf import duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 BRAND = "Center"
+# For pages that stand alone: nothing of them is fetched, framed, kept or told to where their links lead.
+SAFE_HEADERS = (
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("cache-control", "no-store"),
+)
 
 
 @dataclass(frozen=True, slots=True)

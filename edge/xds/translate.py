@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
     ROUTE_REFUSED,
+    SAFE_HEADERS,
     TENANT_GONE,
     TENANT_MAINTENANCE,
     TENANT_NOT_READY,
@@ -91,9 +92,13 @@ def platform_routes() -> Resource:
     """The platform's own domain: the control plane answers, and decides whom."""
     host = components.VirtualHost(name=PLATFORM, domains=["*"])
     _finish(host)
-    host.routes.extend([_forward(CONTROL_CLUSTER, package=_OF_PLATFORM), _preflight(CONTROL_CLUSTER)])
-    host.routes.append(_nothing_here())
-    return _routes(PLATFORM, host, (CONTROL_CLUSTER,))
+    # Its pages say for themselves what they load; whatever says nothing loads nothing, and is in no frame and no cache.
+    for name, value in SAFE_HEADERS:
+        option = _header(name, value)
+        option.append_action = core.HeaderValueOption.ADD_IF_ABSENT
+        host.response_headers_to_add.append(option)
+    host.routes.extend([_forward(CONTROL_CLUSTER, package=_OF_PLATFORM), _nothing_here()])
+    return _routes(PLATFORM, host, (CONTROL_CLUSTER,), cors=False)
 
 
 def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
@@ -195,17 +200,23 @@ def _pass_on(solution: Solution, rule: Rule, method: str) -> components.Route:
     return route
 
 
-def _routes(name: str, host: components.VirtualHost, needs: tuple[str, ...] = (), *, checked: bool = False) -> Resource:
-    """checked: a solution's, whose requests are its own business, but for what its routes have checked."""
+def _routes(
+    name: str, host: components.VirtualHost, needs: tuple[str, ...] = (), *, checked: bool = False, cors: bool = True
+) -> Resource:
+    """checked: a solution's, whose requests are its own business, but for what its routes have checked.
+
+    cors: pages of any site may call.
+    """
     message = route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
     if any(len(route.direct_response.body.inline_string) > 1000 for route in host.routes):
         # A page with a long notice, escaped and in UTF-8; Envoy's own limit is 4 KiB.
         message.max_direct_response_body_size_bytes.value = _PAGE_BYTES
     if checked:
         message.typed_per_filter_config[_TRANSCODER].CopyFrom(_AS_SENT)
-    else:
+        return of(message, name, needs, tenant_id=name)
+    message.typed_per_filter_config[_AUTHZ].CopyFrom(_UNCHECKED)
+    if cors:
         message.typed_per_filter_config[_CORS_FILTER].CopyFrom(_CORS)
-        message.typed_per_filter_config[_AUTHZ].CopyFrom(_UNCHECKED)
     return of(message, name, needs, tenant_id="" if name == PLATFORM else name)
 
 

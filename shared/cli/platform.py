@@ -172,12 +172,17 @@ def addresses(config: Config) -> dict[str, str]:
     """Where a person looks, by what is there."""
     return {
         "shops, by Host header": f"http://{config.address(ports.ENVOY)}",
+        **({"the example solution": example_url(config)} if config.example else {}),
         "a shop in the browser": f"http://CODE.{config.zone}:{ports.ENVOY + config.offset}/v1/products",
         "Envoy admin": f"http://{config.address(ports.ENVOY_ADMIN)}",
         "metrics of control": f"http://{config.address(ports.CONTROL_METRICS)}/metrics",
         "certificates": str(config.home / "pki"),
         "logs": str(config.home / "logs"),
     }
+
+
+def example_url(config: Config) -> str:
+    return f"http://search.{config.zone}:{ports.ENVOY + config.offset}/"
 
 
 def _show(found: Record) -> None:

@@ -11,6 +11,7 @@ from center.control.v1 import (
     cluster_service_pb2_grpc,
     domain_service_pb2,
     operations_service_pb2,
+    solution_service_pb2,
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
@@ -24,7 +25,14 @@ from shared.runtime.errors import FailedPrecondition
 
 CONTROL_SERVICES: Sequence[ServiceDescriptor] = [
     service
-    for file in (tenant_service_pb2, domain_service_pb2, cluster_service_pb2, operations_service_pb2, audit_service_pb2)
+    for file in (
+        tenant_service_pb2,
+        domain_service_pb2,
+        cluster_service_pb2,
+        solution_service_pb2,
+        operations_service_pb2,
+        audit_service_pb2,
+    )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 

@@ -19,6 +19,8 @@ class Config:
     database_url: str = ""
     # A control plane elsewhere, for the operators' commands; empty for this machine's.
     remote_control: str = ""
+    # Whether the example solution runs beside the platform.
+    example: bool = False
     # What the processes inherit, beside what the supervisor sets for each.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -35,6 +37,7 @@ class Config:
             zone=environment.text("CENTER_ZONE", "center.localhost"),
             database_url=environment.text("CENTER_DATABASE_URL"),
             remote_control=environment.text("CENTER_CONTROL_ADDRESS"),
+            example=environment.choice("CENTER_EXAMPLE", ("off", "on")) == "on",
             environment=dict(source),
         )
 

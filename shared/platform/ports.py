@@ -13,6 +13,8 @@ POSTGRES = 7432
 CONTROL, CONTROL_ADMIN, CONTROL_METRICS = 7100, 7110, 7120
 EDGE, EDGE_ADMIN, EDGE_METRICS = 7200, 7210, 7220
 ENVOY, ENVOY_ADMIN = 8080, 9901
+# The example solution, behind Envoy.
+EXAMPLE = 7400
 
 # As long as the kernel keeps the port of a connection that was closed.
 LINGER_S = 65.0

@@ -6,10 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.platform import health, ports, postgres
+from shared.platform import example, health, ports, postgres
 from shared.platform.config import Config
+from shared.samples.search import registration
 
-IDENTITIES = ("operator", "control", "edge", "envoy", *(f"cluster/{c.id}" for c in ports.CLUSTERS))
+IDENTITIES = (
+    *("operator", "control", "edge", "envoy"),
+    *(f"cluster/{cluster.id}" for cluster in ports.CLUSTERS),
+    f"solution/{registration.ID}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class Process:
     is_healthy: Callable[[], Awaitable[bool]] = field(repr=False)
     # Whose health it waits for before its first start.
     after: Sequence[str] = ()
+    # Done then, until it succeeds.
+    before_start: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
@@ -106,6 +113,19 @@ def table(config: Config) -> list[Process]:
                 environment=common
                 | owned(cluster.id)
                 | {"CENTER_CLUSTER": cluster.id, "CENTER_REGION": cluster.region},
+            )
+        )
+
+    if config.example:
+        processes.append(
+            python(
+                registration.ID,
+                "shared.samples.search",
+                [(ports.EXAMPLE, "example solution")],
+                is_healthy=lambda: health.http_ready(config.address(ports.EXAMPLE), "/healthz"),
+                after=("control",),
+                before_start=lambda: example.register(config),
+                environment=common,
             )
         )
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 
 from shared.platform import console, ports, postgres, processes, record
@@ -84,6 +85,8 @@ class Supervisor:
         """Starts the process when those before it are healthy, and again whenever it ends."""
         for name in process.after:
             await self._healthy[name].wait()
+        if process.before_start is not None:
+            await self._prepare(process.name, process.before_start)
         loop = asyncio.get_running_loop()
         child = self.children[process.name]
         backoff_s = FIRST_BACKOFF_S
@@ -104,6 +107,18 @@ class Supervisor:
             self.lines.say(process.name, f"{_ending(code)}; restarting in {backoff_s:.1f} s", "red")
             for line in said.splitlines():
                 self.lines.say(process.name, f"  {line}", "dim")
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
+
+    async def _prepare(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            try:
+                await work()
+                return
+            except (grpc.aio.AioRpcError, OSError) as error:
+                why = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+                self.lines.say(name, f"cannot start yet: {why}; trying again in {backoff_s:.1f} s", "red")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 

@@ -269,6 +269,20 @@ async def test_the_platforms_own_domain_goes_to_the_control_plane(shopper: Shopp
     assert (await shopper.get("shop-4.test", "/v1/status")).reason == "PATH_UNKNOWN"
 
 
+async def test_what_comes_from_the_platforms_own_domain_is_in_no_frame_and_in_no_cache(shopper: Shopper) -> None:
+    for path in ("/v1/status", "/nowhere"):
+        headers = (await shopper.get("center.test", path, accept="text/html", Origin="https://a.test")).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in headers
+    asked = await shopper.send(
+        "OPTIONS", "center.test", "/v1/users:register", Origin="https://a.test", Access_Control_Request_Method="POST"
+    )
+    assert "access-control-allow-origin" not in asked.headers, "no page of another site registers anybody"
+
+
 # Changes.
 
 
