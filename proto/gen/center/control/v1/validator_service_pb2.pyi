@@ -118,7 +118,7 @@ class AdmitTokenResponse(_message.Message):
     def __init__(self, code: _Optional[_Union[_access_service_pb2.DecisionCode, str]] = ..., token: _Optional[_Union[TokenTerms, _Mapping]] = ..., entitlement: _Optional[_Union[EntitlementTerms, _Mapping]] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("id", "entitlement_id", "action", "units", "window_start", "window_end", "expire_time", "limit", "taken_units")
+    __slots__ = ("id", "entitlement_id", "action", "units", "window_start", "window_end", "expire_time", "limit", "taken_units", "outstanding_units")
     ID_FIELD_NUMBER: _ClassVar[int]
     ENTITLEMENT_ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +128,7 @@ class Lease(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     TAKEN_UNITS_FIELD_NUMBER: _ClassVar[int]
+    OUTSTANDING_UNITS_FIELD_NUMBER: _ClassVar[int]
     id: str
     entitlement_id: str
     action: str
@@ -137,7 +138,8 @@ class Lease(_message.Message):
     expire_time: _timestamp_pb2.Timestamp
     limit: int
     taken_units: int
-    def __init__(self, id: _Optional[str] = ..., entitlement_id: _Optional[str] = ..., action: _Optional[str] = ..., units: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limit: _Optional[int] = ..., taken_units: _Optional[int] = ...) -> None: ...
+    outstanding_units: int
+    def __init__(self, id: _Optional[str] = ..., entitlement_id: _Optional[str] = ..., action: _Optional[str] = ..., units: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limit: _Optional[int] = ..., taken_units: _Optional[int] = ..., outstanding_units: _Optional[int] = ...) -> None: ...
 
 class SettleLeasesRequest(_message.Message):
     __slots__ = ("instance", "settlements", "runs")
@@ -150,16 +152,18 @@ class SettleLeasesRequest(_message.Message):
     def __init__(self, instance: _Optional[str] = ..., settlements: _Optional[_Iterable[_Union[Settlement, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[DecisionRun, _Mapping]]] = ...) -> None: ...
 
 class Settlement(_message.Message):
-    __slots__ = ("lease_id", "spent_units", "wanted_units", "close")
+    __slots__ = ("lease_id", "wanted_units", "close", "least_units", "renew")
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
-    SPENT_UNITS_FIELD_NUMBER: _ClassVar[int]
     WANTED_UNITS_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
+    LEAST_UNITS_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FIELD_NUMBER: _ClassVar[int]
     lease_id: str
-    spent_units: int
     wanted_units: int
     close: bool
-    def __init__(self, lease_id: _Optional[str] = ..., spent_units: _Optional[int] = ..., wanted_units: _Optional[int] = ..., close: _Optional[bool] = ...) -> None: ...
+    least_units: int
+    renew: bool
+    def __init__(self, lease_id: _Optional[str] = ..., wanted_units: _Optional[int] = ..., close: _Optional[bool] = ..., least_units: _Optional[int] = ..., renew: _Optional[bool] = ...) -> None: ...
 
 class DecisionRun(_message.Message):
     __slots__ = ("id", "solution_id", "token_kid", "entitlement_id", "user_id", "tier", "action", "code", "cost", "count", "first_time", "last_time", "revision", "lease_id")
