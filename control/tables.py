@@ -460,7 +460,8 @@ mails = Table(
     Column("address", LargeBinary),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    # When anybody may send it; while a worker does, when its lease ends.
+    # Whether a worker has it, until next_attempt_time at most.
+    Column("sending", Boolean, nullable=False, server_default=text("false")),
     _time("next_attempt_time"),
     # Why the last try failed: a status of the server's, never its text, which repeats the address.
     _text("last_error"),
@@ -501,8 +502,6 @@ features = Table(
     _time("update_time"),
     Column("version", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
-    # Of the last change that tenants can feel: another name is none.
-    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
     _words("kind", "BOOLEAN METERED CONFIGURATION"),
     _words("state", "ACTIVE ARCHIVED"),
 )
@@ -558,7 +557,6 @@ plans = Table(
     _time("update_time"),
     Column("version", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
-    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
 )
 
 plan_versions = Table(
@@ -595,7 +593,6 @@ add_ons = Table(
     _time("update_time"),
     Column("version", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
-    Column("effect_revision", BigInteger, nullable=False, server_default=text("0")),
     _words("state", "ACTIVE ARCHIVED"),
 )
 

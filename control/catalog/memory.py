@@ -297,6 +297,16 @@ class Catalog:
         entry = self._entries[CLUSTER].get(cluster_id)
         return pb.CatalogEntry.FromString(entry.data).cluster if entry is not None else None
 
+    def cluster_ids_of(self, tenant_id: str) -> tuple[str, ...] | None:
+        """Where the tenant is, and where it is moving to; None for one that is not there."""
+        entry = self._entries[TENANT].get(tenant_id)
+        return entry.cluster_ids if entry is not None else None
+
+    def tenants_on(self, cluster_id: str) -> list[str]:
+        """Ids of the tenants that are there or moving there; of all tenants for an empty id."""
+        entries = self._entries[TENANT].items()
+        return [each for each, entry in entries if not cluster_id or cluster_id in entry.cluster_ids]
+
     def solution(self, solution_id: str) -> solution_pb.Solution | None:
         """As it is now; not to be changed. Another change to the solution is another message."""
         return self._solutions.get(solution_id)

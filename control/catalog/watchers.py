@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 import structlog
-from sqlalchemy import delete, select, text
+from sqlalchemy import Table, TextClause, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.signals import signalled
-from control.tables import watchers
+from control.tables import feature_watchers, watchers
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
@@ -55,8 +56,9 @@ class Stream:
 class Watchers:
     """The streams that are open here, and the table of all."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: Clock, table: Table = watchers) -> None:
         self.changed = asyncio.Condition()
+        self._table = table
         self._db = db
         self._clock = clock
         self._streams: dict[str, Stream] = {}
@@ -113,7 +115,7 @@ class Watchers:
             return
         try:
             async with self._db.transaction() as tx:
-                await _save(tx, batch, self._clock.now())
+                await _save(tx, self._table, batch, self._clock.now())
         except BaseException:
             for stream in batch:
                 self._dirty.setdefault(stream.id, stream)
@@ -125,7 +127,7 @@ class Watchers:
         """Every watcher that was seen lately, by id; those with a stream to this process as of now."""
         now = self._clock.now()
         silent = now - timedelta(seconds=SILENCE_S)
-        rows = {row.id: row for row in (await tx.execute(select(watchers))).all()}
+        rows = {row.id: row for row in (await tx.execute(select(self._table))).all()}
         known = {
             row.id: Watcher(
                 row.id, row.applied_revision, row.open and row.seen_time > silent, row.seen_time, _pairs(row.refusals)
@@ -147,26 +149,28 @@ def _pairs(refusals: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
 
 
 # A stream that is introduced takes its watcher over; after that only the newest one's word counts.
-_SAVE = text("""
-    INSERT INTO watchers AS w (id, stream_id, applied_revision, open, seen_time, refusals)
-    SELECT id, stream_id, applied_revision, open, :now, CAST(refusals AS jsonb)
-    FROM unnest(
-        CAST(:ids AS text[]), CAST(:streams AS uuid[]), CAST(:applied AS bigint[]), CAST(:open AS boolean[]),
-        CAST(:refusals AS text[]), CAST(:introducing AS boolean[])
-    ) AS s (id, stream_id, applied_revision, open, refusals, introducing)
-    WHERE introducing OR EXISTS (SELECT FROM watchers k WHERE k.id = s.id AND k.stream_id = s.stream_id)
-    ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET stream_id = excluded.stream_id, applied_revision = excluded.applied_revision,
-        open = excluded.open, seen_time = excluded.seen_time, refusals = excluded.refusals
-""")
+@cache
+def _saving(table: str) -> TextClause:
+    return text(f"""
+        INSERT INTO {table} AS w (id, stream_id, applied_revision, open, seen_time, refusals)
+        SELECT id, stream_id, applied_revision, open, :now, CAST(refusals AS jsonb)
+        FROM unnest(
+            CAST(:ids AS text[]), CAST(:streams AS uuid[]), CAST(:applied AS bigint[]), CAST(:open AS boolean[]),
+            CAST(:refusals AS text[]), CAST(:introducing AS boolean[])
+        ) AS s (id, stream_id, applied_revision, open, refusals, introducing)
+        WHERE introducing OR EXISTS (SELECT FROM {table} k WHERE k.id = s.id AND k.stream_id = s.stream_id)
+        ORDER BY id
+        ON CONFLICT (id) DO UPDATE SET stream_id = excluded.stream_id, applied_revision = excluded.applied_revision,
+            open = excluded.open, seen_time = excluded.seen_time, refusals = excluded.refusals
+    """)
 
 
-async def _save(tx: AsyncConnection, batch: Sequence[Stream], now: datetime) -> None:
+async def _save(tx: AsyncConnection, table: Table, batch: Sequence[Stream], now: datetime) -> None:
     # One row a watcher: of two streams of the same one, the newer.
     newest: Mapping[str, Stream] = {stream.watcher_id: stream for stream in sorted(batch, key=lambda each: each.id)}
     rows = list(newest.values())
     await tx.execute(
-        _SAVE,
+        _saving(table.name),
         {
             "now": now,
             "ids": [stream.watcher_id for stream in rows],
@@ -181,4 +185,5 @@ async def _save(tx: AsyncConnection, batch: Sequence[Stream], now: datetime) -> 
 
 async def forget(tx: AsyncConnection, now: datetime) -> None:
     """Forgets watchers that have not been seen for long, such as edges that were taken down."""
-    await tx.execute(delete(watchers).where(watchers.c.seen_time < now - FORGOTTEN_AFTER))
+    for table in (watchers, feature_watchers):
+        await tx.execute(delete(table).where(table.c.seen_time < now - FORGOTTEN_AFTER))

@@ -67,8 +67,6 @@ class Feature:
     update_time: datetime | None = None
     version: int = 1
     revision: int = 0
-    # The revision of the last change that tenants can feel.
-    effect_revision: int = 0
 
     @property
     def etag(self) -> str:
@@ -213,14 +211,13 @@ class FeatureSet:
 
 
 def effective(given: Given, now: datetime | None = None) -> FeatureSet:
-    """What the tenant has: an entry for each feature that a plan, add-on, override or kill switch of its names.
+    """What the tenant has: an entry for each feature that its plan, an add-on or an override of its names.
 
     now: leaves out what has expired by then; None takes everything as it is recorded.
     """
     named = set(given.plan)
     named.update(extra.feature_id for each in given.attached if _holds(each, now) for extra in each.extras)
     named.update(each.feature_id for each in given.overrides if _holds(each, now))
-    named.update(each.feature_id for each in given.kill_switches if _holds(each, now) and _in_scope(each, given))
     entries = []
     for feature_id in sorted(named & given.features.keys()):
         taken = steps(given, feature_id, now)

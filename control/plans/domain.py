@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from control.features.domain import Action, Extra, Feature, Override, State
+from control.features.domain import Action, Extra, Feature, KillSwitch, Override, State
 from control.features.values import Kind, Quota, Schema, Setting, Value, comparable, contradiction, misfit, text_of
 from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 
@@ -33,8 +33,6 @@ class Plan:
     latest_version: int = 0
     version: int = 1
     revision: int = 0
-    # The revision of the last change that its tenants can feel.
-    effect_revision: int = 0
 
     @property
     def etag(self) -> str:
@@ -73,7 +71,6 @@ class AddOn:
     state: State = State.ACTIVE
     version: int = 1
     revision: int = 0
-    effect_revision: int = 0
 
     @property
     def etag(self) -> str:
@@ -122,6 +119,7 @@ class Overlay:
     revision: int = 0
     attachments: tuple[Attachment, ...] = field(default=())
     overrides: tuple[Override, ...] = field(default=())
+    kill_switches: tuple[KillSwitch, ...] = field(default=())
 
 
 def changed(kind: str, id: str) -> Aborted:

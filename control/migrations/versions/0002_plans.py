@@ -20,7 +20,6 @@ CREATE TABLE features (
     update_time TIMESTAMP WITH TIME ZONE NOT NULL,
     version BIGINT NOT NULL,
     revision BIGINT DEFAULT 0 NOT NULL,
-    effect_revision BIGINT DEFAULT 0 NOT NULL,
     PRIMARY KEY (id),
     CONSTRAINT kind_known CHECK (kind IN ('BOOLEAN', 'METERED', 'CONFIGURATION')),
     CONSTRAINT state_known CHECK (state IN ('ACTIVE', 'ARCHIVED'))
@@ -65,7 +64,6 @@ CREATE TABLE plans (
     update_time TIMESTAMP WITH TIME ZONE NOT NULL,
     version BIGINT NOT NULL,
     revision BIGINT DEFAULT 0 NOT NULL,
-    effect_revision BIGINT DEFAULT 0 NOT NULL,
     PRIMARY KEY (id)
 );
 
@@ -98,7 +96,6 @@ CREATE TABLE add_ons (
     update_time TIMESTAMP WITH TIME ZONE NOT NULL,
     version BIGINT NOT NULL,
     revision BIGINT DEFAULT 0 NOT NULL,
-    effect_revision BIGINT DEFAULT 0 NOT NULL,
     PRIMARY KEY (id),
     CONSTRAINT state_known CHECK (state IN ('ACTIVE', 'ARCHIVED'))
 );

@@ -1,0 +1,595 @@
+"""What every tenant has, in one process's memory: answers lookups, and feeds watchers without touching the database.
+
+Tenants share few sets: one is computed and serialised once for all tenants that have it, and a tenant is a reference.
+Tenants are held from when somebody asks for them or watches them.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from center.control.v1 import catalog_service_pb2 as catalog_pb
+from center.control.v1 import plan_service_pb2 as pb
+from control.catalog.memory import Catalog, draining
+from control.catalog.store import FEATURES, TENANT
+from control.features import messages
+from control.features.domain import (
+    Attached,
+    Feature,
+    FeatureSet,
+    Given,
+    KillSwitch,
+    Rollout,
+    bucket,
+    differences,
+    effective,
+)
+from control.features.values import Value
+from control.plans import store
+from control.plans.domain import AddOn, Overlay, Plan, PlanVersion
+from control.signals import signalled
+from control.tables import kill_switches, rollouts
+from shared.runtime.clock import Clock
+from shared.runtime.db import Database
+from shared.runtime.errors import PlatformError
+
+log = structlog.stdlib.get_logger("center.features")
+
+SNAPSHOT_CHUNK = 500
+CHANGES_CHUNK = 2_000
+# So many tenants are computed before anybody else has a turn.
+COMPUTED_AT_ONCE = 2_000
+AGAIN_S = 0.5
+
+
+@dataclass(slots=True)
+class Shared:
+    """A set, and how it reads in the contract but for the tenant and the version."""
+
+    features: FeatureSet
+    body: bytes
+
+
+@dataclass(slots=True)
+class Held:
+    """One tenant."""
+
+    plan_id: str
+    # Where it is placed, and where it is moving to.
+    cluster_ids: tuple[str, ...]
+    version: int
+    shared: Shared
+
+
+@dataclass(slots=True)
+class _Dirty:
+    """What was changed since it was read. `all`: anything may have been."""
+
+    tenants: set[str] = field(default_factory=set)
+    features: set[str] = field(default_factory=set)
+    plans: set[str] = field(default_factory=set)
+    add_ons: set[str] = field(default_factory=set)
+    overlays: set[str] = field(default_factory=set)
+    all: bool = False
+
+    @property
+    def definitions(self) -> bool:
+        return self.all or bool(self.features or self.plans or self.add_ons)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the database has to be asked."""
+        return self.definitions or bool(self.overlays)
+
+    def __bool__(self) -> bool:
+        return self.stored or bool(self.tenants)
+
+    def add(self, other: "_Dirty") -> None:
+        self.tenants |= other.tenants
+        self.features |= other.features
+        self.plans |= other.plans
+        self.add_ons |= other.add_ons
+        self.overlays |= other.overlays
+        self.all = self.all or other.all
+
+
+@dataclass(slots=True)
+class Definitions:
+    """All that sets are computed from but the tenants' plans and places."""
+
+    features: dict[str, Feature] = field(default_factory=dict)
+    rollouts: dict[str, list[Rollout]] = field(default_factory=dict)
+    # Those of all tenants and of clusters; a tenant's own stand in its overlay.
+    kill_switches: dict[str, list[KillSwitch]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    versions: dict[tuple[str, int], PlanVersion] = field(default_factory=dict)
+    add_ons: dict[str, AddOn] = field(default_factory=dict)
+    overlays: dict[str, Overlay] = field(default_factory=dict)
+
+    def given(self, tenant_id: str, plan_id: str, cluster_id: str, plan_version: int | None = None) -> Given:
+        """plan_version: None takes what the tenant has now."""
+        overlay = self.overlays.get(tenant_id)
+        number = self.version_of(overlay, plan_id) if plan_version is None else plan_version
+        version = self.versions.get((plan_id, number))
+        attached = overlay.attachments if overlay is not None else ()
+        own = overlay.kill_switches if overlay is not None else ()
+        return Given(
+            tenant_id=tenant_id,
+            cluster_id=cluster_id,
+            plan_id=plan_id,
+            plan_version=number,
+            plan=version.features if version is not None else {},
+            features=self.features,
+            attached=[
+                Attached(each.add_on_id, add_on.extras, each.quantity, each.reason, each.expire_time)
+                for each in attached
+                if (add_on := self.add_ons.get(each.add_on_id)) is not None
+            ],
+            overrides=overlay.overrides if overlay is not None else (),
+            rollouts=[each for many in self.rollouts.values() for each in many],
+            kill_switches=[*own, *(each for many in self.kill_switches.values() for each in many)],
+        )
+
+    def version_of(self, overlay: Overlay | None, plan_id: str) -> int:
+        if overlay is not None and overlay.pinned_version and overlay.pinned_plan_id == plan_id:
+            return overlay.pinned_version
+        plan = self.plans.get(plan_id)
+        return plan.active_version if plan is not None else 0
+
+    def revision_of(self, given: Given, entries: Iterable[str]) -> int:
+        """Of the last change to what the set stands on; the tenant's own left out."""
+        plan = self.plans.get(given.plan_id)
+        return max(
+            plan.revision if plan is not None else 0,
+            max((self.features[each].revision for each in entries), default=0),
+            max((self.add_ons[each.add_on_id].revision for each in given.attached), default=0),
+        )
+
+
+class Feed:
+    """What one watcher has not been sent yet. A slow watcher costs only itself: of a tenant that changed again before
+    it was sent, the whole set is."""
+
+    def __init__(self, cluster_id: str, tenant_ids: frozenset[str]) -> None:
+        self.cluster_id = cluster_id
+        self.tenant_ids = tenant_ids
+        self.wake = asyncio.Event()
+        self.closed = False
+        self.sent = 0
+        # A delta, or None for whatever the tenant has or has not when it is sent.
+        self.pending: dict[str, bytes | None] = {}
+        self.snapshot: Iterator[str] | None = None
+        self.known: dict[str, tuple[int, str]] = {}
+
+    def concerns(self, tenant_id: str, cluster_ids: tuple[str, ...]) -> bool:
+        if self.tenant_ids:
+            return tenant_id in self.tenant_ids
+        return not self.cluster_id or self.cluster_id in cluster_ids
+
+    def offer(self, tenant_id: str, delta: bytes | None) -> None:
+        whole = self.snapshot is not None or tenant_id in self.pending
+        self.pending[tenant_id] = None if whole else delta
+        self.wake.set()
+
+
+class Features:
+    """Everything as of `revision`, and who wants to hear of the next changes."""
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self.feeds: set[Feed] = set()
+        self.closed = False
+        self.definitions = Definitions()
+        self._catalog = catalog
+        self._clock = clock
+        self._held: dict[str, Held] = {}
+        self._on_cluster: dict[str, set[str]] = {}
+        self._recipes: dict[tuple[object, ...], tuple[Shared, int]] = {}
+        self._shared: dict[str, Shared] = {}
+        self._digests: dict[str, tuple[int, int]] = {}
+        # Clusters with a rollout or a kill switch of their own.
+        self._special: set[str] = set()
+        self._dirty = _Dirty()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._done = 0
+        catalog.listen(self)
+
+    @property
+    def revision(self) -> int:
+        """Changes up to here are in."""
+        return self._catalog.revision if self._idle.is_set() else self._done
+
+    def changed(self, kind: str, resource_id: str, revision: int, entry: catalog_pb.CatalogEntry) -> None:
+        if kind == TENANT:
+            self._busy()
+            self._dirty.tenants.add(resource_id)
+        elif kind == FEATURES:
+            self._busy()
+            what = entry.features
+            for ids, id in (
+                (self._dirty.features, what.feature_id),
+                (self._dirty.plans, what.plan_id),
+                (self._dirty.add_ons, what.add_on_id),
+                (self._dirty.overlays, what.tenant_id),
+            ):
+                if id:
+                    ids.add(id)
+
+    def reset(self, revision: int) -> None:
+        self._busy()
+        self._dirty.all = True
+
+    def _busy(self) -> None:
+        if self._idle.is_set():
+            self._done = self._catalog.revision
+            self._idle.clear()
+        self._wake.set()
+
+    async def reached(self, revision: int) -> None:
+        """Returns when what is here is at least as new."""
+        await self._catalog.reached(revision)
+        while self.revision < revision:
+            await self._idle.wait()
+
+    async def load(self, db: Database) -> None:
+        async with db.transaction(snapshot=True) as tx:
+            found = Definitions(overlays=await store.overlays(tx))
+            for feature in await store.list_features(tx):
+                found.features[feature.id] = feature
+            for rollout in await store.list_rollouts(tx):
+                found.rollouts.setdefault(rollout.feature_id, []).append(rollout)
+            for switch in await store.list_kill_switches(tx, [kill_switches.c.tenant_id.is_(None)]):
+                found.kill_switches.setdefault(switch.feature_id, []).append(switch)
+            for plan in await store.list_plans(tx):
+                found.plans[plan.id] = plan
+            for version in await store.list_versions(tx, store.versions_of(found.plans)):
+                found.versions[version.plan_id, version.version] = version
+            found.add_ons = {each.id: each for each in await store.list_add_ons(tx)}
+        self.definitions = found
+        self._defined()
+
+    async def follow(self, db: Database) -> None:
+        """Takes every change over, for ever; while the database is away, memory stays as it is."""
+        while True:
+            await signalled(self._wake, None)
+            self._wake.clear()
+            dirty, self._dirty = self._dirty, _Dirty()
+            target = self._catalog.revision
+            try:
+                if dirty.all:
+                    await self.load(db)
+                elif dirty.stored:
+                    await self._read(db, dirty)
+            except PlatformError as error:
+                log.warning("plans and features cannot be read; serving what is known", error=str(error))
+                self._dirty.add(dirty)
+                self._wake.set()
+                await asyncio.sleep(AGAIN_S)
+                continue
+            await self._recompute(list(self._held) if dirty.definitions else dirty.tenants | dirty.overlays)
+            self._welcome(self._catalog.tenants_on("") if dirty.all else dirty.tenants)
+            if target < self._done:
+                # The database was restored from a backup: what watchers have may never have happened.
+                self.end_watches()
+            self._done = target
+            if not self._dirty:
+                self._idle.set()
+            if dirty.stored:
+                for feed in self.feeds:
+                    feed.wake.set()
+
+    async def _read(self, db: Database, dirty: _Dirty) -> None:
+        known = self.definitions
+        async with db.transaction(snapshot=True) as tx:
+            if dirty.features:
+                found = await store.get_features(tx, dirty.features)
+                rolled = await store.list_rollouts(tx, [store.of_features(rollouts, dirty.features)])
+                scope = [store.of_features(kill_switches, dirty.features), kill_switches.c.tenant_id.is_(None)]
+                killed = await store.list_kill_switches(tx, scope)
+                for feature_id in dirty.features:
+                    known.features[feature_id] = found[feature_id]
+                    known.rollouts[feature_id] = [each for each in rolled if each.feature_id == feature_id]
+                    known.kill_switches[feature_id] = [each for each in killed if each.feature_id == feature_id]
+            if dirty.plans:
+                for plan in await store.get_plans(tx, dirty.plans):
+                    known.plans[plan.id] = plan
+                for version in await store.list_versions(tx, store.versions_of(dirty.plans)):
+                    known.versions[version.plan_id, version.version] = version
+            if dirty.add_ons:
+                known.add_ons.update(await store.get_add_ons(tx, dirty.add_ons))
+            if dirty.overlays:
+                found_overlays = await store.overlays(tx, sorted(dirty.overlays))
+                for tenant_id in dirty.overlays:
+                    if tenant_id in found_overlays:
+                        known.overlays[tenant_id] = found_overlays[tenant_id]
+                    else:
+                        known.overlays.pop(tenant_id, None)
+        if dirty.definitions:
+            self._defined()
+
+    def _defined(self) -> None:
+        known = self.definitions
+        self._recipes.clear()
+        self._shared.clear()
+        self._special = {each.cluster_id for many in known.rollouts.values() for each in many}
+        self._special |= {each.cluster_id for many in known.kill_switches.values() for each in many}
+
+    async def _recompute(self, tenant_ids: Iterable[str]) -> None:
+        deltas: dict[tuple[str, str], bytes] = {}
+        for number, tenant_id in enumerate(tenant_ids, 1):
+            before = self._held.get(tenant_id)
+            if before is not None:
+                self._take(tenant_id, before, self._computed(tenant_id), deltas)
+            if number % COMPUTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _take(self, tenant_id: str, before: Held, after: Held | None, deltas: dict[tuple[str, str], bytes]) -> None:
+        if after is None:
+            self._drop(tenant_id, before)
+            self.definitions.overlays.pop(tenant_id, None)
+        elif (after.version, after.shared.features.hash) == (before.version, before.shared.features.hash):
+            before.shared = after.shared
+            return
+        if after is not None:
+            self._put(tenant_id, after, before)
+        if not self.feeds:
+            return
+        delta: bytes | None = None
+        for feed in self.feeds:
+            was = feed.concerns(tenant_id, before.cluster_ids)
+            now = after is not None and feed.concerns(tenant_id, after.cluster_ids)
+            if was and now and after is not None:
+                if delta is None:
+                    delta = _delta(tenant_id, before, after, deltas)
+                feed.offer(tenant_id, delta)
+            elif was or now:
+                feed.offer(tenant_id, None)
+
+    def _welcome(self, tenant_ids: Iterable[str]) -> None:
+        """Holds tenants that are new here when somebody watches where they are."""
+        if not self.feeds:
+            return
+        for tenant_id in tenant_ids:
+            if tenant_id in self._held:
+                continue
+            cluster_ids = self._catalog.cluster_ids_of(tenant_id)
+            if cluster_ids is None:
+                continue
+            for feed in self.feeds:
+                if feed.concerns(tenant_id, cluster_ids) and self.held(tenant_id) is not None:
+                    feed.offer(tenant_id, None)
+
+    def _put(self, tenant_id: str, after: Held, before: Held | None) -> None:
+        if before is not None and before.cluster_ids != after.cluster_ids:
+            self._leave(tenant_id, before)
+        for cluster_id in after.cluster_ids:
+            self._on_cluster.setdefault(cluster_id, set()).add(tenant_id)
+        self._held[tenant_id] = after
+        self._digests.clear()
+
+    def _drop(self, tenant_id: str, before: Held) -> None:
+        self._leave(tenant_id, before)
+        del self._held[tenant_id]
+        self._digests.clear()
+
+    def _leave(self, tenant_id: str, before: Held) -> None:
+        for cluster_id in before.cluster_ids:
+            self._on_cluster[cluster_id].discard(tenant_id)
+
+    def held(self, tenant_id: str) -> Held | None:
+        """What the tenant has; None for one that is not there."""
+        found = self._held.get(tenant_id)
+        if found is None and (found := self._computed(tenant_id)) is not None:
+            self._put(tenant_id, found, None)
+        return found
+
+    def _computed(self, tenant_id: str) -> Held | None:
+        tenant = self._catalog.tenant(tenant_id)
+        if tenant is None:
+            return None
+        where = tenant.placement
+        cluster_ids = tuple(each for each in (where.cluster_id, where.moving_to_cluster_id) if each)
+        shared, revision = self._set_of(tenant_id, tenant.plan_id, where.cluster_id)
+        return Held(tenant.plan_id, cluster_ids, max(tenant.revision, revision), shared)
+
+    def _set_of(self, tenant_id: str, plan_id: str, cluster_id: str) -> tuple[Shared, int]:
+        known, overlay = self.definitions, self.definitions.overlays.get(tenant_id)
+        if overlay is not None and (overlay.attachments or overlay.overrides or overlay.kill_switches):
+            given = known.given(tenant_id, plan_id, cluster_id)
+            own = effective(given)
+            revision = known.revision_of(given, (each.feature_id for each in own.entries))
+            return self._interned(own), max(revision, overlay.revision)
+        number = known.version_of(overlay, plan_id)
+        version = known.versions.get((plan_id, number))
+        place = cluster_id if cluster_id in self._special else ""
+        key = (plan_id, number, place, self._share(tenant_id, place, version.features if version is not None else {}))
+        recipe = self._recipes.get(key)
+        if recipe is None:
+            given = known.given(tenant_id, plan_id, cluster_id)
+            common = effective(given)
+            revision = known.revision_of(given, (each.feature_id for each in common.entries))
+            recipe = self._recipes[key] = self._interned(common), revision
+        return recipe[0], max(recipe[1], overlay.revision if overlay is not None else 0)
+
+    def _share(self, tenant_id: str, cluster_id: str, plan: Mapping[str, Value]) -> tuple[bool, ...]:
+        """Which rollouts of the plan's features have reached the tenant."""
+        reached = []
+        for feature_id, many in self.definitions.rollouts.items():
+            if many and feature_id in plan:
+                own = [each for each in many if each.cluster_id in (cluster_id, "")]
+                chosen = max(own, key=lambda each: each.cluster_id, default=None)
+                reached.append(chosen is None or bucket(feature_id, tenant_id) < chosen.basis_points)
+        return tuple(reached)
+
+    def _interned(self, features: FeatureSet) -> Shared:
+        found = self._shared.get(features.hash)
+        if found is None:
+            body = messages.tenant_features("", 0, features).SerializeToString()
+            found = self._shared[features.hash] = Shared(features, body)
+        return found
+
+    def answer(self, tenant_id: str) -> bytes | None:
+        """The GetTenantFeaturesResponse, serialised; None for a tenant that is not there."""
+        found = self.held(tenant_id)
+        if found is None:
+            return None
+        features = _tenant(tenant_id, found)
+        return b"".join((b"\x0a", _varint(len(features)), features, b"\x10", _varint(self.revision)))
+
+    def subscribe(self, cluster_id: str, tenant_ids: Iterable[str], known: Mapping[str, tuple[int, str]]) -> Feed:
+        """known: (version, hash) by tenant, which are not sent again while they hold."""
+        if self.closed:
+            raise draining()
+        feed = Feed(cluster_id if not tenant_ids else "", frozenset(tenant_ids))
+        members: Iterable[str] = feed.tenant_ids or self._catalog.tenants_on(feed.cluster_id)
+        feed.known = dict(known)
+        # What the watcher knows of tenants that are not its any more comes with them.
+        feed.snapshot = iter([*members, *(known.keys() - set(members))])
+        feed.wake.set()
+        self.feeds.add(feed)
+        return feed
+
+    def unsubscribe(self, feed: Feed) -> None:
+        self.feeds.discard(feed)
+
+    def close_feeds(self) -> None:
+        """Ends every watch, so that its watcher asks another process."""
+        self.closed = True
+        self.end_watches()
+
+    def end_watches(self) -> None:
+        """Ends the watches that are open; their watchers may come back at once."""
+        for feed in self.feeds:
+            feed.closed = True
+            feed.wake.set()
+
+    def take(self, feed: Feed) -> bytes | None:
+        """The next WatchTenantFeaturesResponse, serialised; None when there is nothing new."""
+        parts: list[bytes] = []
+        if feed.snapshot is not None:
+            last = True
+            for tenant_id in feed.snapshot:
+                parts += self._first(feed, tenant_id)
+                if len(parts) >= SNAPSHOT_CHUNK:
+                    last = False
+                    break
+            if not last:
+                return self._response(_phase(catalog_pb.WATCH_PHASE_SNAPSHOT), parts, 0)
+            feed.snapshot = None
+            feed.known = {}
+            feed.sent = self.revision
+            return self._response(_phase(catalog_pb.WATCH_PHASE_SNAPSHOT_END), parts, feed.sent)
+        if not feed.pending and feed.sent >= self.revision:
+            return None
+        while feed.pending and len(parts) < CHANGES_CHUNK:
+            tenant_id = next(iter(feed.pending))
+            delta = feed.pending.pop(tenant_id)
+            parts.append(self._whole(feed, tenant_id) if delta is None else delta)
+        if not feed.pending:
+            feed.sent = max(feed.sent, self.revision)
+        return self._response(_phase(catalog_pb.WATCH_PHASE_CHANGES), parts, feed.sent)
+
+    def _first(self, feed: Feed, tenant_id: str) -> list[bytes]:
+        """What a new watcher is sent of one tenant: nothing where it knows all."""
+        found, known = self._member(feed, tenant_id), feed.known.get(tenant_id)
+        if found is None:
+            return [_removed(tenant_id)] if known is not None else []
+        if known is None or known[1] != found.shared.features.hash:
+            return [_field(2, _tenant(tenant_id, found))]
+        if known[0] == found.version:
+            return []
+        before = Held(found.plan_id, found.cluster_ids, known[0], found.shared)
+        return [_delta(tenant_id, before, found, {})]
+
+    def _whole(self, feed: Feed, tenant_id: str) -> bytes:
+        found = self._member(feed, tenant_id)
+        return _removed(tenant_id) if found is None else _field(2, _tenant(tenant_id, found))
+
+    def _member(self, feed: Feed, tenant_id: str) -> Held | None:
+        found = self.held(tenant_id)
+        return found if found is not None and feed.concerns(tenant_id, found.cluster_ids) else None
+
+    def heartbeat(self, feed: Feed) -> bytes:
+        feed.sent = max(feed.sent, self.revision)
+        return self._response(_phase(catalog_pb.WATCH_PHASE_CHANGES), [], feed.sent, self._check(feed))
+
+    def _check(self, feed: Feed) -> bytes:
+        if feed.tenant_ids:
+            count, digest = self._digest(feed.tenant_ids & self._held.keys())
+        else:
+            if feed.cluster_id not in self._digests:
+                here = self._on_cluster.get(feed.cluster_id, set()) if feed.cluster_id else self._held
+                self._digests[feed.cluster_id] = self._digest(here)
+            count, digest = self._digests[feed.cluster_id]
+        return pb.FeaturesCheck(tenant_count=count, digest=digest).SerializeToString()
+
+    def _digest(self, tenant_ids: Iterable[str]) -> tuple[int, int]:
+        count = digest = 0
+        for tenant_id in tenant_ids:
+            text = f"{tenant_id} {self._held[tenant_id].shared.features.hash}"
+            digest ^= int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+            count += 1
+        return count, digest
+
+    def _response(self, phase: bytes, parts: list[bytes], revision: int, check: bytes = b"") -> bytes:
+        end = [phase, *parts]
+        if revision:
+            end += (b"\x28", _varint(revision))
+        end.append(_field(6, _time(self._clock.now())))
+        if check:
+            end.append(_field(7, check))
+        return b"".join(end)
+
+
+def _delta(tenant_id: str, before: Held, after: Held, made: dict[tuple[str, str], bytes]) -> bytes:
+    """A FeaturesDelta as field of a response. made: what is the same for all tenants that changed alike."""
+    old, new = before.shared.features, after.shared.features
+    change = made.get((old.hash, new.hash))
+    if change is None:
+        changed, removed = differences(old.entries, new.entries)
+        change = made[old.hash, new.hash] = pb.FeaturesDelta(
+            hash=new.hash,
+            plan_id=new.plan_id,
+            plan_version=new.plan_version,
+            changed=[messages.effective(each) for each in changed],
+            removed_feature_ids=removed,
+        ).SerializeToString()
+    head = pb.FeaturesDelta(tenant_id=tenant_id, previous_version=before.version, version=after.version)
+    return _field(3, head.SerializeToString() + change)
+
+
+def _tenant(tenant_id: str, held: Held) -> bytes:
+    id = tenant_id.encode()
+    return b"".join((b"\x0a", _varint(len(id)), id, b"\x10", _varint(held.version), held.shared.body))
+
+
+def _removed(tenant_id: str) -> bytes:
+    return _field(4, tenant_id.encode())
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return b"".join((bytes((number << 3 | 2,)), _varint(len(data)), data))
+
+
+def _phase(phase: catalog_pb.WatchPhase) -> bytes:
+    return b"\x08" + _varint(phase)
+
+
+def _time(now: datetime) -> bytes:
+    stamp = pb.WatchTenantFeaturesResponse().time
+    stamp.FromDatetime(now)
+    return stamp.SerializeToString()
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,668 @@
+"""Plans, features and what tenants have of their own in PostgreSQL; every function runs in the caller's transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from center.control.v1 import catalog_service_pb2 as catalog_pb
+from control.catalog.store import Change, record
+from control.features.domain import Action, Extra, Feature, KillSwitch, Override, Rollout, State
+from control.features.values import Kind, Period, Schema, Type, Value, plain, setting_of, value_of
+from control.plans.domain import (
+    AddOn,
+    Assignment,
+    Attachment,
+    Overlay,
+    Plan,
+    PlanVersion,
+    VersionState,
+    changed,
+    feature_not_found,
+)
+from control.rows import among
+from control.tables import (
+    add_ons,
+    attachments,
+    features,
+    kill_switches,
+    overrides,
+    plan_assignments,
+    plan_versions,
+    plans,
+    rollouts,
+    tenant_features,
+    tenants,
+)
+from shared.runtime.errors import AlreadyExists, NotFound
+
+Where: TypeAlias = Sequence[ColumnElement[bool]]
+Order: TypeAlias = Sequence[ColumnElement[Any]]
+
+FEATURE_EXISTS = AlreadyExists("FEATURE_EXISTS", "there is a feature with this id")
+PLAN_EXISTS = AlreadyExists("PLAN_EXISTS", "there is a plan with this id")
+ADD_ON_EXISTS = AlreadyExists("ADD_ON_EXISTS", "there is an add-on with this id")
+
+
+async def _rows(
+    tx: AsyncConnection, table: Table, where: Where = (), order: Order = (), limit: int | None = None
+) -> Any:
+    stmt = select(table).where(*where).order_by(*(order or table.primary_key.columns))
+    return (await tx.execute(stmt if limit is None else stmt.limit(limit))).all()
+
+
+async def _one(
+    tx: AsyncConnection, table: Table, where: ColumnElement[bool], missing: NotFound, lock: bool
+) -> Row[Any]:
+    stmt = select(table).where(where)
+    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
+    if row is None:
+        raise missing
+    return row
+
+
+async def recorded(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:
+    """Records the changes, and lets the rows that they concern know their revisions; last in a transaction.
+
+    A feature, plan or add-on is stamped where the change says so, for its tenants feel it.
+    """
+    revisions = await record(tx, changes)
+    for change, revision in zip(changes, revisions, strict=True):
+        if change.entry is None or not change.entry.HasField("features"):
+            continue
+        what = change.entry.features
+        for table, id in ((features, what.feature_id), (plans, what.plan_id), (add_ons, what.add_on_id)):
+            if id:
+                stamp = update(table).where(table.c.id == id)
+                await tx.execute(stamp.values(revision=revision))
+        if what.tenant_id:
+            stmt = upsert(tenant_features).values(tenant_id=what.tenant_id, revision=revision)
+            await tx.execute(
+                stmt.on_conflict_do_update(index_elements=["tenant_id"], set_={"revision": stmt.excluded.revision})
+            )
+    return revisions
+
+
+def felt(
+    resource: str,
+    resource_id: str,
+    event: str,
+    reason: str,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    **what: str,
+) -> Change:
+    """A change that tenants can feel. what: feature_id, plan_id, add_on_id or tenant_id."""
+    return Change(
+        resource=resource,
+        resource_id=resource_id,
+        event=event,
+        reason=reason,
+        before=before,
+        after=after,
+        tenant_id=what.get("tenant_id", ""),
+        entry=catalog_pb.CatalogEntry(features=catalog_pb.CatalogFeatures(**what)),
+    )
+
+
+def _feature(row: Row[Any]) -> Feature:
+    return Feature(
+        id=row.id,
+        kind=Kind(row.kind),
+        display_name=row.display_name,
+        description=row.description,
+        unit=row.unit,
+        period=Period(row.period) if row.period else Period.STANDING,
+        schema=_schema(row.schema) if row.schema is not None else None,
+        default=setting_of(row.default_value) if row.default_value is not None else None,
+        state=State(row.state),
+        create_time=row.create_time,
+        update_time=row.update_time,
+        version=row.version,
+        revision=row.revision,
+    )
+
+
+def _schema(stored: Mapping[str, Any]) -> Schema:
+    return Schema(**{**stored, "type": Type(stored["type"]), "allowed": tuple(stored.get("allowed", ()))})
+
+
+def _feature_values(feature: Feature) -> dict[str, Any]:
+    return {
+        "id": feature.id,
+        "kind": feature.kind,
+        "display_name": feature.display_name,
+        "description": feature.description,
+        "unit": feature.unit,
+        "period": feature.period if feature.kind is Kind.METERED else "",
+        "schema": asdict(feature.schema) if feature.schema is not None else None,
+        "default_value": plain(feature.default) if feature.default is not None else None,
+        "state": feature.state,
+        "create_time": feature.create_time,
+        "update_time": feature.update_time,
+        "version": feature.version,
+    }
+
+
+async def get_feature(tx: AsyncConnection, feature_id: str, *, lock: bool = False) -> Feature:
+    missing = feature_not_found(feature_id)
+    return _feature(await _one(tx, features, features.c.id == feature_id, missing, lock))
+
+
+async def get_features(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Feature]:
+    return {row.id: _feature(row) for row in await _rows(tx, features, [among(features.c.id, ids)])}
+
+
+async def list_features(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[Feature]:
+    return [_feature(row) for row in await _rows(tx, features, where, order, limit)]
+
+
+async def add_feature(tx: AsyncConnection, feature: Feature) -> None:
+    await tx.execute(insert(features).values(_feature_values(feature)))
+
+
+async def save_feature(tx: AsyncConnection, feature: Feature) -> None:
+    """Writes over the version just before this one, or refuses."""
+    before = (features.c.id == feature.id) & (features.c.version == feature.version - 1)
+    if (await tx.execute(update(features).where(before).values(_feature_values(feature)))).rowcount != 1:
+        raise changed("feature", feature.id)
+
+
+def _rollout(row: Row[Any]) -> Rollout:
+    return Rollout(row.feature_id, row.cluster_id, row.basis_points, row.reason, row.update_time, row.revision)
+
+
+async def list_rollouts(tx: AsyncConnection, where: Where = ()) -> list[Rollout]:
+    return [_rollout(row) for row in await _rows(tx, rollouts, where)]
+
+
+def of_features(table: Table, feature_ids: Iterable[str]) -> ColumnElement[bool]:
+    return among(table.c.feature_id, feature_ids)
+
+
+async def set_rollout(tx: AsyncConnection, rollout: Rollout) -> None:
+    values = {
+        "basis_points": rollout.basis_points,
+        "reason": rollout.reason,
+        "update_time": rollout.update_time,
+    }
+    stmt = upsert(rollouts).values(feature_id=rollout.feature_id, cluster_id=rollout.cluster_id, **values)
+    await tx.execute(stmt.on_conflict_do_update(index_elements=["feature_id", "cluster_id"], set_=values))
+
+
+async def stamp_rollout(tx: AsyncConnection, rollout: Rollout, revision: int) -> None:
+    key = and_(rollouts.c.feature_id == rollout.feature_id, rollouts.c.cluster_id == rollout.cluster_id)
+    await tx.execute(update(rollouts).where(key).values(revision=revision))
+
+
+async def remove_rollout(tx: AsyncConnection, feature_id: str, cluster_id: str) -> Rollout | None:
+    key = and_(rollouts.c.feature_id == feature_id, rollouts.c.cluster_id == cluster_id)
+    row = (await tx.execute(delete(rollouts).where(key).returning(rollouts))).one_or_none()
+    return _rollout(row) if row is not None else None
+
+
+def _kill_switch(row: Row[Any]) -> KillSwitch:
+    return KillSwitch(
+        id=row.id,
+        feature_id=row.feature_id,
+        tenant_id=row.tenant_id or "",
+        cluster_id=row.cluster_id,
+        reason=row.reason,
+        expire_time=row.expire_time,
+        create_time=row.create_time,
+        caller=row.caller,
+        revision=row.revision,
+    )
+
+
+async def list_kill_switches(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[KillSwitch]:
+    return [_kill_switch(row) for row in await _rows(tx, kill_switches, where, order, limit)]
+
+
+async def set_kill_switch(tx: AsyncConnection, switch: KillSwitch) -> KillSwitch:
+    """In the place of the one with the same scope; the switch with the id that it has."""
+    values = {
+        "reason": switch.reason,
+        "expire_time": switch.expire_time,
+        "create_time": switch.create_time,
+        "caller": switch.caller,
+    }
+    stmt = upsert(kill_switches).values(
+        id=switch.id,
+        feature_id=switch.feature_id,
+        tenant_id=switch.tenant_id or None,
+        cluster_id=switch.cluster_id,
+        **values,
+    )
+    stmt = stmt.on_conflict_do_update(index_elements=["feature_id", "cluster_id", "tenant_id"], set_=values)
+    return _kill_switch((await tx.execute(stmt.returning(kill_switches))).one())
+
+
+async def remove_kill_switch(tx: AsyncConnection, id: str) -> KillSwitch | None:
+    stmt = delete(kill_switches).where(kill_switches.c.id == id).returning(kill_switches)
+    row = (await tx.execute(stmt)).one_or_none()
+    return _kill_switch(row) if row is not None else None
+
+
+def _plan(row: Row[Any]) -> Plan:
+    return Plan(**row._mapping)
+
+
+async def get_plan(tx: AsyncConnection, plan_id: str, *, lock: bool = False) -> Plan:
+    return _plan(await _one(tx, plans, plans.c.id == plan_id, plan_not_found(plan_id), lock))
+
+
+def plan_not_found(plan_id: str) -> NotFound:
+    return NotFound("PLAN_NOT_FOUND", f"there is no plan {plan_id}", id=plan_id)
+
+
+async def plan_ids(tx: AsyncConnection) -> set[str]:
+    """Plans that tenants can be on: those with an active version."""
+    return set((await tx.execute(select(plans.c.id).where(plans.c.active_version > 0))).scalars())
+
+
+async def list_plans(tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None) -> list[Plan]:
+    return [_plan(row) for row in await _rows(tx, plans, where, order, limit)]
+
+
+async def get_plans(tx: AsyncConnection, ids: Iterable[str]) -> list[Plan]:
+    return await list_plans(tx, [among(plans.c.id, ids)])
+
+
+async def add_plan(tx: AsyncConnection, plan: Plan) -> None:
+    await tx.execute(insert(plans).values(asdict(plan)))
+
+
+async def save_plan(tx: AsyncConnection, plan: Plan) -> None:
+    """Writes over the version just before this one, or refuses."""
+    before = (plans.c.id == plan.id) & (plans.c.version == plan.version - 1)
+    if (await tx.execute(update(plans).where(before).values(asdict(plan)))).rowcount != 1:
+        raise changed("plan", plan.id)
+
+
+def _version(row: Row[Any]) -> PlanVersion:
+    values = dict(row._mapping)
+    values["state"] = VersionState(row.state)
+    values["features"] = {feature_id: value_of(stored) for feature_id, stored in row.features.items()}
+    return PlanVersion(**values)
+
+
+def _version_values(version: PlanVersion) -> dict[str, Any]:
+    return {
+        "plan_id": version.plan_id,
+        "version": version.version,
+        "state": version.state,
+        "features": {feature_id: plain(value) for feature_id, value in version.features.items()},
+        "note": version.note,
+        "create_time": version.create_time,
+        "update_time": version.update_time,
+        "effective_time": version.effective_time,
+        "archive_time": version.archive_time,
+        "edit": version.edit,
+    }
+
+
+async def get_version(tx: AsyncConnection, plan_id: str, version: int, *, lock: bool = False) -> PlanVersion:
+    columns = plan_versions.c
+    missing = NotFound("PLAN_VERSION_NOT_FOUND", f"plan {plan_id} has no version {version}", plan_id=plan_id)
+    key = and_(columns.plan_id == plan_id, columns.version == version)
+    return _version(await _one(tx, plan_versions, key, missing, lock))
+
+
+async def list_versions(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[PlanVersion]:
+    return [_version(row) for row in await _rows(tx, plan_versions, where, order, limit)]
+
+
+def versions_of(plan_ids: Iterable[str]) -> list[ColumnElement[bool]]:
+    """All but drafts, of which nobody has anything."""
+    return [among(plan_versions.c.plan_id, plan_ids), plan_versions.c.state != VersionState.DRAFT]
+
+
+async def add_version(tx: AsyncConnection, version: PlanVersion) -> None:
+    await tx.execute(insert(plan_versions).values(_version_values(version)))
+
+
+async def save_version(tx: AsyncConnection, version: PlanVersion) -> None:
+    """Writes over the edit just before this one, or refuses."""
+    columns = plan_versions.c
+    key = and_(columns.plan_id == version.plan_id, columns.version == version.version, columns.edit == version.edit - 1)
+    if (await tx.execute(update(plan_versions).where(key).values(_version_values(version)))).rowcount != 1:
+        raise changed("version", f"{version.plan_id}/{version.version}")
+
+
+async def stamp_version(tx: AsyncConnection, version: PlanVersion, revision: int) -> None:
+    columns = plan_versions.c
+    key = and_(columns.plan_id == version.plan_id, columns.version == version.version)
+    await tx.execute(update(plan_versions).where(key).values(revision=revision))
+
+
+def followers(plan_id: str) -> list[ColumnElement[bool]]:
+    """Tenants of a plan that are not pinned to a version of it."""
+    pinned = (
+        select(tenant_features.c.tenant_id)
+        .where(
+            tenant_features.c.tenant_id == tenants.c.id,
+            tenant_features.c.pinned_plan_id == plan_id,
+            tenant_features.c.pinned_version > 0,
+        )
+        .exists()
+    )
+    return [tenants.c.plan_id == plan_id, ~pinned]
+
+
+async def count_tenants(tx: AsyncConnection, where: Where) -> int:
+    return int((await tx.execute(select(func.count()).select_from(tenants).where(*where))).scalar_one())
+
+
+async def tenants_page(tx: AsyncConnection, where: Where, order: Order, limit: int) -> Any:
+    """Rows of id, code and cluster_id."""
+    stmt = select(tenants.c.id, tenants.c.code, tenants.c.cluster_id).where(*where).order_by(*order).limit(limit)
+    return (await tx.execute(stmt)).all()
+
+
+def _add_on(row: Row[Any]) -> AddOn:
+    values = dict(row._mapping)
+    values["state"] = State(row.state)
+    values["extras"] = tuple(
+        Extra(each["feature_id"], value_of(each["grant"]) if "grant" in each else None, each.get("units", 0))
+        for each in row.extras
+    )
+    return AddOn(**values)
+
+
+def _add_on_values(add_on: AddOn) -> dict[str, Any]:
+    extras = [
+        {"feature_id": each.feature_id, "units": each.units}
+        if each.grant is None
+        else {"feature_id": each.feature_id, "grant": plain(each.grant)}
+        for each in add_on.extras
+    ]
+    return {
+        "id": add_on.id,
+        "display_name": add_on.display_name,
+        "description": add_on.description,
+        "extras": extras,
+        "state": add_on.state,
+        "create_time": add_on.create_time,
+        "update_time": add_on.update_time,
+        "version": add_on.version,
+    }
+
+
+async def get_add_on(tx: AsyncConnection, add_on_id: str, *, lock: bool = False) -> AddOn:
+    missing = NotFound("ADD_ON_NOT_FOUND", f"there is no add-on {add_on_id}", id=add_on_id)
+    return _add_on(await _one(tx, add_ons, add_ons.c.id == add_on_id, missing, lock))
+
+
+async def get_add_ons(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, AddOn]:
+    return {row.id: _add_on(row) for row in await _rows(tx, add_ons, [among(add_ons.c.id, ids)])}
+
+
+async def list_add_ons(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[AddOn]:
+    return [_add_on(row) for row in await _rows(tx, add_ons, where, order, limit)]
+
+
+async def add_add_on(tx: AsyncConnection, add_on: AddOn) -> None:
+    await tx.execute(insert(add_ons).values(_add_on_values(add_on)))
+
+
+async def save_add_on(tx: AsyncConnection, add_on: AddOn) -> None:
+    """Writes over the version just before this one, or refuses."""
+    before = (add_ons.c.id == add_on.id) & (add_ons.c.version == add_on.version - 1)
+    if (await tx.execute(update(add_ons).where(before).values(_add_on_values(add_on)))).rowcount != 1:
+        raise changed("add-on", add_on.id)
+
+
+def _attachment(row: Row[Any]) -> Attachment:
+    return Attachment(**row._mapping)
+
+
+async def list_attachments(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[Attachment]:
+    return [_attachment(row) for row in await _rows(tx, attachments, where, order, limit)]
+
+
+async def attach(tx: AsyncConnection, attachment: Attachment) -> Attachment:
+    """In the place of what the tenant has of the add-on; as it then is."""
+    values = {
+        "quantity": attachment.quantity,
+        "reason": attachment.reason,
+        "expire_time": attachment.expire_time,
+    }
+    stmt = upsert(attachments).values(
+        tenant_id=attachment.tenant_id,
+        add_on_id=attachment.add_on_id,
+        create_time=attachment.create_time,
+        **values,
+    )
+    stmt = stmt.on_conflict_do_update(index_elements=["tenant_id", "add_on_id"], set_=values)
+    return _attachment((await tx.execute(stmt.returning(attachments))).one())
+
+
+async def stamp_attachment(tx: AsyncConnection, attachment: Attachment, revision: int) -> None:
+    columns = attachments.c
+    key = and_(columns.tenant_id == attachment.tenant_id, columns.add_on_id == attachment.add_on_id)
+    await tx.execute(update(attachments).where(key).values(revision=revision))
+
+
+async def detach(tx: AsyncConnection, tenant_id: str, add_on_id: str) -> Attachment | None:
+    key = and_(attachments.c.tenant_id == tenant_id, attachments.c.add_on_id == add_on_id)
+    row = (await tx.execute(delete(attachments).where(key).returning(attachments))).one_or_none()
+    return _attachment(row) if row is not None else None
+
+
+def _override(row: Row[Any]) -> Override:
+    values = dict(row._mapping)
+    values["action"] = Action(row.action)
+    values["value"] = value_of(row.value) if row.value is not None else None
+    return Override(**values)
+
+
+async def list_overrides(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[Override]:
+    return [_override(row) for row in await _rows(tx, overrides, where, order, limit)]
+
+
+async def find_override(tx: AsyncConnection, tenant_id: str, feature_id: str, action: Action) -> Override | None:
+    columns = overrides.c
+    key = and_(columns.tenant_id == tenant_id, columns.feature_id == feature_id, columns.action == action)
+    row = (await tx.execute(select(overrides).where(key).with_for_update())).one_or_none()
+    return _override(row) if row is not None else None
+
+
+async def get_override(tx: AsyncConnection, id: str) -> Override:
+    missing = NotFound("OVERRIDE_NOT_FOUND", f"there is no override {id}", id=id)
+    return _override(await _one(tx, overrides, overrides.c.id == id, missing, True))
+
+
+async def set_override(tx: AsyncConnection, override: Override) -> None:
+    values: dict[str, Any] = {
+        "value": plain(override.value) if override.value is not None else None,
+        "reason": override.reason,
+        "expire_time": override.expire_time,
+        "create_time": override.create_time,
+        "caller": override.caller,
+        "version": override.version,
+    }
+    stmt = upsert(overrides).values(
+        id=override.id,
+        tenant_id=override.tenant_id,
+        feature_id=override.feature_id,
+        action=override.action,
+        **values,
+    )
+    await tx.execute(stmt.on_conflict_do_update(index_elements=["tenant_id", "feature_id", "action"], set_=values))
+
+
+async def remove_override(tx: AsyncConnection, id: str) -> None:
+    await tx.execute(delete(overrides).where(overrides.c.id == id))
+
+
+async def stamp(tx: AsyncConnection, table: Table, id: str, revision: int) -> None:
+    """Of a thing that has an id and whose revision is told to callers only."""
+    await tx.execute(update(table).where(table.c.id == id).values(revision=revision))
+
+
+def _assignment(row: Row[Any]) -> Assignment:
+    return Assignment(**row._mapping)
+
+
+async def list_assignments(
+    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
+) -> list[Assignment]:
+    return [_assignment(row) for row in await _rows(tx, plan_assignments, where, order, limit)]
+
+
+async def set_assignment(tx: AsyncConnection, assignment: Assignment) -> None:
+    values = asdict(assignment)
+    stmt = upsert(plan_assignments).values(values)
+    await tx.execute(stmt.on_conflict_do_update(index_elements=["tenant_id"], set_=values))
+
+
+async def remove_assignment(tx: AsyncConnection, tenant_id: str) -> Assignment | None:
+    stmt = delete(plan_assignments).where(plan_assignments.c.tenant_id == tenant_id).returning(plan_assignments)
+    row = (await tx.execute(stmt)).one_or_none()
+    return _assignment(row) if row is not None else None
+
+
+async def pin(tx: AsyncConnection, tenant_id: str, plan_id: str, version: int) -> None:
+    values = {"pinned_plan_id": plan_id if version else "", "pinned_version": version}
+    stmt = upsert(tenant_features).values(tenant_id=tenant_id, **values)
+    await tx.execute(stmt.on_conflict_do_update(index_elements=["tenant_id"], set_=values))
+
+
+async def pinned(tx: AsyncConnection, plan_id: str, version: int) -> int:
+    """How many tenants on the plan keep this version."""
+    stmt = (
+        select(func.count())
+        .select_from(tenant_features)
+        .join(tenants, tenants.c.id == tenant_features.c.tenant_id)
+        .where(
+            tenant_features.c.pinned_plan_id == plan_id,
+            tenant_features.c.pinned_version == version,
+            tenants.c.plan_id == plan_id,
+        )
+    )
+    return int((await tx.execute(stmt)).scalar_one())
+
+
+async def overlays(tx: AsyncConnection, tenant_ids: Sequence[str] | None = None) -> dict[str, Overlay]:
+    """What tenants have of their own, kill switches included; of all that have something for None."""
+
+    def of(table: Table) -> list[ColumnElement[bool]]:
+        return [] if tenant_ids is None else [among(table.c.tenant_id, tenant_ids)]
+
+    attached: dict[str, list[Attachment]] = {}
+    for attachment in await list_attachments(tx, of(attachments)):
+        attached.setdefault(attachment.tenant_id, []).append(attachment)
+    overriding: dict[str, list[Override]] = {}
+    for override in await list_overrides(tx, of(overrides)):
+        overriding.setdefault(override.tenant_id, []).append(override)
+    killing: dict[str, list[KillSwitch]] = {}
+    for switch in await list_kill_switches(tx, [kill_switches.c.tenant_id.is_not(None), *of(kill_switches)]):
+        killing.setdefault(switch.tenant_id, []).append(switch)
+    return {
+        row.tenant_id: Overlay(
+            row.tenant_id,
+            row.pinned_plan_id,
+            row.pinned_version,
+            row.revision,
+            tuple(attached.get(row.tenant_id, ())),
+            tuple(overriding.get(row.tenant_id, ())),
+            tuple(killing.get(row.tenant_id, ())),
+        )
+        for row in await _rows(tx, tenant_features, of(tenant_features))
+    }
+
+
+async def values_of(tx: AsyncConnection, feature_id: str) -> list[tuple[str, Value]]:
+    """(where, value) of everything that is or may be had of a feature."""
+    columns = plan_versions.c
+    found = []
+    for version in await list_versions(tx, [columns.features.has_key(feature_id)]):
+        found.append((f"plan {version.plan_id}/{version.version}", version.features[feature_id]))
+    for add_on in await list_add_ons(tx):
+        for extra in add_on.extras:
+            if extra.feature_id == feature_id and extra.grant is not None:
+                found.append((f"add-on {add_on.id}", extra.grant))
+    for override in await list_overrides(tx, [overrides.c.feature_id == feature_id]):
+        if override.value is not None:
+            found.append((f"override {override.id}", override.value))
+    return found
+
+
+async def due_versions(tx: AsyncConnection, now: datetime) -> list[PlanVersion]:
+    """Scheduled versions whose time has come, the earliest first, locked."""
+    columns = plan_versions.c
+    stmt = (
+        select(plan_versions)
+        .where(columns.state == VersionState.SCHEDULED, columns.effective_time <= now)
+        .order_by(columns.effective_time, columns.plan_id, columns.version)
+        .with_for_update(skip_locked=True)
+    )
+    return [_version(row) for row in (await tx.execute(stmt)).all()]
+
+
+async def due_assignments(tx: AsyncConnection, now: datetime, at_most: int) -> list[Assignment]:
+    stmt = (
+        select(plan_assignments)
+        .where(plan_assignments.c.assign_time <= now)
+        .order_by(plan_assignments.c.assign_time)
+        .limit(at_most)
+        .with_for_update(skip_locked=True)
+    )
+    return [_assignment(row) for row in (await tx.execute(stmt)).all()]
+
+
+async def expired(
+    tx: AsyncConnection, now: datetime, at_most: int
+) -> tuple[list[Override], list[KillSwitch], list[Attachment]]:
+    """Takes out what has expired."""
+
+    async def taken(table: Table) -> Sequence[Row[Any]]:
+        keys = list(table.primary_key.columns)
+        old = select(*keys).where(table.c.expire_time <= now).limit(at_most).with_for_update(skip_locked=True)
+        rows = (await tx.execute(old)).all()
+        gone: list[Row[Any]] = []
+        for row in rows:
+            key = and_(*(column == value for column, value in zip(keys, row, strict=True)))
+            gone += (await tx.execute(delete(table).where(key).returning(table))).all()
+        return gone
+
+    return (
+        [_override(row) for row in await taken(overrides)],
+        [_kill_switch(row) for row in await taken(kill_switches)],
+        [_attachment(row) for row in await taken(attachments)],
+    )
+
+
+async def next_due(tx: AsyncConnection) -> datetime | None:
+    """When something is scheduled to happen or to expire next; None when nothing waits."""
+    scheduled = plan_versions.c
+    soonest = select(
+        func.least(
+            select(func.min(scheduled.effective_time))
+            .where(scheduled.state == VersionState.SCHEDULED)
+            .scalar_subquery(),
+            select(func.min(plan_assignments.c.assign_time)).scalar_subquery(),
+            *(
+                select(func.min(table.c.expire_time)).scalar_subquery()
+                for table in (overrides, kill_switches, attachments)
+            ),
+        )
+    )
+    return (await tx.execute(soonest)).scalar_one()  # type: ignore[no-any-return]
