@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from center.control.v1 import catalog_service_pb2
+from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from dataplane import upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
+from dataplane.features.follower import FeaturesFollower
+from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.service import TenantRuntimeService
@@ -28,6 +30,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
 
@@ -38,6 +41,7 @@ class Cluster:
     server: Server
     tenants: LocalTenants
     follower: CatalogFollower
+    features: FeaturesFollower
 
 
 @asynccontextmanager
@@ -59,22 +63,25 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         movers = database("center_steward", 4)
         tenants = LocalTenants(steward)
         await tenants.load()
-        log.info("tenants loaded", tenants=len(tenants), cluster=config.cluster_id)
+        features = LocalFeatures(steward)
+        await features.load()
+        log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
         commands = TenantRuntimeService(
             cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
         )
-        products = ProductService(db=Writes(db, tenants), reads=db, tokens=tokens, clock=clock)
+        products = ProductService(db=Writes(db, tenants), reads=db, tokens=tokens, clock=clock, features=features)
         identity = pki.load(config.home, identity_name)
-        channel = connect(config.control_address, identity, server="control", services=[CATALOG])
+        channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
         follower = CatalogFollower(
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
-        await stack.enter_async_context(_beside(follower.run(), upkeep.run(steward)))
+        following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
+        await stack.enter_async_context(_beside(follower.run(), following.run(), upkeep.run(steward)))
         server = await stack.enter_async_context(
             serving(
-                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants), PRODUCTS)],
+                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,
@@ -82,7 +89,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 verify_backoffice=Verifier(config.home, clock),
             )
         )
-        yield Cluster(server=server, tenants=tenants, follower=follower)
+        yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
 
 
 @asynccontextmanager

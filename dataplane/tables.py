@@ -73,6 +73,28 @@ watch = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+# What each tenant's plan gives it here.
+tenant_features = Table(
+    "tenant_features",
+    metadata,
+    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    # Of the products that are not archived; none is no limit. A trigger on `products` holds it.
+    Column("products_limit", BigInteger),
+    # center.control.v1.TenantFeatures.
+    Column("features", LargeBinary, nullable=False),
+    Column("apply_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# How many products each tenant has that are not archived; triggers on `products` keep it.
+product_counts = Table(
+    "product_counts",
+    metadata,
+    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+    Column("products", BigInteger, nullable=False),
+)
+
 products = Table(
     "products",
     metadata,

@@ -10,13 +10,15 @@ from typing import Any
 import protovalidate
 
 from center.dataplane.v1 import product_service_pb2 as pb
+from dataplane.features.domain import no_room
+from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, store
 from dataplane.products.domain import Product
 from dataplane.products.messages import event, from_proto
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, AlreadyExists, PlatformError
+from shared.runtime.errors import Aborted, AlreadyExists, PlatformError, ResourceExhausted
 from shared.runtime.ids import uuid7
 
 # The transaction of a batch is short enough for a freeze to wait for, and long enough to cost little a row.
@@ -39,13 +41,18 @@ class Batch:
 
 
 async def take(
-    requests: AsyncIterator[pb.ImportProductsRequest], db: Database, clock: Clock
+    requests: AsyncIterator[pb.ImportProductsRequest], db: Database, clock: Clock, features: LocalFeatures
 ) -> AsyncGenerator[pb.ImportProductsResponse, None]:
-    """Answers after every batch that is durable; the next rows are read when the answer is on its way."""
+    """Answers after every batch that is durable; the next rows are read when the answer is on its way.
+
+    The feature is asked for again with each request: a plan that changes ends an import that is under way.
+    """
+    features.check_import(current().tenant_id)
     progress = pb.ImportProductsResponse()
     batch, row = Batch(), 0
     async with contextlib.aclosing(_with_pauses(requests)) as arriving:
         async for request in arriving:
+            features.check_import(current().tenant_id)
             for message in request.products if request is not None else ():
                 row += 1
                 handle = message.handle or domain.handle_of(message.title)
@@ -128,7 +135,7 @@ async def _keep(
             try:
                 created, updated, refused_now = await _write(batch, db, clock)
                 break
-            except (AlreadyExists, Aborted):
+            except (AlreadyExists, Aborted, ResourceExhausted):
                 if not left:
                     raise
         progress.created += len(created)
@@ -153,11 +160,14 @@ async def _write(batch: Batch, db: Database, clock: Clock) -> tuple[list[Product
         known = await store.by_handle(tx, tenant_id, list(batch.rows))
         skus = [variant.sku for _, message in batch.rows.values() for variant in message.variants]
         owners = await store.sku_owners(tx, tenant_id, skus) if skus else {}
+        room = await store.room(tx)
         for handle, (row, message) in batch.rows.items():
             before = known.get(handle)
             try:
                 product = _product(message, before, now=now)
                 _refuse_taken(product, owners)
+                if before is None and room is not None and len(created) >= room[0]:
+                    raise no_room(str(room[1]))
             except PlatformError as error:
                 refused.append(_row_error(row, error))
                 continue

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import product_service_pb2_grpc as pb_grpc
 from center.shared.v1 import rules_pb2
+from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, intake, store
 from dataplane.products.domain import Product, Status
 from dataplane.products.messages import event, from_proto, to_proto
@@ -47,11 +48,14 @@ _CHANGEABLE = ("handle", "title", "description", "status", "variants")
 class ProductService(pb_grpc.ProductServiceServicer):
     """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not."""
 
-    def __init__(self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock) -> None:
+    def __init__(
+        self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock, features: LocalFeatures
+    ) -> None:
         self.db = db
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
+        self._features = features
 
     @mutation
     async def CreateProduct(self, request: pb.CreateProductRequest, tx: AsyncConnection) -> pb.CreateProductResponse:
@@ -119,7 +123,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
     async def ImportProducts(
         self, requests: AsyncIterator[pb.ImportProductsRequest], context: Context
     ) -> AsyncIterator[pb.ImportProductsResponse]:
-        async with aclosing(intake.take(requests, self.db, self._clock)) as taking:
+        async with aclosing(intake.take(requests, self.db, self._clock, self._features)) as taking:
             async for progress in taking:
                 yield progress
 

@@ -4,16 +4,19 @@ Queries name the tenant all the same. The planner does not see the policy's valu
 one: it read all of a large tenant's products where an index gives the few that were asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, delete, func, select, text
+import psycopg
+from sqlalchemy import ColumnElement, TextClause, delete, exc, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dataplane.features.domain import no_room
 from dataplane.products.domain import Product, Status, Variant
 from dataplane.tables import products, variants
-from shared.runtime.db import constraints
+from shared.runtime.db import constraints, violated
 from shared.runtime.errors import Aborted, AlreadyExists, NotFound, PlatformError
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
@@ -152,12 +155,32 @@ async def sku_owners(tx: AsyncConnection, tenant_id: str, skus: Sequence[str]) -
 
 
 async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product]) -> None:
-    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, and then none of them is there."""
+    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, ResourceExhausted PRODUCT_LIMIT_REACHED; then none of them is there."""
     if not new:
         return
-    with constraints(TAKEN):
+    with constraints(TAKEN), _limited():
         await tx.execute(_ADD, {"tenant_id": tenant_id, **_arrays(new)})
         await _add_variants(tx, tenant_id, new)
+
+
+async def room(tx: AsyncConnection) -> tuple[int, int] | None:
+    """How many more products the tenant's plan allows now, and how many in all; None where there is no limit.
+
+    Others may take that room before this transaction does: what counts is add().
+    """
+    row = (await tx.execute(text("SELECT room, most FROM products_room()"))).one_or_none()
+    return None if row is None else (row.room, row.most)
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """The trigger that counts says how many there may be."""
+    try:
+        yield
+    except exc.IntegrityError as error:
+        if violated(error) != "products_limit" or not isinstance(error.orig, psycopg.Error):
+            raise
+        raise no_room(error.orig.diag.message_detail or "") from error
 
 
 async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) -> None:

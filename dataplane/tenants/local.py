@@ -12,6 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dataplane.features.local import LocalFeatures
 from dataplane.tenants import domain, store
 from dataplane.tenants.domain import Local
 from shared.runtime.context import current
@@ -103,13 +104,13 @@ class Writes(Database):
 _GATE = text("SELECT tenant_writable()")
 
 
-def admitted(servicer: object, descriptor: ServiceDescriptor, tenants: LocalTenants) -> object:
+def admitted(servicer: object, descriptor: ServiceDescriptor, tenants: LocalTenants, features: LocalFeatures) -> object:
     """`servicer` behind the check: each method that acts in a tenant first asks whether that tenant is served, and one
-    that the contract marks as mutating, whether it may be written to."""
+    that the contract marks as mutating, whether it may be written to; then, whether it calls too often."""
     methods = {name: getattr(servicer, name) for name in rules.of_service(descriptor)}
     for name, of_method in rules.of_service(descriptor).items():
         if of_method.needs_tenant:
-            methods[name] = _admitting(methods[name], tenants, mutates=of_method.mutates)
+            methods[name] = _admitting(methods[name], tenants, features, mutates=of_method.mutates)
     return _Methods(methods)
 
 
@@ -118,12 +119,19 @@ class _Methods:
         self.__dict__.update(methods)
 
 
-def _admitting(method: Callable[..., Any], tenants: LocalTenants, *, mutates: bool) -> Callable[..., Any]:
+def _admitting(
+    method: Callable[..., Any], tenants: LocalTenants, features: LocalFeatures, *, mutates: bool
+) -> Callable[..., Any]:
+    def admit() -> None:
+        call = current()
+        tenants.admit(call.tenant_id, mutates=mutates)
+        features.admit(call)
+
     if inspect.isasyncgenfunction(method):
 
         @wraps(method)
         async def stream(requests: Any, context: Any) -> AsyncIterator[Any]:
-            tenants.admit(current().tenant_id, mutates=mutates)
+            admit()
             async with aclosing(method(requests, context)) as responses:
                 async for response in responses:
                     yield response
@@ -132,7 +140,7 @@ def _admitting(method: Callable[..., Any], tenants: LocalTenants, *, mutates: bo
 
     @wraps(method)
     async def answer(request: Any, context: Any) -> Any:
-        tenants.admit(current().tenant_id, mutates=mutates)
+        admit()
         return await method(request, context)
 
     return answer

@@ -28,7 +28,7 @@ ROWS = ("products", "variants", "idempotency")
 # What has no tenant: alembic's own, and how far the catalog is followed.
 NO_TENANT = {"alembic_version", "watch"}
 # What center_app may not touch at all.
-CLOSED = {"tenants", "watch", "alembic_version", "outbox_default"}
+CLOSED = {"tenants", "watch", "alembic_version", "outbox_default", "tenant_features", "product_counts"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,14 @@ def structure(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
         FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
         """
     ).fetchall()
-    assert {str(row[1]) for row in tables} >= {*ROWS, "tenants", "outbox", *NO_TENANT}
+    assert {str(row[1]) for row in tables} >= {
+        *ROWS,
+        "tenants",
+        "outbox",
+        "tenant_features",
+        "product_counts",
+        *NO_TENANT,
+    }
     for oid, name, enabled, forced, table_owner, has_tenant in tables:
         if str(table_owner).startswith("center_") and table_owner != "center_owner":
             wrong.append(f"{name} belongs to {table_owner}")
@@ -292,6 +299,12 @@ HOSTILE = (
     "SELECT * FROM tenants",
     "UPDATE tenants SET writes_frozen = false",
     "SELECT * FROM watch",
+    "SELECT * FROM tenant_features",
+    "UPDATE tenant_features SET products_limit = NULL",
+    "SELECT * FROM product_counts",
+    "UPDATE product_counts SET products = 0",
+    "SELECT products_left()",
+    "ALTER TABLE products DISABLE TRIGGER ALL",
     "COPY products (title) TO STDOUT",
     "COPY products (tenant_id) FROM STDIN",
     "TRUNCATE variants",
@@ -456,6 +469,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _steward(owner)
         wrong += _search(owner, two)
         wrong += _forgets(owner, two)
+        wrong += _limits(owner, two)
         owner.rollback()
     return wrong
 
@@ -558,6 +572,35 @@ def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[st
         owner.execute("SET LOCAL ROLE center_steward")
         forgotten = owner.execute("SELECT forget_answers(100)").fetchone()
     return [] if forgotten == (1,) else [f"{forgotten} answers are forgotten"]
+
+
+def _limits(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward keeps features, and the count of a tenant's products holds to them."""
+    wrong = []
+    add = (
+        "INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time, update_time) "
+        f"VALUES ('{two.a}', gen_random_uuid(), 'one-more', '', '', 'ACTIVE', 1, now(), now())"
+    )
+    found = owner.execute("SELECT products FROM product_counts WHERE tenant_id = %s", (two.a,)).fetchone()
+    count = int(str(found[0])) if found is not None else 0
+    for most, outcome in ((count + 1, [1]), (count, "23514")):
+        with owner.transaction(force_rollback=True):
+            features = f"INSERT INTO tenant_features VALUES ('{two.a}', 1, '', {most}, '') RETURNING 1"
+            owner.execute("SET LOCAL ROLE center_steward")
+            try:
+                owner.execute(features.encode())
+            except psycopg.Error:
+                return ["the steward cannot keep features"]
+            owner.execute("RESET ROLE")
+            if (seen := _as(owner, "center_app", two.a, add)) != outcome:
+                wrong.append(f"with room for {most}, one more than {count} is {seen}")
+            if _as(owner, "center_steward", "", "SELECT count(*) FROM tenant_features") != [1]:
+                wrong.append("the steward does not see what features there are")
+            if _as(owner, "center_app", two.a, "SELECT room FROM products_room()") != [most - count]:
+                wrong.append("an import does not see its room")
+            if _as(owner, "center_app", two.b, "SELECT room FROM products_room()") != []:
+                wrong.append("an import sees another tenant's room")
+    return wrong
 
 
 async def list_all(two: Two, tenant: str) -> list[pb.Product]:

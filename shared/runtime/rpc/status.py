@@ -1,7 +1,8 @@
 """Errors on the wire: a kind becomes a gRPC status with google.rpc details, and the other way round."""
 
+import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf import any_pb2
@@ -84,7 +85,12 @@ def _cut(text: str, most_bytes: int) -> str:
 
 
 def to_grpc(error: PlatformError) -> grpc.Status:
-    return rpc_status.to_status(to_status(error))
+    """The time to wait stands beside the details, too: Envoy makes a header of HTTP of it."""
+    made: Any = rpc_status.to_status(to_status(error))
+    if error.retry_after_s is not None:
+        after = ("retry-after", str(max(1, math.ceil(error.retry_after_s))))
+        made = made._replace(trailing_metadata=(*made.trailing_metadata, after))
+    return cast("grpc.Status", made)
 
 
 def received(error: grpc.aio.AioRpcError) -> PlatformError:

@@ -28,7 +28,9 @@ if _version_not_supported:
 class ProductServiceStub:
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     def __init__(self, channel):
@@ -77,12 +79,14 @@ class ProductServiceStub:
 class ProductServiceServicer:
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     def CreateProduct(self, request, context):
-        """Adds a product with its variants.
-        Errors: ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+        """Adds a product with its variants. Products that are not archived count against the feature `products`.
+        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
         FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -137,7 +141,9 @@ class ProductServiceServicer:
     def ImportProducts(self, request_iterator, context):
         """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
         answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-        changes nothing.
+        changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+        PRODUCT_LIMIT_REACHED.
+        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,7 +198,9 @@ def add_ProductServiceServicer_to_server(servicer, server):
 class ProductService:
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     @staticmethod

@@ -29,7 +29,9 @@ GRPC_VERSION: str
 class ProductServiceStub:
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     @_typing.overload
@@ -37,8 +39,8 @@ class ProductServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProductServiceAsyncStub: ...
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.CreateProductRequest, _product_service_pb2.CreateProductResponse]
-    """Adds a product with its variants.
-    Errors: ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+    """Adds a product with its variants. Products that are not archived count against the feature `products`.
+    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
     FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]
@@ -69,20 +71,24 @@ class ProductServiceStub:
     ImportProducts: _grpc.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
     answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-    changes nothing.
+    changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+    PRODUCT_LIMIT_REACHED.
+    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
 
 @_typing.type_check_only
 class ProductServiceAsyncStub(ProductServiceStub):
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.CreateProductRequest, _product_service_pb2.CreateProductResponse]  # type: ignore[assignment]
-    """Adds a product with its variants.
-    Errors: ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+    """Adds a product with its variants. Products that are not archived count against the feature `products`.
+    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
     FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     GetProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]  # type: ignore[assignment]
@@ -113,13 +119,17 @@ class ProductServiceAsyncStub(ProductServiceStub):
     ImportProducts: _aio.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
     answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-    changes nothing.
+    changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+    PRODUCT_LIMIT_REACHED.
+    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
 
 class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a shop sells. Every method acts inside the tenant of the request. Every method may answer
     NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED and UNAVAILABLE/TENANT_MAINTENANCE; those that write
-    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait.
+    also FAILED_PRECONDITION/TENANT_READ_ONLY and UNAVAILABLE/TENANT_MOVING with the time to wait. Calls from outside that
+    come faster than the feature `api_rate` allows get RESOURCE_EXHAUSTED/RATE_LIMITED with the time to wait; an import is
+    one call.
     """
 
     @_abc_1.abstractmethod
@@ -128,8 +138,8 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.CreateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.CreateProductResponse, _abc.Awaitable[_product_service_pb2.CreateProductResponse]]:
-        """Adds a product with its variants.
-        Errors: ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+        """Adds a product with its variants. Products that are not archived count against the feature `products`.
+        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
         FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 
@@ -196,7 +206,9 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_product_service_pb2.ImportProductsResponse], _abc.AsyncIterator[_product_service_pb2.ImportProductsResponse]]:
         """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
         answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-        changes nothing.
+        changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+        PRODUCT_LIMIT_REACHED.
+        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """
 
 def add_ProductServiceServicer_to_server(servicer: ProductServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""What tenants' plans give them here, and what that refuses."""
