@@ -15,13 +15,13 @@ class ControlClock:
 
     def __init__(self) -> None:
         # Until the first message the machine's own clock has to do.
-        self._offset_s = time.time() - time.monotonic()
+        self.offset_s = time.time() - time.monotonic()
         self._asked_s: float | None = None
         self._best: list[tuple[float, float]] = []
 
     def now(self) -> float:
         """Seconds since the epoch by the control plane's clock."""
-        return time.monotonic() + self._offset_s
+        return time.monotonic() + self.offset_s
 
     def begin(self, asked_s: float) -> None:
         """A stream starts: another process may answer, with another clock.
@@ -41,5 +41,5 @@ class ControlClock:
         ahead_s = sent_s - since_s
         self._best = [(at, seen) for at, seen in self._best if seen > ahead_s and at > received_s - _REMEMBERED_S]
         self._best.append((received_s, ahead_s))
-        self._offset_s = self._best[0][1]
-        return sent_s - self._offset_s
+        self.offset_s = self._best[0][1]
+        return sent_s - self.offset_s
