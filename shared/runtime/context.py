@@ -21,6 +21,7 @@ class CallContext:
     request_id: names this call in logs; from `x-request-id` or made here.
     method: `package.Service/Method`; workers name what they do, as `workflow/KIND/STEP`.
     deadline: when the caller stops waiting, on the event loop's clock; None without a deadline.
+    is_outside: whether the call came through Envoy.
     """
 
     caller: str = ""
@@ -32,6 +33,7 @@ class CallContext:
     request_id: str = ""
     method: str = ""
     deadline: float | None = None
+    is_outside: bool = False
 
     @property
     def traceparent(self) -> str:

@@ -114,6 +114,7 @@ def caller(method: Method) -> Callable[[CallContext, Metadata, Context], None]:
         role: int = _ROLES.get(call.caller, rules_pb2.CALLER_UNSPECIFIED)
         if role == rules_pb2.CALLER_UNSPECIFIED:
             if call.caller == "envoy":
+                call.is_outside = True
                 role = _outside(method, call, metadata)
             elif call.caller.startswith("cluster/"):
                 role = rules_pb2.CALLER_CLUSTER

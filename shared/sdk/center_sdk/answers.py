@@ -51,6 +51,11 @@ _TITLES: dict[Code, str] = {
 }
 
 
+def title(decision: Decision) -> str:
+    """A refusal as a sentence for people."""
+    return _TITLES.get(decision.code, "Refused.")
+
+
 def http_status(decision: Decision) -> int:
     """200, 401, 403, 429, or 503 where the platform is what is missing."""
     if decision.allowed:
@@ -98,7 +103,7 @@ def problem(decision: Decision) -> bytes:
     """The body of a refusal."""
     told: dict[str, object] = {
         "type": "about:blank",
-        "title": _TITLES.get(decision.code, "Refused."),
+        "title": title(decision),
         "status": http_status(decision),
         "code": decision.code.name,
         "decision_id": decision.decision_id,
@@ -120,7 +125,7 @@ class Refusal(grpc.Status):
             code = grpc.StatusCode.UNAVAILABLE
         else:
             code = grpc.StatusCode.PERMISSION_DENIED
-        self.code, self.details = code, _TITLES.get(decision.code, "Refused.")
+        self.code, self.details = code, title(decision)
         facts = {"decision_id": decision.decision_id, "upgrade_url": decision.upgrade_url}
         told = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=self.details)
         info = error_details_pb2.ErrorInfo(
