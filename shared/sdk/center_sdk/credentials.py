@@ -74,9 +74,7 @@ class Credentials:
         options = (*_OPTIONS, ("grpc.default_authority", address)) if is_local and self.bearer else _OPTIONS
         if self.is_plaintext:
             if not (is_local or host.startswith("127.") or host == "[::1]"):
-                raise InvalidRequest(
-                    "PLAINTEXT_REFUSED", f"{address} is another machine: keys go there over TLS"
-                )
+                raise InvalidRequest("PLAINTEXT_REFUSED", f"{address} is another machine: keys go there over TLS")
             return grpc.aio.insecure_channel(target, options=options)
         if self.server:
             options = (*options, ("grpc.ssl_target_name_override", self.server))
