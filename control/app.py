@@ -16,8 +16,10 @@ from center.control.v1 import (
     cluster_service_pb2,
     domain_service_pb2,
     operations_service_pb2,
+    page_service_pb2,
     solution_service_pb2,
     tenant_service_pb2,
+    user_service_pb2,
 )
 from center.shared.v1 import audit_service_pb2
 from control.audit.service import AuditService
@@ -32,6 +34,7 @@ from control.clusters.service import ClusterService
 from control.config import Config
 from control.domains.dns import Dns, Resolver, ZoneFile
 from control.domains.service import DomainService
+from control.entitlements.ops import Issuer
 from control.operations import store as operation_store
 from control.operations import upkeep
 from control.operations.domain import Kind
@@ -45,6 +48,14 @@ from control.tenants.move import Move
 from control.tenants.provision import Provision
 from control.tenants.purge import Purge
 from control.tenants.service import TenantService
+from control.users import mail
+from control.users import upkeep as user_upkeep
+from control.users.crypto import Proofs, Vault
+from control.users.erase import Erase
+from control.users.mail import Outbox
+from control.users.page_service import PageService
+from control.users.rewrap import Rewrap
+from control.users.service import UserService
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.clock import Clock, SystemClock
@@ -60,6 +71,8 @@ DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
 CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 SOLUTIONS = solution_service_pb2.DESCRIPTOR.services_by_name["SolutionService"]
+USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+PAGES = page_service_pb2.DESCRIPTOR.services_by_name["PageService"]
 OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
 LONG_RUNNING: ServiceDescriptor = longrunning_pb.DESCRIPTOR.services_by_name["Operations"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
@@ -80,9 +93,13 @@ async def running(
     *,
     clock: Clock | None = None,
     resolver: Resolver | None = None,
+    delivery: mail.Delivery | None = None,
     boundary: Boundary = no_boundary,
 ) -> AsyncIterator[Control]:
-    """resolver: looks proofs of domains up; the DNS or the zone file when not given. boundary: as in the worker."""
+    """resolver: looks proofs of domains up; the DNS or the zone file when not given. boundary: as in the worker.
+
+    delivery: takes mail; the SMTP server or the file mailbox of the config when not given.
+    """
     clock = clock or SystemClock()
     pki.ensure(config.home, ["control"])
     await migrate(config.database_url, "control", config.home)
@@ -110,6 +127,12 @@ async def running(
         catalog.listen(solution_keys)
         await solution_keys.load()
 
+        vault, proofs = Vault(config.home), Proofs(config.home)
+        issuer = Issuer(peppers, config.environment)
+        if delivery is None:
+            delivery = mail.Smtp(config.smtp_url) if config.smtp_url else mail.FileMailbox(config.home)
+        outbox = Outbox(workers, clock, vault, proofs, delivery, public_url=config.public_url, sender=config.mail_from)
+
         identity = pki.load(config.home, "control")
         connections = Connections(catalog, identity)
         stack.push_async_callback(connections.close)
@@ -119,6 +142,8 @@ async def running(
             Kind.PROVISION: Provision(workers, clock, connections, boundary),
             Kind.MOVE: Move(workers, clock, connections, watchers, config.drain_s, boundary),
             Kind.PURGE: Purge(workers, clock, connections, boundary),
+            Kind.ERASE: Erase(workers, clock, delivery, boundary),
+            Kind.REWRAP: Rewrap(workers, clock, vault, boundary),
         }
         worker = Worker(workers, clock, workflows, lease_s=config.lease_s, boundary=boundary)
         changed, due = asyncio.Event(), asyncio.Event()
@@ -137,6 +162,7 @@ async def running(
                 catalog_store.CHANNEL: on_change,
                 operation_store.CHANNEL: lambda payload: worker.wake(),
                 operation_store.ENDED_CHANNEL: lambda payload: waiting.wake(),
+                mail.CHANNEL: lambda payload: outbox.wake(),
             },
         )
         draining = asyncio.Event()
@@ -157,6 +183,8 @@ async def running(
                 ),
                 SOLUTIONS,
             ),
+            Service(UserService(db, clock, tokens, vault, proofs, issuer), USERS),
+            Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
             Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
             Service(AuditService(db, tokens), AUDIT),
@@ -169,6 +197,8 @@ async def running(
                 waiting.look(),
                 worker.work(),
                 solution_keys.follow(),
+                outbox.work(),
+                user_upkeep.clean(workers, clock, vault, delivery),
                 upkeep.keep_time(workers, clock, due),
                 upkeep.clean(steward, workers, clock, config.retained),
                 _close_feeds(draining, catalog),

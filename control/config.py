@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from control.clusters.domain import Endpoint
@@ -17,6 +17,8 @@ class Config:
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     environment: stands in every token and key; those of another one are refused.
     zone: the platform's own DNS zone. zone_file: answers TXT proofs in place of DNS; None asks the DNS.
+    public_url: where users find the platform's own pages.
+    mail_from, smtp_url: who mail comes from, and who takes it; an empty smtp_url writes it to files below home.
     seeds: the clusters that the platform starts with.
     retained: how many changes a watcher may be behind without getting a snapshot.
     lease_s: how long the step of a worker that died stays its own.
@@ -32,6 +34,9 @@ class Config:
     environment: str = "dev"
     zone: str = "center.localhost"
     zone_file: Path | None = None
+    public_url: str = "http://center.localhost:8080"
+    mail_from: str = "no-reply@center.localhost"
+    smtp_url: str = field(default="", repr=False)
     seeds: tuple[Seed, ...] = ()
     pool_size: int = 20
     retained: int = 50_000
@@ -49,6 +54,7 @@ class Config:
         offset = environment.integer("CENTER_PORT_OFFSET", 0)
         given = environment.text("CENTER_CLUSTERS")
         zone_file = environment.text("CENTER_DNS_ZONE_FILE")
+        zone = environment.text("CENTER_ZONE", "center.localhost").strip(".").lower()
         return cls(
             home=environment.home(),
             database_url=environment.required("CENTER_DATABASE_URL"),
@@ -57,8 +63,11 @@ class Config:
             admin_address=f"127.0.0.1:{ports.CONTROL_ADMIN + offset}",
             metrics_address=f"{bind}:{ports.CONTROL_METRICS + offset}",
             environment=_environment(environment.text("CENTER_ENVIRONMENT", "dev")),
-            zone=environment.text("CENTER_ZONE", "center.localhost").strip(".").lower(),
+            zone=zone,
             zone_file=environment.path("CENTER_DNS_ZONE_FILE", zone_file) if zone_file else None,
+            public_url=environment.text("CENTER_PUBLIC_URL", f"http://{zone}:{ports.ENVOY + offset}").rstrip("/"),
+            mail_from=environment.text("CENTER_MAIL_FROM", f"no-reply@{zone}"),
+            smtp_url=environment.text("CENTER_SMTP_URL"),
             seeds=seeds(given) if given else _this_machine(offset),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),

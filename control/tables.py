@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -255,6 +256,129 @@ audit_entries = Table(
     Column("changes", JSONB, nullable=False),
     Index("audit_entries_tenant_id", "tenant_id", "id"),
     Index("audit_entries_resource", "resource", "resource_id", "id"),
+)
+
+# Units of one entitlement, action and period. Whoever takes or returns some updates this one row.
+counters = Table(
+    "counters",
+    metadata,
+    # For features, the tenant; for callers without a token, a name made of what tells them apart.
+    _id("entitlement_id", primary_key=True),
+    # `*` for all actions that share one quota.
+    Column("action", Text, primary_key=True),
+    Column("window_start", DateTime(timezone=True), primary_key=True),
+    _time("window_end", nullable=True),
+    # All that has left: spent, held by leases and reservations, and lost.
+    Column("taken", BigInteger, nullable=False),
+    # What of it may still come back.
+    Column("outstanding", BigInteger, nullable=False),
+    # What the period before left over.
+    Column("carried", BigInteger, nullable=False, server_default=text("0")),
+    # Leases that are open.
+    Column("holders", BigInteger, nullable=False),
+    # What the last statement took: RETURNING tells new values only.
+    Column("granted", BigInteger, nullable=False),
+    CheckConstraint("outstanding BETWEEN 0 AND taken", name="counters_outstanding"),
+    Index("counters_window_end", "window_end", postgresql_where=text("window_end IS NOT NULL")),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _id("id", primary_key=True),
+    _id("entitlement_id", nullable=False),
+    Column("action", Text, nullable=False),
+    _time("window_start"),
+    Column("solution_id", Text, nullable=False),
+    Column("validator", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    # Its holder went silent: what it had left counts as spent, and as lost on that day, unless it still comes back.
+    Column("expired", Boolean, nullable=False, server_default=text("false")),
+    Column("lost_date", Date),
+    _time("create_time"),
+    _time("expire_time"),
+    _time("recall_time", nullable=True),
+    CheckConstraint("spent BETWEEN 0 AND units", name="leases_spent"),
+    Index("leases_counter", "entitlement_id", "action", "window_start"),
+    Index("leases_expire_time", "expired", "expire_time"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    _id("id", primary_key=True),
+    _id("entitlement_id", nullable=False),
+    Column("action", Text, nullable=False),
+    Column("quota_action", Text, nullable=False),
+    # Null where there is no limit, and so no counter.
+    _time("window_start", nullable=True),
+    Column("solution_id", Text, nullable=False),
+    _id("user_id"),
+    _text("token_kid"),
+    _text("tier"),
+    _text("validator"),
+    Column("units", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False, server_default=text("0")),
+    Column("short", BigInteger, nullable=False, server_default=text("0")),
+    Column("state", Text, nullable=False),
+    _time("create_time"),
+    _time("expire_time"),
+    _time("end_time", nullable=True),
+    _words("state", "OPEN COMMITTED RELEASED"),
+    Index("reservations_expire_time", "expire_time", postgresql_where=text("state = 'OPEN'")),
+    Index("reservations_end_time", "end_time", postgresql_where=text("end_time IS NOT NULL")),
+)
+
+# Sums of the decisions below, written with them.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("solution_id", Text, primary_key=True),
+    _id("entitlement_id", primary_key=True),
+    Column("action", Text, primary_key=True),
+    # Of the solution's calendar.
+    Column("date", Date, primary_key=True),
+    _id("user_id"),
+    Column("used_units", BigInteger, nullable=False, server_default=text("0")),
+    Column("lost_units", BigInteger, nullable=False, server_default=text("0")),
+    Column("allowed_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("denied_count", BigInteger, nullable=False, server_default=text("0")),
+    _time("last_request_time", nullable=True),
+    Column("quota_limit", BigInteger),
+    Index("usage_days_date", "date", "entitlement_id", "action", "solution_id"),
+    Index("usage_days_solution_id", "solution_id", "date", "entitlement_id", "action"),
+    Index("usage_days_user_id", "user_id", "date"),
+)
+
+# The log, a row a run of equal decisions. Append-only; partitioned by day: what is old is dropped, never deleted.
+decisions = Table(
+    "decisions",
+    metadata,
+    _time("first_time"),
+    _id("id", nullable=False),
+    _time("create_time"),
+    _time("last_time"),
+    _text("token_kid"),
+    _id("user_id"),
+    Column("solution_id", Text, nullable=False),
+    _id("entitlement_id"),
+    _text("tier"),
+    Column("action", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("validator", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    _id("lease_id"),
+    Index("decisions_key", "first_time", "id", unique=True),
+    Index("decisions_id", "id"),
+    Index("decisions_create_time", "create_time", "id"),
+    Index("decisions_token_kid", "token_kid", "create_time", "id"),
+    Index("decisions_user_id", "user_id", "create_time", "id"),
+    Index("decisions_solution_id", "solution_id", "create_time", "id"),
+    Index("decisions_entitlement_id", "entitlement_id", "create_time", "id"),
+    postgresql_partition_by="RANGE (first_time)",
 )
 
 # Events for the other planes, written with the change. Partitioned by time: what is old is dropped, never deleted.

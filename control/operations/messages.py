@@ -5,7 +5,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from center.control.v1 import operations_service_pb2 as pb
 from center.control.v1 import tenant_pb2
-from control.operations.domain import STEPS, Fault, Operation, State
+from center.control.v1 import user_service_pb2 as user_pb
+from control.operations.domain import STEPS, Fault, Kind, Operation, State
 from control.tenants import messages as tenant_messages
 from control.tenants.domain import Tenant
 from control.tenants.messages import timestamp
@@ -19,16 +20,32 @@ def to_proto(operation: Operation, tenant: Tenant | None = None) -> longrunning_
     message.metadata.Pack(_metadata(operation))
     if operation.error is not None and message.done:
         message.error.CopyFrom(_status(operation.error))
+    elif operation.state is State.DONE and operation.kind is Kind.ERASE:
+        message.response.Pack(_erasure(operation))
+    elif operation.state is State.DONE and operation.kind is Kind.REWRAP:
+        touched = dict(operation.touched)
+        message.response.Pack(
+            user_pb.KeyRotationReceipt(kek=int(touched["kek"]), rewrapped_users=operation.rows_copied)
+        )
     elif operation.state is State.DONE:
         gone = tenant_pb2.Tenant(id=operation.tenant_id)
         message.response.Pack(tenant_messages.to_proto(tenant) if tenant is not None else gone)
     return message
 
 
+def _erasure(operation: Operation) -> user_pb.ErasureReceipt:
+    return user_pb.ErasureReceipt(
+        user_id=operation.user_id,
+        erase_time=timestamp(operation.end_time),
+        stores=[user_pb.TouchedStore(store=store, action=action) for store, action in operation.touched],
+    )
+
+
 def _metadata(operation: Operation) -> pb.OperationMetadata:
     metadata = pb.OperationMetadata(
         kind=f"OPERATION_KIND_{operation.kind}",
         tenant_id=operation.tenant_id,
+        user_id=operation.user_id,
         step=operation.step,
         steps_done=operation.steps_done,
         steps_total=len(STEPS[operation.kind]),

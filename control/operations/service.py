@@ -53,6 +53,7 @@ FIELDS = {
     "state": Field(_columns.state, "enum", {state: state for state in State}),
     "step": Field(_columns.step),
     "tenant_id": Field(_columns.tenant_id, "uuid"),
+    "user_id": Field(_columns.user_id, "uuid"),
     "source_cluster_id": Field(_columns.source_cluster_id),
     "target_cluster_id": Field(_columns.target_cluster_id),
     "caller": Field(_columns.caller),
@@ -73,7 +74,7 @@ def operation_id(name: str) -> str:
 
 async def present(tx: AsyncConnection, found: Sequence[Operation]) -> list[longrunning_pb.Operation]:
     """Operations as the contract shows them: those that ended well answer with the tenant as it is now."""
-    ended = [each.tenant_id for each in found if each.state is State.DONE]
+    ended = [each.tenant_id for each in found if each.state is State.DONE and each.tenant_id]
     tenants = await tenant_store.get_many(tx, ended) if ended else {}
     return [to_proto(each, tenants.get(each.tenant_id)) for each in found]
 

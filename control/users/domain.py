@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import idna
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PlatformError, ResourceExhausted
+from shared.runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    PlatformError,
+    ResourceExhausted,
+)
 
 CODE_LIFE = timedelta(seconds=60)
 LINK_LIFE = timedelta(hours=24)
@@ -139,11 +146,18 @@ def _place(url: str) -> tuple[str, str, str] | None:
     return parts.scheme.lower(), parts.netloc.lower(), parts.path or "/"
 
 
-def redirect(url: str, **said: str) -> str:
-    """The address with what is said in its query; empty words are left out."""
+def target(url: str, state: str) -> str:
+    """Where a registration leads, with the caller's own words; ours are added when it does."""
     parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _OURS]
-    query = urlencode([*kept, *((name, value) for name, value in said.items() if value)])
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in _OURS]
+    if state:
+        query.append(("state", state))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(query), ""))
+
+
+def led(target: str, **said: str) -> str:
+    parts = urlsplit(target)
+    query = "&".join(part for part in (parts.query, urlencode(said)) if part)
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
@@ -168,10 +182,24 @@ def exchange(code: Code, solution_id: str, now: datetime) -> Code:
 
 def use_link(registration: Registration, now: datetime) -> Registration:
     if registration.verify_time is not None:
-        raise FailedPrecondition("LINK_USED", "the link was used before; register again for another")
-    if now >= registration.create_time + LINK_LIFE:
-        raise FailedPrecondition("LINK_EXPIRED", "the link has expired; register again for another")
+        raise FailedPrecondition("LINK_USED", "the link was used before; ask for another")
+    check_link_age(registration.create_time, now)
     return replace(registration, verify_time=now)
+
+
+def with_successors(kids: Iterable[str], next_of: Mapping[str, str]) -> list[str]:
+    """These tokens and what took their place since: whoever held the one was given the other."""
+    found: dict[str, None] = {}
+    for kid in kids:
+        while kid and kid not in found:
+            found[kid] = None
+            kid = next_of.get(kid, "")
+    return list(found)
+
+
+def check_link_age(since: datetime, now: datetime) -> None:
+    if now >= since + LINK_LIFE:
+        raise FailedPrecondition("LINK_EXPIRED", "the link has expired; ask for another")
 
 
 def link_invalid() -> PlatformError:
@@ -183,6 +211,16 @@ def verify(user: User, now: datetime) -> User:
     """The user reads the mail that is sent to the e-mail."""
     check_active(user)
     return replace(user, verify_time=user.verify_time or now, update_time=now, version=user.version + 1)
+
+
+def touch(user: User, now: datetime) -> User:
+    """Something of the user's changed that the user's own fields do not show."""
+    check_active(user)
+    return replace(user, update_time=now, version=user.version + 1)
+
+
+def email_taken() -> PlatformError:
+    return AlreadyExists("EMAIL_TAKEN", "another user has this e-mail")
 
 
 def begin_erasure(user: User, now: datetime) -> User:

@@ -87,7 +87,9 @@ class Undeliverable(Exception):
 
 
 class Delivery(Protocol):
-    """Where mail goes."""
+    """Where mail goes. keeps: whether what was delivered is still ours."""
+
+    keeps: bool
 
     def deliver(self, mail_id: str, message: EmailMessage) -> None:
         """Blocks; Undeliverable when it was not taken. The same mail may be delivered twice."""
@@ -100,6 +102,8 @@ class Delivery(Protocol):
 
 class FileMailbox:
     """One file a mail below home/mail, for one machine and for tests."""
+
+    keeps = True
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "mail"
@@ -124,6 +128,8 @@ class FileMailbox:
 
 class Smtp:
     """smtp://[user:password@]host[:port], with TLS where the server offers it, or smtps:// from the first byte on."""
+
+    keeps = False
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -230,7 +236,7 @@ async def drop(tx: AsyncConnection, user_id: str, now: datetime) -> int:
 async def under_way(tx: AsyncConnection, user_id: str, now: datetime) -> datetime | None:
     """Until when a worker may still be sending a mail of the user that was dropped meanwhile; None when none is."""
     stmt = select(func.max(mails.c.next_attempt_time)).where(
-        mails.c.user_id == user_id, mails.c.state == Outcome.DROPPED, mails.c.attempts > 0
+        mails.c.user_id == user_id, mails.c.state == Outcome.DROPPED, mails.c.sending
     )
     until: datetime | None = (await tx.execute(stmt)).scalar_one()
     return until if until is not None and until > now else None
@@ -243,7 +249,7 @@ async def forget(tx: AsyncConnection, older_than: datetime, at_most: int = 1000)
 
 
 _CLAIM = text("""
-    UPDATE mails m SET attempts = attempts + 1, next_attempt_time = :until
+    UPDATE mails m SET attempts = attempts + 1, sending = true, next_attempt_time = :until
     FROM (
         SELECT id FROM mails WHERE state = 'PENDING' AND next_attempt_time <= :now
         ORDER BY next_attempt_time LIMIT :at_most FOR UPDATE SKIP LOCKED
@@ -370,17 +376,21 @@ class Outbox:
         return written(mail, address, self._sender, name, url)
 
     async def _end(self, mail: Mail, state: Outcome, why: str = "") -> bool:
-        """False: it had ended before, or another worker has it."""
-        mine = (mails.c.id == mail.id) & (mails.c.attempts == mail.attempts) & (mails.c.state == Outcome.PENDING)
+        """False: it was dropped meanwhile, or another worker has it."""
+        mine = (mails.c.id == mail.id) & (mails.c.attempts == mail.attempts)
         now = self._clock.now()
+        ended = update(mails).where(mine, mails.c.state == Outcome.PENDING)
+        ended = ended.values(state=state, sending=False, address=None, last_error=why, end_time=now)
         async with self._db.transaction() as tx:
-            ended = update(mails).where(mine).values(state=state, address=None, last_error=why, end_time=now)
-            return (await tx.execute(ended)).rowcount == 1
+            if (await tx.execute(ended)).rowcount == 1:
+                return True
+            await tx.execute(update(mails).where(mine).values(sending=False))
+        return False
 
     async def _again(self, mail: Mail, why: str, when: datetime) -> None:
         mine = (mails.c.id == mail.id) & (mails.c.attempts == mail.attempts) & (mails.c.state == Outcome.PENDING)
         async with self._db.transaction() as tx:
-            await tx.execute(update(mails).where(mine).values(next_attempt_time=when, last_error=why))
+            await tx.execute(update(mails).where(mine).values(sending=False, next_attempt_time=when, last_error=why))
 
 
 def backoff_s(attempts: int, chance: float) -> float:

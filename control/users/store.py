@@ -78,8 +78,8 @@ async def add(tx: AsyncConnection, user: User, email_hash: bytes, data_key: Wrap
     stmt = insert(users).values(
         **_values(user), email_hash=email_hash, email=email, data_key=data_key.data, kek=data_key.kek
     )
-    stmt = stmt.on_conflict_do_nothing(index_elements=[users.c.email_hash])
-    return (await tx.execute(stmt)).rowcount == 1
+    stmt = stmt.on_conflict_do_nothing(index_elements=[users.c.email_hash]).returning(users.c.id)
+    return (await tx.execute(stmt)).one_or_none() is not None
 
 
 async def save(tx: AsyncConnection, user: User, **sealed: bytes | None) -> None:
@@ -167,11 +167,11 @@ def _registration(row: Row[Any]) -> Registration:
     )
 
 
-async def list_registrations(tx: AsyncConnection, user_id: str, limit: int) -> list[Registration]:
-    """Newest first."""
+async def list_registrations(tx: AsyncConnection, user_id: str, limit: int) -> list[tuple[Registration, bytes | None]]:
+    """Newest first, with where they lead, sealed."""
     stmt = select(registrations).where(registrations.c.user_id == user_id)
     rows = (await tx.execute(stmt.order_by(registrations.c.create_time.desc()).limit(limit))).all()
-    return [_registration(row) for row in rows]
+    return [(_registration(row), row.target) for row in rows]
 
 
 async def save_registration(tx: AsyncConnection, registration: Registration) -> None:
@@ -194,9 +194,9 @@ async def add_code(tx: AsyncConnection, code: Code) -> None:
     )
 
 
-async def get_code(tx: AsyncConnection, code_id: str) -> Code | None:
-    """Locked: of two who exchange it, one waits and then sees it used."""
-    row = (await tx.execute(select(codes).where(codes.c.id == code_id).with_for_update())).one_or_none()
+async def get_code(tx: AsyncConnection, code_id: str, *, lock: bool = False) -> Code | None:
+    stmt = select(codes).where(codes.c.id == code_id)
+    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
     return _code(row) if row is not None else None
 
 
@@ -271,10 +271,13 @@ async def count(tx: AsyncConnection, key: bytes, now: datetime, window_end: date
 
 async def clean(tx: AsyncConnection, now: datetime, older_than: datetime, at_most: int = 10_000) -> int:
     """Forgets windows that are over, and codes and registrations that nobody needs any more; how many rows."""
+    # What the registrations of an unproven e-mail led to is known until somebody proves it.
+    proven = codes.c.user_id.in_(select(users.c.id).where(users.c.verify_time.is_not(None)))
+    done_codes = (codes.c.create_time < older_than) & or_(codes.c.token_kid == "", proven)
     gone = 0
     for table, key, old in (
         (registration_counts, registration_counts.c.key, registration_counts.c.window_end <= now),
-        (codes, codes.c.id, codes.c.create_time < older_than),
+        (codes, codes.c.id, done_codes),
         (registrations, registrations.c.id, registrations.c.create_time < older_than),
     ):
         picked = select(key).where(old).limit(at_most)

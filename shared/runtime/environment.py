@@ -19,9 +19,12 @@ VARIABLES: dict[str, str] = {
     "CENTER_INSTANCE": "name of this replica among the catalog's watchers, stable over restarts (default edge-1)",
     "CENTER_LOG_FORMAT": "console or json (default console)",
     "CENTER_LOG_LEVEL": "debug, info, warning or error (default info)",
+    "CENTER_MAIL_FROM": "address that mail to users comes from (default no-reply@ the platform's zone)",
     "CENTER_OTLP_ENDPOINT": "OpenTelemetry collector for spans, http://host:port (default: no export)",
     "CENTER_PORT_OFFSET": "added to every port, so that two platforms run side by side (default 0)",
+    "CENTER_PUBLIC_URL": "where users find the platform's pages (default: the zone at Envoy's port)",
     "CENTER_REGION": "region that a data-plane process is in, for example eu",
+    "CENTER_SMTP_URL": "smtp://[user:password@]host[:port] or smtps://... (default: files in the home's folder mail)",
     "CENTER_ZONE": "the platform's own DNS zone (default center.localhost)",
 }
 

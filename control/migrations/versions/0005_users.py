@@ -62,6 +62,7 @@ CREATE TABLE mails (
     address BYTEA,
     state TEXT NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
+    sending BOOLEAN DEFAULT false NOT NULL,
     next_attempt_time TIMESTAMP WITH TIME ZONE NOT NULL,
     last_error TEXT DEFAULT '' NOT NULL,
     create_time TIMESTAMP WITH TIME ZONE NOT NULL,
