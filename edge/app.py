@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from center.edge.v1 import edge_service_pb2
+from edge.authz import service as authz
+from edge.authz.validator import Deciding
 from edge.catalog import Follower
 from edge.config import ADMIN_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT, Config
 from edge.last_good import LastGood
@@ -16,7 +18,7 @@ from edge.xds.publisher import Publisher, routes_of
 from edge.xds.served import Served
 from edge.xds.server import SERVICE, Discovery
 from edge.xds.topology import Topology
-from shared.runtime import pki
+from shared.runtime import keys, pki
 from shared.runtime.rpc import Server, Service, connect, serving
 
 # An Envoy that comes back names all it holds, with versions: 45 bytes a scope.
@@ -55,9 +57,16 @@ async def running(config: Config) -> AsyncIterator[Edge]:
     follower = Follower(topology, publisher, LastGood(config.folder), channel, config.instance)
     follower.start()
 
+    deciding = Deciding(
+        config.control_address, identity, config.folder / "decisions.journal", config.instance, config.environment
+    )
+    checks = authz.Authorization(
+        deciding, f"{config.public_url}/register", keys.load(config.home, "anonymous"), topology.name_of
+    )
     edge_service = EdgeService(topology, discovery, config.zone)
     services = [
         Service(discovery, SERVICE),
+        Service(checks, authz.SERVICE),
         Service(edge_service, edge_service_pb2.DESCRIPTOR.services_by_name["EdgeService"]),
     ]
     async with (
@@ -71,14 +80,15 @@ async def running(config: Config) -> AsyncIterator[Edge]:
             drain_s=DRAIN_S,
             receive_limit_bytes=RECEIVE_LIMIT_BYTES,
         ) as server,
-        # A fault in either task ends the process, which its supervisor starts again: better than standing still.
+        # A fault in one of the tasks ends the process, which its supervisor starts again: better than standing still.
         asyncio.TaskGroup() as group,
     ):
         discovery.listening()
-        work = [group.create_task(follower.run()), group.create_task(follower.save())]
+        work = [group.create_task(run()) for run in (follower.run, follower.save, deciding.run)]
         yield Edge(server, topology, discovery, follower)
         for task in work:
             task.cancel()
+    await deciding.close()
     await publisher.close()
     discovery.close()
     await channel.close()

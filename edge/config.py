@@ -22,6 +22,10 @@ class Config:
     # The name of this replica among the catalog's watchers, stable over restarts.
     instance: str = "edge-1"
     zone: str = "center.localhost"
+    # Where the platform's own domain is, for people.
+    public_url: str = "http://center.localhost:8080"
+    # Whose tokens hold here.
+    environment: str = "dev"
     control_host: str = "127.0.0.1"
     control_port: int = CONTROL_PORT
     region_id: str = ""
@@ -37,12 +41,15 @@ class Config:
         host, _, port = control.rpartition(":")
         if not host or not port.isdecimal():
             raise EnvironmentProblem(f"CENTER_CONTROL_ADDRESS={control!r} is not host:port")
+        zone = environment.text("CENTER_ZONE", "center.localhost").lower().rstrip(".")
         return cls(
             home=environment.home(),
             offset=offset,
             bind=environment.text("CENTER_BIND", "127.0.0.1"),
             instance=environment.text("CENTER_INSTANCE", "edge-1"),
-            zone=environment.text("CENTER_ZONE", "center.localhost").lower().rstrip("."),
+            zone=zone,
+            public_url=environment.text("CENTER_PUBLIC_URL", f"http://{zone}:{HTTP_PORT + offset}").rstrip("/"),
+            environment=environment.text("CENTER_ENVIRONMENT", "dev"),
             control_host=host.strip("[]"),
             control_port=int(port),
             region_id=environment.text("CENTER_REGION"),

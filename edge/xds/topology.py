@@ -200,6 +200,11 @@ class Topology:
             return self.solutions.get(claim.owner.removeprefix(SOLUTION))
         return self.tenants.get(claim.owner)
 
+    def name_of(self, solution_id: str) -> str:
+        """As people know it."""
+        solution = self.solutions.get(solution_id)
+        return "" if solution is None else solution.display_name
+
     def _claim(self, owner: str, revision: int, domains: Iterable[Domain], changes: Changes) -> None:
         for domain in domains:
             held = self.claims.get(domain.name)

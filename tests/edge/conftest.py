@@ -10,15 +10,16 @@ from uuid import UUID
 
 import pytest
 
+from edge.authz import service as authz
 from edge.roster import Roster
 from edge.xds import contract, fleet, translate
 from edge.xds.publisher import Publisher, routes_of
 from edge.xds.served import Served
 from edge.xds.server import FORGET_S, SERVICE, Discovery
-from edge.xds.topology import Cluster, Domain, Endpoint, Tenant, Topology
+from edge.xds.topology import Cluster, Domain, Endpoint, Solution, Tenant, Topology
 from shared.runtime import pki
 from shared.runtime.rpc import Service, serving
-from tests.edge import proxy, shop
+from tests.edge import proxy, shop, solution
 
 
 def tenant_id(number: int) -> str:
@@ -33,21 +34,25 @@ class Edge:
     served: Served
     discovery: Discovery
     publisher: Publisher
+    validator: solution.Validator
     port: int = 0
 
-    def set(self, *tenants: Tenant, clusters: tuple[Cluster, ...] = (), **removed: list[str]) -> int:
+    def set(
+        self,
+        *tenants: Tenant,
+        clusters: tuple[Cluster, ...] = (),
+        solutions: tuple[Solution, ...] = (),
+        **removed: list[str],
+    ) -> int:
         """Applies one revision, and gives its number."""
         revision = self.topology.revision + 1
-        tenants = tuple(_at(tenant, revision) for tenant in tenants)
-        self.publisher.publish(self.topology.apply(revision, tenants, clusters, **removed))
+        tenants = tuple(replace(tenant, revision=revision) for tenant in tenants)
+        solutions = tuple(replace(solution, revision=revision) for solution in solutions)
+        self.publisher.publish(self.topology.apply(revision, tenants, clusters, solutions=solutions, **removed))
         return revision
 
     async def applied(self, revision: int) -> None:
         await proxy.until(lambda: self.discovery.applied_revision >= revision)
-
-
-def _at(tenant: Tenant, revision: int) -> Tenant:
-    return replace(tenant, revision=revision)
 
 
 def shop_of(number: int, cluster_id: str = "eu-1", **fields: object) -> Tenant:
@@ -83,8 +88,10 @@ async def running_edge(
             translate.platform_scope("center.test"),
         ]
     )
-    edge = Edge(topology, served, discovery, publisher)
-    services = [Service(discovery, SERVICE)]
+    validator = solution.Validator()
+    edge = Edge(topology, served, discovery, publisher, validator)
+    checks = authz.Authorization(validator, "http://center.test/register", bytes(32), lambda solution_id: "")
+    services = [Service(discovery, SERVICE), Service(checks, authz.SERVICE)]
     async with serving(
         services, address=address, identity=pki.load(home, "edge"), receive_limit_bytes=256 << 20, drain_s=0
     ) as server:

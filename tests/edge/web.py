@@ -55,7 +55,8 @@ class Shopper:
                     content += (await reader.readexactly(size + 2))[:-2]
                 await reader.readline()
             else:
-                content = await reader.readexactly(int(got.get("content-length", "0")))
+                length = 0 if method == "HEAD" else int(got.get("content-length", "0"))
+                content = await reader.readexactly(length)
         if got.get("connection") == "close":
             await self.close()
         return Answer(int(status_line.split()[1]), got, content)
