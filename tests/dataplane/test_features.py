@@ -18,7 +18,7 @@ from shared.runtime.ids import uuid7
 from shared.runtime.rpc import received
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
-from tests.dataplane.features import ScriptedPlans, a_set, boolean, delta, plans_at, rate, standing
+from tests.support.features import ScriptedPlans, a_set, boolean, delta, plans_at, rate, standing
 from tests.support.grpc import refuses
 
 SNAPSHOT_END = catalog_pb.WATCH_PHASE_SNAPSHOT_END

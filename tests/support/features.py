@@ -11,9 +11,11 @@ from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1 import quota_pb2
 from center.control.v1.plan_service_pb2_grpc import PlanServiceServicer
 from center_sdk.features import checksum, differing, set_hash
-from dataplane.app import PLANS
 from shared.runtime import pki
 from shared.runtime.rpc import Service, serving
+
+
+PLANS = pb.DESCRIPTOR.services_by_name["PlanService"]
 
 
 def hashed(feature: pb.EffectiveFeature) -> pb.EffectiveFeature:
