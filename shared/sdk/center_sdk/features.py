@@ -245,7 +245,8 @@ class FeatureClient:
         try:
             async for response in call:
                 changed = self._sets.take(response)
-                self._heard()
+                if self.is_ready:
+                    self._heard()
                 if any(changed.values()):
                     for listener in self._listeners:
                         listener.features_changed(changed)
@@ -256,7 +257,9 @@ class FeatureClient:
                     continue
                 self.revision = response.revision
                 requests.put_nowait(pb.WatchTenantFeaturesRequest(report=self._report()))
-                self._ready.set()
+                if not self.is_ready:
+                    self._ready.set()
+                    self._heard()
                 yield self.revision
         finally:
             call.cancel()
@@ -315,17 +318,21 @@ class FeatureReader:
         self._thread = threading.Thread(target=self._run, args=(self._serve(),), name="center-features", daemon=True)
         self._thread.start()
 
-    def wait_ready(self, timeout_s: float) -> bool:
-        """Whether the first snapshot came in time."""
-        return self._ready.wait(timeout_s)
+    def wait_ready(self, timeout_s: float) -> None:
+        """Returns when the first snapshot is whole, or the time is over."""
+        self._ready.wait(timeout_s)
 
     @property
     def is_ready(self) -> bool:
-        return self._ready.is_set()
+        return self._client is not None and self._client.is_ready
 
     @property
     def is_fresh(self) -> bool:
         return self._client is not None and self._client.is_fresh
+
+    @property
+    def trouble(self) -> str:
+        return self._client.trouble if self._client is not None else ""
 
     def features(self, tenant_id: str) -> pb.TenantFeatures | None:
         """As FeatureClient's; None before it is ready, too."""
