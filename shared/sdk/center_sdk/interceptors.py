@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -15,6 +15,9 @@ from center_sdk.sync import Validator
 decision: ContextVar[Decision] = ContextVar("center_sdk.decision")
 
 Actions = Mapping[str, str] | Callable[[str], str]
+# As the stubs have it; at run time the class takes no parameters.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
@@ -31,7 +34,7 @@ def _action(actions: Actions, method: str) -> str:
     return actions(method) if callable(actions) else actions.get(method, "")
 
 
-def _like(handler: grpc.RpcMethodHandler[Any, Any], behaviour: Any) -> grpc.RpcMethodHandler[Any, Any]:
+def _like(handler: Handler, behaviour: Any) -> Handler:
     """A handler of the same shape that does something else."""
     if handler.request_streaming:
         make = (
@@ -59,9 +62,9 @@ class AsyncAccessInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Found]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Found:
         handler = await continuation(handler_call_details)
         action = _action(self._actions, handler_call_details.method)
         if handler is None or not action:
@@ -73,7 +76,7 @@ class AsyncAccessInterceptor(grpc.aio.ServerInterceptor):
             return handler
         refusal = answers.Refusal(made, self._validator.now())
 
-        async def refuse(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        async def refuse(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
             await context.abort_with_status(refusal)
 
         return _like(handler, refuse)
@@ -92,9 +95,9 @@ class AccessInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        continuation: Callable[[grpc.HandlerCallDetails], Found],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Found:
         handler = continuation(handler_call_details)
         action = _action(self._actions, handler_call_details.method)
         if handler is None or not action:
