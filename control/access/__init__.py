@@ -1,0 +1,1 @@
+"""AccessService: its parts, put together."""
