@@ -14,7 +14,6 @@ from center_sdk.features import checksum, differing, set_hash
 from shared.runtime import pki
 from shared.runtime.rpc import Service, serving
 
-
 PLANS = pb.DESCRIPTOR.services_by_name["PlanService"]
 
 
