@@ -12,16 +12,19 @@ from google.longrunning import operations_proto_pb2 as longrunning_pb
 from google.protobuf.descriptor import ServiceDescriptor
 
 from center.control.v1 import (
+    access_service_pb2,
     catalog_service_pb2,
     cluster_service_pb2,
     domain_service_pb2,
     operations_service_pb2,
     page_service_pb2,
+    plan_service_pb2,
     solution_service_pb2,
     tenant_service_pb2,
     user_service_pb2,
 )
 from center.shared.v1 import audit_service_pb2
+from control.access.service import AccessService
 from control.audit.service import AuditService
 from control.catalog import store as catalog_store
 from control.catalog import tailer
@@ -35,6 +38,7 @@ from control.config import Config
 from control.domains.dns import Dns, Resolver, ZoneFile
 from control.domains.service import DomainService
 from control.entitlements.ops import Issuer
+from control.features.memory import Features
 from control.operations import store as operation_store
 from control.operations import upkeep
 from control.operations.domain import Kind
@@ -42,8 +46,11 @@ from control.operations.service import LongRunning, OperationsService
 from control.operations.waiting import Waiting
 from control.operations.worker import Boundary, Worker, Workflow, no_boundary
 from control.peppers import Peppers
+from control.plans import ops as plan_ops
+from control.plans.service import PlanService
 from control.solutions.memory import Keys
 from control.solutions.service import SolutionService
+from control.tables import feature_watchers
 from control.tenants.move import Move
 from control.tenants.provision import Provision
 from control.tenants.purge import Purge
@@ -68,8 +75,10 @@ log = structlog.stdlib.get_logger("center.control")
 
 TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
 DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
+PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+ACCESS = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 SOLUTIONS = solution_service_pb2.DESCRIPTOR.services_by_name["SolutionService"]
 USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 PAGES = page_service_pb2.DESCRIPTOR.services_by_name["PageService"]
@@ -136,7 +145,10 @@ async def running(
         identity = pki.load(config.home, "control")
         connections = Connections(catalog, identity)
         stack.push_async_callback(connections.close)
+        features = Features(catalog, clock)
+        await features.load(reader)
         watchers = Watchers(reader, clock)
+        observers = Watchers(reader, clock, feature_watchers)
         waiting = Waiting(reader)
         workflows: dict[Kind, Workflow] = {
             Kind.PROVISION: Provision(workers, clock, connections, boundary),
@@ -146,11 +158,12 @@ async def running(
             Kind.REWRAP: Rewrap(workers, clock, vault, boundary),
         }
         worker = Worker(workers, clock, workflows, lease_s=config.lease_s, boundary=boundary)
-        changed, due = asyncio.Event(), asyncio.Event()
+        changed, due, planned = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         def on_change(payload: str) -> None:
             changed.set()
             due.set()
+            planned.set()
 
         async def cluster_arrived(cluster_id: str) -> None:
             async with db.transaction() as tx:
@@ -173,6 +186,7 @@ async def running(
             Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
             Service(DomainService(db, clock, tokens, resolver, zone=config.zone), DOMAINS),
             Service(ClusterService(db, clock, tokens), CLUSTERS),
+            Service(PlanService(db, clock, tokens, features, observers, heartbeat_s=config.heartbeat_s), PLANS),
             Service(
                 CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
                 CATALOG,
@@ -183,6 +197,7 @@ async def running(
                 ),
                 SOLUTIONS,
             ),
+            Service(AccessService(db, clock, tokens, issuer, vault, proofs), ACCESS),
             Service(UserService(db, clock, tokens, vault, proofs, issuer), USERS),
             Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
@@ -194,6 +209,9 @@ async def running(
                 tailer.follow(reader, catalog, changed, app_url(config.database_url, config.home)),
                 listening,
                 watchers.keep(),
+                observers.keep(),
+                features.follow(reader),
+                plan_ops.keep_time(workers, clock, planned),
                 waiting.look(),
                 worker.work(),
                 solution_keys.follow(),
@@ -201,7 +219,7 @@ async def running(
                 user_upkeep.clean(workers, clock, vault, delivery),
                 upkeep.keep_time(workers, clock, due),
                 upkeep.clean(steward, workers, clock, config.retained),
-                _close_feeds(draining, catalog),
+                _close_feeds(draining, catalog, features),
             )
         )
         server = await stack.enter_async_context(
@@ -218,9 +236,10 @@ async def running(
         yield Control(server=server, catalog=catalog, db=db)
 
 
-async def _close_feeds(draining: asyncio.Event, catalog: Catalog) -> None:
+async def _close_feeds(draining: asyncio.Event, *memories: Catalog | Features) -> None:
     await draining.wait()
-    catalog.close_feeds()
+    for memory in memories:
+        memory.close_feeds()
 
 
 @asynccontextmanager

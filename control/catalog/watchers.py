@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 import structlog
-from sqlalchemy import Table, TextClause, delete, select, text
+from sqlalchemy import ColumnElement, Table, TextClause, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.signals import signalled
@@ -142,6 +142,18 @@ class Watchers:
                     stream.watcher_id, stream.applied_revision, True, now, stream.refusals
                 )
         return [known[key] for key in sorted(known)]
+
+
+async def list_page(
+    tx: AsyncConnection, table: Table, where: Sequence[ColumnElement[bool]], now: datetime, limit: int
+) -> list[Watcher]:
+    """By id, as they were written last."""
+    stmt = select(table).where(*where).order_by(table.c.id).limit(limit)
+    silent = now - timedelta(seconds=SILENCE_S)
+    return [
+        Watcher(row.id, row.applied_revision, row.open and row.seen_time > silent, row.seen_time, _pairs(row.refusals))
+        for row in (await tx.execute(stmt)).all()
+    ]
 
 
 def _pairs(refusals: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:

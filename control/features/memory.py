@@ -14,23 +14,19 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import plan_service_pb2 as pb
+from control.catalog import store as catalog_store
 from control.catalog.memory import Catalog, draining
 from control.catalog.store import FEATURES, TENANT
-from control.features import messages
+from control.features import definitions, messages
+from control.features.definitions import Definitions
 from control.features.domain import (
-    Attached,
-    Feature,
     FeatureSet,
-    Given,
-    KillSwitch,
-    Rollout,
     bucket,
     differences,
     effective,
 )
 from control.features.values import Value
 from control.plans import store
-from control.plans.domain import AddOn, Overlay, Plan, PlanVersion
 from control.signals import signalled
 from control.tables import kill_switches, rollouts
 from shared.runtime.clock import Clock
@@ -97,59 +93,6 @@ class _Dirty:
         self.all = self.all or other.all
 
 
-@dataclass(slots=True)
-class Definitions:
-    """All that sets are computed from but the tenants' plans and places."""
-
-    features: dict[str, Feature] = field(default_factory=dict)
-    rollouts: dict[str, list[Rollout]] = field(default_factory=dict)
-    # Those of all tenants and of clusters; a tenant's own stand in its overlay.
-    kill_switches: dict[str, list[KillSwitch]] = field(default_factory=dict)
-    plans: dict[str, Plan] = field(default_factory=dict)
-    versions: dict[tuple[str, int], PlanVersion] = field(default_factory=dict)
-    add_ons: dict[str, AddOn] = field(default_factory=dict)
-    overlays: dict[str, Overlay] = field(default_factory=dict)
-
-    def given(self, tenant_id: str, plan_id: str, cluster_id: str, plan_version: int | None = None) -> Given:
-        """plan_version: None takes what the tenant has now."""
-        overlay = self.overlays.get(tenant_id)
-        number = self.version_of(overlay, plan_id) if plan_version is None else plan_version
-        version = self.versions.get((plan_id, number))
-        attached = overlay.attachments if overlay is not None else ()
-        own = overlay.kill_switches if overlay is not None else ()
-        return Given(
-            tenant_id=tenant_id,
-            cluster_id=cluster_id,
-            plan_id=plan_id,
-            plan_version=number,
-            plan=version.features if version is not None else {},
-            features=self.features,
-            attached=[
-                Attached(each.add_on_id, add_on.extras, each.quantity, each.reason, each.expire_time)
-                for each in attached
-                if (add_on := self.add_ons.get(each.add_on_id)) is not None
-            ],
-            overrides=overlay.overrides if overlay is not None else (),
-            rollouts=[each for many in self.rollouts.values() for each in many],
-            kill_switches=[*own, *(each for many in self.kill_switches.values() for each in many)],
-        )
-
-    def version_of(self, overlay: Overlay | None, plan_id: str) -> int:
-        if overlay is not None and overlay.pinned_version and overlay.pinned_plan_id == plan_id:
-            return overlay.pinned_version
-        plan = self.plans.get(plan_id)
-        return plan.active_version if plan is not None else 0
-
-    def revision_of(self, given: Given, entries: Iterable[str]) -> int:
-        """Of the last change to what the set stands on; the tenant's own left out."""
-        plan = self.plans.get(given.plan_id)
-        return max(
-            plan.revision if plan is not None else 0,
-            max((self.features[each].revision for each in entries), default=0),
-            max((self.add_ons[each.add_on_id].revision for each in given.attached), default=0),
-        )
-
-
 class Feed:
     """What one watcher has not been sent yet. A slow watcher costs only itself: of a tenant that changed again before
     it was sent, the whole set is."""
@@ -197,6 +140,8 @@ class Features:
         self._idle = asyncio.Event()
         self._idle.set()
         self._done = 0
+        # The last revision that watchers were told of, needed or not.
+        self.told = 0
         catalog.listen(self)
 
     @property
@@ -236,21 +181,20 @@ class Features:
         while self.revision < revision:
             await self._idle.wait()
 
+    async def caught_up(self, db: Database, revision: int) -> None:
+        """Waits for this process when somebody comes from one that was ahead of it."""
+        if revision > self.revision:
+            try:
+                async with db.transaction() as tx:
+                    newest = await catalog_store.newest(tx)
+            except PlatformError:
+                newest = revision  # nobody knows better
+            if revision <= newest:
+                await self.reached(revision)
+
     async def load(self, db: Database) -> None:
         async with db.transaction(snapshot=True) as tx:
-            found = Definitions(overlays=await store.overlays(tx))
-            for feature in await store.list_features(tx):
-                found.features[feature.id] = feature
-            for rollout in await store.list_rollouts(tx):
-                found.rollouts.setdefault(rollout.feature_id, []).append(rollout)
-            for switch in await store.list_kill_switches(tx, [kill_switches.c.tenant_id.is_(None)]):
-                found.kill_switches.setdefault(switch.feature_id, []).append(switch)
-            for plan in await store.list_plans(tx):
-                found.plans[plan.id] = plan
-            for version in await store.list_versions(tx, store.versions_of(found.plans)):
-                found.versions[version.plan_id, version.version] = version
-            found.add_ons = {each.id: each for each in await store.list_add_ons(tx)}
-        self.definitions = found
+            self.definitions = await definitions.read(tx)
         self._defined()
 
     async def follow(self, db: Database) -> None:
@@ -280,6 +224,7 @@ class Features:
             if not self._dirty:
                 self._idle.set()
             if dirty.stored:
+                self.told = target
                 for feed in self.feeds:
                     feed.wake.set()
 

@@ -1,6 +1,6 @@
 """Features, values and sets in the contract's words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -288,10 +288,6 @@ def tenant_features(tenant_id: str, version: int, features: FeatureSet) -> pb.Te
         plan_version=features.plan_version,
         features=[effective(each) for each in features.entries],
     )
-
-
-def plan_features(of: Mapping[str, Value]) -> list[pb.PlanFeature]:
-    return [pb.PlanFeature(feature_id=feature_id, value=value(each)) for feature_id, each in sorted(of.items())]
 
 
 def expiry(message: pb.KillSwitch | pb.Override | pb.Attachment) -> Timestamp | None:

@@ -133,6 +133,8 @@ def check_etag(kind: str, id: str, current: str, etag: str) -> None:
 
 def check_feature(feature: Feature) -> None:
     """Rules of a definition that the contract cannot state."""
+    if feature.kind is Kind.METERED and not feature.unit:
+        raise _schema_invalid("feature.metered.unit", "what is counted has a name")
     if feature.schema is None or feature.default is None:
         return
     if why := contradiction(feature.schema):
@@ -282,7 +284,16 @@ def activate(version: PlanVersion, now: datetime) -> PlanVersion:
 
 
 def archive(version: PlanVersion, now: datetime) -> PlanVersion:
-    return replace(version, state=VersionState.ARCHIVED, archive_time=now, update_time=now, edit=version.edit + 1)
+    # Of one that was never in effect nothing says that it was.
+    effective_time = version.effective_time if version.state is VersionState.ACTIVE else None
+    return replace(
+        version,
+        state=VersionState.ARCHIVED,
+        effective_time=effective_time,
+        archive_time=now,
+        update_time=now,
+        edit=version.edit + 1,
+    )
 
 
 def check_archivable(version: PlanVersion, etag: str, tenant_count: int) -> None:

@@ -317,6 +317,12 @@ async def get_version(tx: AsyncConnection, plan_id: str, version: int, *, lock: 
     return _version(await _one(tx, plan_versions, key, missing, lock))
 
 
+async def get_plan_of_version(tx: AsyncConnection, plan_id: str, version: int) -> Plan:
+    """Locked, so that of two changes to its versions one comes after the other; NotFound PLAN_VERSION_NOT_FOUND."""
+    await get_version(tx, plan_id, version)
+    return await get_plan(tx, plan_id, lock=True)
+
+
 async def list_versions(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[PlanVersion]:

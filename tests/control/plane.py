@@ -23,6 +23,7 @@ from center.control.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from center.control.v1.cluster_service_pb2_grpc import ClusterServiceStub
 from center.control.v1.domain_service_pb2_grpc import DomainServiceStub
 from center.control.v1.operations_service_pb2_grpc import OperationsServiceStub
+from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.control.v1.tenant_service_pb2_grpc import TenantServiceStub
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -98,6 +99,10 @@ class Plane:
     @property
     def clusters(self) -> ClusterServiceStub:
         return ClusterServiceStub(self.channel())
+
+    @property
+    def plans(self) -> PlanServiceStub:
+        return PlanServiceStub(self.channel())
 
     @property
     def operations(self) -> OperationsStub:

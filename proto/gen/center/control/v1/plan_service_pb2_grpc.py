@@ -304,7 +304,7 @@ class PlanServiceServicer:
     def SetKillSwitch(self, request, context):
         """Takes a feature away at once: from every tenant, from one, or from those in a cluster. It wins over everything else.
         Errors: NOT_FOUND/FEATURE_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND,
-        INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -407,7 +407,7 @@ class PlanServiceServicer:
         and the tenants of the plan that are not pinned get the new one.
         Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
         FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-        INVALID_ARGUMENT/TIME_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -475,7 +475,7 @@ class PlanServiceServicer:
 
     def AttachAddOn(self, request, context):
         """Gives a tenant an add-on, or another quantity of it.
-        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -503,7 +503,7 @@ class PlanServiceServicer:
         tenant, feature and kind of change; setting it again replaces it.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
         INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-        INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -530,7 +530,7 @@ class PlanServiceServicer:
         """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
         FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/TIME_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -562,8 +562,8 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainFeature(self, request, context):
-        """Tells step by step why a tenant has a feature, or has it not, now or at another time.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND.
+        """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

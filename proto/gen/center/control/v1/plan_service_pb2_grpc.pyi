@@ -68,7 +68,7 @@ class PlanServiceStub:
     SetKillSwitch: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.SetKillSwitchRequest, _plan_service_pb2.SetKillSwitchResponse]
     """Takes a feature away at once: from every tenant, from one, or from those in a cluster. It wins over everything else.
     Errors: NOT_FOUND/FEATURE_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND,
-    INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveKillSwitch: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveKillSwitchRequest, _plan_service_pb2.RemoveKillSwitchResponse]
     """Gives a feature back that a kill switch took away.
@@ -123,7 +123,7 @@ class PlanServiceStub:
     and the tenants of the plan that are not pinned get the new one.
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
     FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-    INVALID_ARGUMENT/TIME_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     ArchivePlanVersion: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ArchivePlanVersionRequest, _plan_service_pb2.ArchivePlanVersionResponse]
     """Ends a version: a draft that is not wanted, one that is scheduled, or the active one of a plan that no tenant has.
@@ -159,7 +159,7 @@ class PlanServiceStub:
     """
     AttachAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.AttachAddOnRequest, _plan_service_pb2.AttachAddOnResponse]
     """Gives a tenant an add-on, or another quantity of it.
-    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
     """
     DetachAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.DetachAddOnRequest, _plan_service_pb2.DetachAddOnResponse]
     """Takes an add-on away from a tenant.
@@ -175,7 +175,7 @@ class PlanServiceStub:
     tenant, feature and kind of change; setting it again replaces it.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
     INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-    INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveOverride: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveOverrideRequest, _plan_service_pb2.RemoveOverrideResponse]
     """Ends an override.
@@ -190,7 +190,7 @@ class PlanServiceStub:
     """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
     FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/TIME_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     ListPlanAssignments: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ListPlanAssignmentsRequest, _plan_service_pb2.ListPlanAssignmentsResponse]
     """Lists the assignments that wait for their time, the next one first.
@@ -206,8 +206,8 @@ class PlanServiceStub:
     Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ExplainFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ExplainFeatureRequest, _plan_service_pb2.ExplainFeatureResponse]
-    """Tells step by step why a tenant has a feature, or has it not, now or at another time.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND.
+    """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
     """
     WatchTenantFeatures: _grpc.StreamStreamMultiCallable[_plan_service_pb2.WatchTenantFeaturesRequest, _plan_service_pb2.WatchTenantFeaturesResponse]
     """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
@@ -260,7 +260,7 @@ class PlanServiceAsyncStub(PlanServiceStub):
     SetKillSwitch: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.SetKillSwitchRequest, _plan_service_pb2.SetKillSwitchResponse]  # type: ignore[assignment]
     """Takes a feature away at once: from every tenant, from one, or from those in a cluster. It wins over everything else.
     Errors: NOT_FOUND/FEATURE_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND,
-    INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveKillSwitch: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveKillSwitchRequest, _plan_service_pb2.RemoveKillSwitchResponse]  # type: ignore[assignment]
     """Gives a feature back that a kill switch took away.
@@ -315,7 +315,7 @@ class PlanServiceAsyncStub(PlanServiceStub):
     and the tenants of the plan that are not pinned get the new one.
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
     FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-    INVALID_ARGUMENT/TIME_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     ArchivePlanVersion: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ArchivePlanVersionRequest, _plan_service_pb2.ArchivePlanVersionResponse]  # type: ignore[assignment]
     """Ends a version: a draft that is not wanted, one that is scheduled, or the active one of a plan that no tenant has.
@@ -351,7 +351,7 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """
     AttachAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.AttachAddOnRequest, _plan_service_pb2.AttachAddOnResponse]  # type: ignore[assignment]
     """Gives a tenant an add-on, or another quantity of it.
-    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
     """
     DetachAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.DetachAddOnRequest, _plan_service_pb2.DetachAddOnResponse]  # type: ignore[assignment]
     """Takes an add-on away from a tenant.
@@ -367,7 +367,7 @@ class PlanServiceAsyncStub(PlanServiceStub):
     tenant, feature and kind of change; setting it again replaces it.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
     INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-    INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveOverride: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveOverrideRequest, _plan_service_pb2.RemoveOverrideResponse]  # type: ignore[assignment]
     """Ends an override.
@@ -382,7 +382,7 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
     FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/TIME_IN_THE_PAST.
+    INVALID_ARGUMENT/TIME_PAST.
     """
     ListPlanAssignments: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ListPlanAssignmentsRequest, _plan_service_pb2.ListPlanAssignmentsResponse]  # type: ignore[assignment]
     """Lists the assignments that wait for their time, the next one first.
@@ -398,8 +398,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ExplainFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ExplainFeatureRequest, _plan_service_pb2.ExplainFeatureResponse]  # type: ignore[assignment]
-    """Tells step by step why a tenant has a feature, or has it not, now or at another time.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND.
+    """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
     """
     WatchTenantFeatures: _aio.StreamStreamMultiCallable[_plan_service_pb2.WatchTenantFeaturesRequest, _plan_service_pb2.WatchTenantFeaturesResponse]  # type: ignore[assignment]
     """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
@@ -497,7 +497,7 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_service_pb2.SetKillSwitchResponse, _abc.Awaitable[_plan_service_pb2.SetKillSwitchResponse]]:
         """Takes a feature away at once: from every tenant, from one, or from those in a cluster. It wins over everything else.
         Errors: NOT_FOUND/FEATURE_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/CLUSTER_NOT_FOUND,
-        INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -624,7 +624,7 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         and the tenants of the plan that are not pinned get the new one.
         Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
         FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-        INVALID_ARGUMENT/TIME_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -708,7 +708,7 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.AttachAddOnResponse, _abc.Awaitable[_plan_service_pb2.AttachAddOnResponse]]:
         """Gives a tenant an add-on, or another quantity of it.
-        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -742,7 +742,7 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         tenant, feature and kind of change; setting it again replaces it.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
         INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-        INVALID_ARGUMENT/EXPIRY_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -775,7 +775,7 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
         FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/TIME_IN_THE_PAST.
+        INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -815,8 +815,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.ExplainFeatureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.ExplainFeatureResponse, _abc.Awaitable[_plan_service_pb2.ExplainFeatureResponse]]:
-        """Tells step by step why a tenant has a feature, or has it not, now or at another time.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND.
+        """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
