@@ -47,7 +47,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
 OPERATIONS = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
 
-_ONE = {"entries": "entry"}
+_ONE = {"entries": "entry", "usage": "usage"}
 
 # The reason that every change wants, in the operator's words.
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the audit.")]

@@ -2,7 +2,21 @@
 
 import typer
 
-from shared.cli import audit, check, clusters, domains, edges, imports, operations, platform, tenants
+from shared.cli import (
+    audit,
+    check,
+    clusters,
+    decisions,
+    domains,
+    edges,
+    entitlements,
+    imports,
+    operations,
+    platform,
+    solutions,
+    tenants,
+    tokens,
+)
 
 app = typer.Typer(
     help="Runs and operates the platform.",
@@ -18,6 +32,11 @@ for name, group in {
     "tenants": tenants.app,
     "domains": domains.app,
     "clusters": clusters.app,
+    "solutions": solutions.app,
+    "entitlements": entitlements.app,
+    "tokens": tokens.app,
+    "decisions": decisions.app,
+    "usage": decisions.usage,
     "operations": operations.app,
     "edges": edges.app,
     "audit": audit.app,
