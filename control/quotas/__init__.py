@@ -1,0 +1,1 @@
+"""Quotas by lease: counters, what validators hold of them, usage, and the log of decisions."""
