@@ -8,7 +8,7 @@ from typing import Any
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from shared.runtime import context, pki
-from shared.runtime.errors import NotFound
+from shared.runtime.errors import NotFound, ResourceExhausted
 from shared.runtime.rpc import Service, serving
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProductService"]
@@ -30,6 +30,8 @@ class Products:
         return pb.ListProductsResponse(products=[self._product("1", call)])
 
     async def SearchProducts(self, request: pb.SearchProductsRequest, call: Any) -> pb.SearchProductsResponse:
+        if request.query == "too fast":
+            raise ResourceExhausted("RATE_LIMITED", "slower, please", retry_after_s=1.2)
         return pb.SearchProductsResponse()
 
     async def CreateProduct(self, request: pb.CreateProductRequest, call: Any) -> pb.CreateProductResponse:

@@ -125,6 +125,15 @@ async def test_an_error_of_the_cluster_reaches_json_callers_with_its_details(sho
     assert (answer.status, answer.reason) == (400, "FIELD_INVALID")
 
 
+async def test_a_rate_that_is_over_is_429_with_the_time_to_wait(envoy: Envoy, shopper: Shopper) -> None:
+    answer = await shopper.get("shop-4.test", "/v1/products:search?query=too%20fast")
+    assert (answer.status, answer.reason, answer.headers["retry-after"]) == (429, "RATE_LIMITED", "2")
+    async with products(envoy, "shop-4.test") as stub:
+        async with refuses("RESOURCE_EXHAUSTED", "RATE_LIMITED") as refusal:
+            await stub.SearchProducts(pb.SearchProductsRequest(query="too fast"))
+    assert refusal.retry_after_s == 1.2
+
+
 async def test_context_comes_from_the_edge_whatever_a_client_claims(shopper: Shopper) -> None:
     forged = {"x_tenant_id": "someone-else", "x_center_caller": "control", "x_request_time": "1970"}
     seen = (await shopper.get("shop-4.test", **forged)).seen["metadata"]
