@@ -143,7 +143,7 @@ def _refusal(request: Request, decision: Decision, headers: dict[str, str]) -> R
     if "text/html" not in request.headers.get("accept", ""):
         return Response(answers.problem(decision), status, headers, media_type=answers.PROBLEM)
     links = [("again", "/", "Back")]
-    if status == 401:
+    if not decision.token_kid:
         links.insert(0, ("register", _of(request).config.register_url, "Register"))
     elif decision.upgrade_url:
         links.insert(0, ("upgrade", decision.upgrade_url, "Upgrade"))

@@ -138,12 +138,14 @@ class AsyncValidator:
     ) -> Self:
         path = Path(journal) if journal is not None else None
         name = instance if instance is not None else default_instance(path)
+        remote = Remote(address, credentials)
         try:
             log_file = Journal(path)
         except JournalBusy as busy:
+            await remote.close()
             raise InvalidRequest("JOURNAL_BUSY", str(busy)) from None
         made = engine(instance=name, environment=environment, journal=log_file)
-        validator = cls(Remote(address, credentials), made, log_file, name, solution_id)
+        validator = cls(remote, made, log_file, name, solution_id)
         _alive.add(validator)
         return validator
 

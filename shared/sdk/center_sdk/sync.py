@@ -5,6 +5,7 @@ with Validator.connect("127.0.0.1:7100", "search", credentials) as validator:
 """
 
 import asyncio
+import atexit
 import os
 import threading
 import weakref
@@ -223,4 +224,11 @@ def _after_fork() -> None:
         validator._forked()
 
 
+def _at_exit() -> None:
+    for validator in list(_alive):
+        validator.close()
+
+
 os.register_at_fork(after_in_child=_after_fork)
+# What a program that ends without a word still holds goes back all the same.
+atexit.register(_at_exit)
