@@ -236,8 +236,8 @@ class Features:
                 rolled = await store.list_rollouts(tx, [store.of_features(rollouts, dirty.features)])
                 scope = [store.of_features(kill_switches, dirty.features), kill_switches.c.tenant_id.is_(None)]
                 killed = await store.list_kill_switches(tx, scope)
+                known.features.update(found)
                 for feature_id in dirty.features:
-                    known.features[feature_id] = found[feature_id]
                     known.rollouts[feature_id] = [each for each in rolled if each.feature_id == feature_id]
                     known.kill_switches[feature_id] = [each for each in killed if each.feature_id == feature_id]
             if dirty.plans:

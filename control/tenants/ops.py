@@ -13,6 +13,7 @@ from control.domains import domain as names
 from control.domains import store as domain_store
 from control.operations import store as operation_store
 from control.operations.domain import STEPS, Kind, Operation
+from control.plans import store as plan_store
 from control.tenants import domain, store
 from control.tenants.domain import Config, Isolation, Name, Placement, State, Tenant
 from shared.runtime.context import current
@@ -76,9 +77,14 @@ def move_operation(tenant: Tenant, target: Candidate, reason: str, limit: timede
     )
 
 
-def prepare(draft: Draft, zone: str, regions: set[str], now: datetime, *, as_draft: bool = False) -> Made:
-    """The rules that need no look at other tenants."""
+def prepare(
+    draft: Draft, zone: str, regions: set[str], plans: set[str], now: datetime, *, as_draft: bool = False
+) -> Made:
+    """The rules that need no look at other tenants. plans: those that a tenant can be on."""
     domain.check_config(draft.config)
+    plan_id = draft.plan_id or domain.DEFAULT_PLAN
+    if plan_id not in plans:
+        raise plan_store.plan_not_found(plan_id)
     for region_id in (draft.region_id, *draft.residency):
         if region_id and region_id not in regions:
             raise NotFound("REGION_NOT_FOUND", f"there is no region {region_id}", id=region_id)
@@ -101,7 +107,7 @@ def prepare(draft: Draft, zone: str, regions: set[str], now: datetime, *, as_dra
         update_time=now,
         labels=draft.labels,
         state=State.DRAFT if as_draft else State.PROVISIONING,
-        plan_id=draft.plan_id or domain.DEFAULT_PLAN,
+        plan_id=plan_id,
         wanted_region_id=draft.region_id,
         placement=Placement(isolation=draft.isolation, residency=draft.residency),
         primary_domain=_primary(list(claims.values()), own),
@@ -168,7 +174,8 @@ async def end_pending(tx: AsyncConnection, verified: Sequence[names.Domain]) -> 
 
 
 async def create(tx: AsyncConnection, draft: Draft, zone: str, now: datetime, *, as_draft: bool) -> Made:
-    made = prepare(draft, zone, await cluster_store.region_ids(tx), now, as_draft=as_draft)
+    regions, plans = await cluster_store.region_ids(tx), await plan_store.plan_ids(tx)
+    made = prepare(draft, zone, regions, plans, now, as_draft=as_draft)
     [tenant] = await write(tx, [made])
     return replace(made, tenant=tenant)
 
@@ -184,7 +191,7 @@ class Row:
 
 async def create_many(tx: AsyncConnection, drafts: Sequence[Draft], zone: str, now: datetime) -> list[Row]:
     """Each draft stands alone: who is refused leaves the others as they are."""
-    regions = await cluster_store.region_ids(tx)
+    regions, plans = await cluster_store.region_ids(tx), await plan_store.plan_ids(tx)
     rows: list[Row | None] = [None] * len(drafts)
     made: dict[int, Made] = {}
     codes: set[str] = set()
@@ -194,7 +201,7 @@ async def create_many(tx: AsyncConnection, drafts: Sequence[Draft], zone: str, n
             continue
         codes.add(draft.code)
         try:
-            made[index] = prepare(draft, zone, regions, now)
+            made[index] = prepare(draft, zone, regions, plans, now)
         except PlatformError as error:
             rows[index] = Row(refused=error)
     known = await store.get_by_codes(tx, [each.tenant.code for each in made.values()])

@@ -18,6 +18,7 @@ from control.domains.domain import normalize
 from control.operations import messages as operation_messages
 from control.operations import store as operation_store
 from control.operations.domain import Kind
+from control.plans import store as plan_store
 from control.tables import tenants
 from control.tenants import domain, ops, store
 from control.tenants.domain import Action, Mode, Tenant
@@ -131,13 +132,16 @@ class TenantService(pb_grpc.TenantServiceServicer):
         residency = tuple(merged.placement.residency)
         if unknown := set(residency) - await cluster_store.region_ids(tx):
             raise NotFound("REGION_NOT_FOUND", f"there is no region {min(unknown)}", id=min(unknown))
+        plan_id = merged.plan_id or domain.DEFAULT_PLAN
+        if plan_id != before.plan_id and plan_id not in await plan_store.plan_ids(tx):
+            raise plan_store.plan_not_found(plan_id)
         after = domain.update(
             before,
             request.tenant.etag,
             self._clock.now(),
             display_name=merged.display_name,
             labels=dict(merged.labels),
-            plan_id=merged.plan_id,
+            plan_id=plan_id,
             residency=residency,
         )
         return pb.UpdateTenantResponse(tenant=await self._save(tx, before, after, "updated", ""))

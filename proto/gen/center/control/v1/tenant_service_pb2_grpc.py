@@ -110,7 +110,8 @@ class TenantServiceServicer:
         """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
         Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
         INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
-        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+        FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +147,7 @@ class TenantServiceServicer:
 
     def UpdateTenant(self, request, context):
         """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, ABORTED/ETAG_MISMATCH,
         INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
         FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """

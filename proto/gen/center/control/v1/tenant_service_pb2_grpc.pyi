@@ -37,7 +37,8 @@ class TenantServiceStub:
     """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
     Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
     INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
-    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+    FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     BatchCreateTenants: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.BatchCreateTenantsRequest, _tenant_service_pb2.BatchCreateTenantsResponse]
     """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
@@ -57,7 +58,7 @@ class TenantServiceStub:
     """
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]
     """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, ABORTED/ETAG_MISMATCH,
     INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
     FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
@@ -114,7 +115,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
     Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
     INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
-    NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+    FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     BatchCreateTenants: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.BatchCreateTenantsRequest, _tenant_service_pb2.BatchCreateTenantsResponse]  # type: ignore[assignment]
     """Adds up to 500 tenants and starts their provisioning. Each row stands alone: a refused row says why and leaves the
@@ -134,7 +136,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, ABORTED/ETAG_MISMATCH,
     INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
     FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
     """
@@ -194,7 +196,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a tenant and starts its provisioning, unless `draft` asks to wait. The operation ends when the tenant is active.
         Errors: ALREADY_EXISTS/TENANT_CODE_TAKEN, ALREADY_EXISTS/DOMAIN_TAKEN, INVALID_ARGUMENT/DOMAIN_INVALID,
         INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX, INVALID_ARGUMENT/TIME_ZONE_UNKNOWN, INVALID_ARGUMENT/CURRENCY_UNKNOWN,
-        NOT_FOUND/REGION_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
+        FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -238,7 +241,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.UpdateTenantResponse, _abc.Awaitable[_tenant_service_pb2.UpdateTenantResponse]]:
         """Changes what `update_mask` names: display_name, labels, plan_id, placement.residency.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, ABORTED/ETAG_MISMATCH,
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/REGION_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, ABORTED/ETAG_MISMATCH,
         INVALID_ARGUMENT/MASK_INVALID, INVALID_ARGUMENT/DISPLAY_NAME_EMPTY, FAILED_PRECONDITION/RESIDENCY_VIOLATED,
         FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL.
         """
