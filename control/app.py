@@ -23,6 +23,7 @@ from center.control.v1 import (
     tenant_service_pb2,
     user_service_pb2,
 )
+from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2
 from control.access.service import AccessService
 from control.audit.service import AuditService
@@ -38,6 +39,7 @@ from control.config import Config
 from control.domains.dns import Dns, Resolver, ZoneFile
 from control.domains.service import DomainService
 from control.entitlements.ops import Issuer
+from control.features.flagd import FlagSyncService
 from control.features.memory import Features
 from control.operations import store as operation_store
 from control.operations import upkeep
@@ -76,6 +78,7 @@ log = structlog.stdlib.get_logger("center.control")
 TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
 DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
+FLAGS = sync_pb2.DESCRIPTOR.services_by_name["FlagSyncService"]
 CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 ACCESS = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
@@ -184,9 +187,10 @@ async def running(
             resolver = ZoneFile(config.zone_file) if config.zone_file is not None else Dns()
         services = [
             Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
-            Service(DomainService(db, clock, tokens, resolver, zone=config.zone), DOMAINS),
+            Service(DomainService(db, clock, tokens, resolver, features, zone=config.zone), DOMAINS),
             Service(ClusterService(db, clock, tokens), CLUSTERS),
             Service(PlanService(db, clock, tokens, features, observers, heartbeat_s=config.heartbeat_s), PLANS),
+            Service(FlagSyncService(catalog, features), FLAGS),
             Service(
                 CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
                 CATALOG,

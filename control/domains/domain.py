@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from functools import cache
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, ResourceExhausted
 
 MAX_DOMAINS = 50
 CHALLENGE_LABEL = "_center-challenge"
@@ -145,6 +146,23 @@ def _check_platform(name: str, zone: str) -> None:
         raise _invalid(name, f"names of {zone} are one label below it")
     if label in RESERVED:
         raise _invalid(name, f"{label} is the platform's own name")
+
+
+def check_room(claim: Domain, claimed: Mapping[Kind, int], custom_limit: int | None) -> None:
+    """Whether the tenant may claim one more name. claimed: how many it has, by kind. custom_limit: of names of its own.
+
+    FailedPrecondition DOMAINS_TOO_MANY, ResourceExhausted DOMAIN_LIMIT_REACHED.
+    """
+    if sum(claimed.values()) > MAX_DOMAINS:
+        raise FailedPrecondition("DOMAINS_TOO_MANY", f"a tenant has at most {MAX_DOMAINS} domains")
+    if claim.kind is Kind.CUSTOM and custom_limit is not None and claimed.get(Kind.CUSTOM, 0) >= custom_limit:
+        raise ResourceExhausted(
+            "DOMAIN_LIMIT_REACHED",
+            f"the tenant's plan has room for {custom_limit} domains of its own: remove one, or assign a larger plan",
+            feature="custom_domains",
+            limit=str(custom_limit),
+            tenant_id=claim.tenant_id,
+        )
 
 
 def platform_name(code: str, zone: str) -> str:

@@ -11,6 +11,8 @@ from control.catalog.store import Change, record
 from control.domains import domain, store
 from control.domains.dns import Resolver
 from control.domains.domain import Domain
+from control.features.memory import Features
+from control.features.values import Quota
 from control.tables import domains
 from control.tenants import domain as tenant_domain
 from control.tenants import store as tenant_store
@@ -20,7 +22,6 @@ from control.tenants.ops import end_pending
 from shared.runtime import idempotency
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import FailedPrecondition
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
@@ -36,13 +37,26 @@ FIELDS = {
     "create_time": Field(_columns.create_time, "timestamp"),
     "verify_time": Field(_columns.verify_time, "timestamp"),
 }
+# The feature that limits names of tenants' own.
+CUSTOM_DOMAINS = "custom_domains"
+
 # A name may be claimed by many.
 BY_NAME = Ordering((Term(_columns.name), Term(_columns.tenant_id)))
 
 
 class DomainService(pb_grpc.DomainServiceServicer):
-    def __init__(self, db: Database, clock: Clock, tokens: PageTokens, resolver: Resolver, *, zone: str) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        tokens: PageTokens,
+        resolver: Resolver,
+        features: Features,
+        *,
+        zone: str,
+    ) -> None:
         self.db = db
+        self._features = features
         self._clock = clock
         self._tokens = tokens
         self._resolver = resolver
@@ -53,8 +67,7 @@ class DomainService(pb_grpc.DomainServiceServicer):
         before, now = await tenant_store.get(tx, request.tenant_id, lock=True), self._clock.now()
         tenant_domain.check(before, Action.CHANGE_DOMAINS)
         claim = domain.claim(before.id, request.name, self._zone, now, verified_reason=request.verified_reason)
-        if await store.count(tx, before.id) > domain.MAX_DOMAINS:
-            raise FailedPrecondition("DOMAINS_TOO_MANY", f"a tenant has at most {domain.MAX_DOMAINS} domains")
+        domain.check_room(claim, await store.counts(tx, before.id), self._custom_limit(before.id))
         taken = {"domains_verified_name_key": store.TAKEN, "domains_pkey": store.CLAIMED}
         await store.take_turn(tx, claim.name)
         if claim.name in (held := await store.holders(tx, [claim.name])):
@@ -63,6 +76,15 @@ class DomainService(pb_grpc.DomainServiceServicer):
             [claim] = await store.add(tx, [claim])
         after, revision = await self._record(tx, before, None, claim, "added", request.verified_reason)
         return pb.AddDomainResponse(domain=to_proto(claim, after, revision))
+
+    def _custom_limit(self, tenant_id: str) -> int | None:
+        """Of a tenant that the catalog's followers have not heard of yet, nothing is known, and nothing limited."""
+        if (held := self._features.held(tenant_id)) is None:
+            return None
+        feature = next((each for each in held.shared.features.entries if each.feature_id == CUSTOM_DOMAINS), None)
+        if feature is None or not feature.enabled:
+            return 0
+        return feature.value.limit if isinstance(feature.value, Quota) and not feature.value.soft else None
 
     async def VerifyDomain(self, request: pb.VerifyDomainRequest, context: Context) -> pb.VerifyDomainResponse:
         name = domain.normalize(request.name)

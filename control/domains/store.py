@@ -63,9 +63,10 @@ async def list_page(tx: AsyncConnection, where: Sequence[ColumnElement[bool]], l
     return [_domain(row) for row in (await tx.execute(stmt)).all()]
 
 
-async def count(tx: AsyncConnection, tenant_id: str) -> int:
-    stmt = select(func.count()).select_from(domains).where(domains.c.tenant_id == tenant_id)
-    return int((await tx.execute(stmt)).scalar_one())
+async def counts(tx: AsyncConnection, tenant_id: str) -> dict[Kind, int]:
+    """How many names of each kind the tenant has claimed, proven or not."""
+    stmt = select(domains.c.kind, func.count().label("names")).where(domains.c.tenant_id == tenant_id)
+    return {Kind(row.kind): row.names for row in await tx.execute(stmt.group_by(domains.c.kind))}
 
 
 _COLUMNS = [column.name for column in domains.c if column.name != "number"]

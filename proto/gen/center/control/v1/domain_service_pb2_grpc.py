@@ -76,7 +76,8 @@ class DomainServiceServicer:
         wait for a DNS TXT record. A pending claim does not keep anyone else from claiming or proving the same name.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ALREADY_EXISTS/DOMAIN_TAKEN, ALREADY_EXISTS/DOMAIN_CLAIMED (by this tenant),
         INVALID_ARGUMENT/DOMAIN_INVALID, INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX,
-        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE).
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE),
+        RESOURCE_EXHAUSTED/DOMAIN_LIMIT_REACHED (names of its own, beyond the feature `custom_domains`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,8 @@ class DomainServiceStub:
     wait for a DNS TXT record. A pending claim does not keep anyone else from claiming or proving the same name.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ALREADY_EXISTS/DOMAIN_TAKEN, ALREADY_EXISTS/DOMAIN_CLAIMED (by this tenant),
     INVALID_ARGUMENT/DOMAIN_INVALID, INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX,
-    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE).
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE),
+    RESOURCE_EXHAUSTED/DOMAIN_LIMIT_REACHED (names of its own, beyond the feature `custom_domains`).
     """
     VerifyDomain: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.VerifyDomainRequest, _domain_service_pb2.VerifyDomainResponse]
     """Looks the claim's TXT record up and, when it is right, verifies the domain. Other tenants' claims on it end.
@@ -73,7 +74,8 @@ class DomainServiceAsyncStub(DomainServiceStub):
     wait for a DNS TXT record. A pending claim does not keep anyone else from claiming or proving the same name.
     Errors: NOT_FOUND/TENANT_NOT_FOUND, ALREADY_EXISTS/DOMAIN_TAKEN, ALREADY_EXISTS/DOMAIN_CLAIMED (by this tenant),
     INVALID_ARGUMENT/DOMAIN_INVALID, INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX,
-    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE).
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE),
+    RESOURCE_EXHAUSTED/DOMAIN_LIMIT_REACHED (names of its own, beyond the feature `custom_domains`).
     """
     VerifyDomain: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.VerifyDomainRequest, _domain_service_pb2.VerifyDomainResponse]  # type: ignore[assignment]
     """Looks the claim's TXT record up and, when it is right, verifies the domain. Other tenants' claims on it end.
@@ -111,7 +113,8 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         wait for a DNS TXT record. A pending claim does not keep anyone else from claiming or proving the same name.
         Errors: NOT_FOUND/TENANT_NOT_FOUND, ALREADY_EXISTS/DOMAIN_TAKEN, ALREADY_EXISTS/DOMAIN_CLAIMED (by this tenant),
         INVALID_ARGUMENT/DOMAIN_INVALID, INVALID_ARGUMENT/DOMAIN_IS_PUBLIC_SUFFIX,
-        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE).
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, FAILED_PRECONDITION/DOMAINS_TOO_MANY (50 beside CODE.ZONE),
+        RESOURCE_EXHAUSTED/DOMAIN_LIMIT_REACHED (names of its own, beyond the feature `custom_domains`).
         """
 
     @_abc_1.abstractmethod
