@@ -17,7 +17,9 @@ async def lone(start_plane: Any) -> AsyncIterator[Plane]:
 
 async def test_a_tenant_has_what_its_plan_gives(lone: Plane) -> None:
     made = (await lone.create("first", draft=True)).tenant
-    answer = await lone.plans.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=made.id, min_revision=made.revision))
+    answer = await lone.plans.GetTenantFeatures(
+        pb.GetTenantFeaturesRequest(tenant_id=made.id, min_revision=made.revision)
+    )
     features = {each.feature_id: each for each in answer.features.features}
     assert answer.features.plan_id == "standard"
     assert set(features) == {"api_rate", "bulk_import", "custom_domains", "products"}
