@@ -58,7 +58,7 @@ class Publisher:
             if (task := self._retiring.pop(name, None)) is not None:
                 task.cancel()
             puts += made
-            if not made:
+            if not made and name in self._served.logs[CLUSTER]:
                 retiring.append(name)
         puts += [translate.scope(claim) for claim in changes.claimed.values()]
         readers = self._served.logs[ROUTES].readers

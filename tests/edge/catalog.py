@@ -34,7 +34,7 @@ class Catalog:
         for entry in entries:
             entry.revision = self.revision
             kind = entry.WhichOneof("entry")
-            if kind in ("tenant", "cluster"):
+            if kind in ("tenant", "cluster", "solution"):
                 getattr(entry, kind).revision = self.revision
                 self.entries[getattr(entry, kind).id] = entry
             else:
@@ -93,6 +93,16 @@ def cluster(cluster_id: str, ports: Iterable[int]) -> pb.CatalogEntry:
     entry.cluster.id, entry.cluster.region_id = cluster_id, cluster_id.split("-")[0]
     for port in ports:
         entry.cluster.endpoints.add(host="127.0.0.1", port=port)
+    return entry
+
+
+def solution(name: str, port: int, action: str = "call") -> pb.CatalogEntry:
+    """At NAME.test, with everything below /paid validated."""
+    entry = pb.CatalogEntry()
+    entry.solution.id = name
+    entry.solution.gateway.hosts.append(f"{name}.test")
+    entry.solution.gateway.upstream_host, entry.solution.gateway.upstream_port = "127.0.0.1", port
+    entry.solution.gateway.rules.add(path_prefix="/paid", action=action)
     return entry
 
 

@@ -9,13 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from center.control.v1 import catalog_service_pb2 as pb_catalog
 from center.control.v1 import tenant_pb2
 from center.edge.v1 import edge_service_pb2 as pb
 from center.edge.v1 import edge_service_pb2_grpc as pb_grpc
 from edge.config import CONTROL_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT
 from shared.runtime import pki
 from shared.runtime.rpc import connect
-from tests.edge.catalog import Catalog, cluster, serving_catalog, tenant
+from tests.edge import solution as solutions
+from tests.edge.catalog import Catalog, cluster, serving_catalog, solution, tenant
 from tests.edge.conftest import tenant_id
 from tests.edge.processes import Process, free_offset, process
 from tests.edge.proxy import until
@@ -37,21 +39,21 @@ class Platform:
     async def stop_control(self) -> None:
         await self.control.aclose()
 
-    async def get(self, host: str) -> Answer:
+    async def get(self, host: str, path: str = "/v1/products") -> Answer:
         shopper = Shopper(HTTP_PORT + self.offset)
         try:
-            return await shopper.get(host)
+            return await shopper.get(host, path)
         finally:
             await shopper.close()
 
-    async def answers(self, host: str, status: int) -> Answer:
+    async def answers(self, host: str, status: int, path: str = "/v1/products") -> Answer:
         """Waits until a host answers with this status."""
         answer: Answer | None = None
 
         async def asked() -> bool:
             nonlocal answer
             try:
-                answer = await self.get(host)
+                answer = await self.get(host, path)
             except OSError:
                 return False
             return answer.status == status
@@ -115,6 +117,32 @@ async def test_killed_with_control_down_the_edge_comes_back_with_what_it_knew(pl
     await platform.answers("shop-7.test", 200)
     await platform.reports(revision)
     assert platform.catalog.starts[-1].from_revision == revision - 1, "it went on from what it knew"
+
+
+async def test_a_solution_is_kept_on_disk_and_nothing_of_it_passes_that_nobody_can_decide(platform: Platform) -> None:
+    async with solutions.upstream() as upstream:
+        await platform.reports(platform.catalog.commit(solution("kept", upstream.port)))
+        assert (await platform.get("kept.test", "/")).status == 200
+        await platform.stop_control()
+        await platform.edge.stop(signal.SIGKILL)
+        await platform.envoy.stop(signal.SIGKILL)
+        await platform.edge.start()
+        await platform.envoy.start()
+        await platform.answers("kept.test", 200, "/")
+        address = f"127.0.0.1:{XDS_PORT + platform.offset}"
+        async with connect(address, pki.load(platform.home, "operator"), server="edge") as channel:
+            told = await pb_grpc.EdgeServiceStub(channel).ExplainRoute(pb.ExplainRouteRequest(host="kept.test"))
+        assert (told.outcome, told.solution_id, told.tenant_id) == (pb.ROUTE_OUTCOME_SOLUTION, "kept", "")
+        assert [(step.finding, step.consequence) for step in told.steps if step.subject == "rule"] == [
+            ("every method /paid", "call, 1 unit"),
+            ("every method /", "not validated"),
+        ]
+        # The edge has not met a control plane that has tokens, here.
+        assert (await platform.get("kept.test", "/paid")).reason == "VALIDATION_UNAVAILABLE"
+        assert upstream.calls == 2
+        await platform.start_control()
+        await platform.reports(platform.catalog.commit(pb_catalog.CatalogEntry(removed_solution_id="kept")))
+        assert (await platform.get("kept.test", "/")).reason == "HOST_UNKNOWN"
 
 
 async def test_killed_the_edge_waits_for_the_envoy_that_it_had(platform: Platform) -> None:

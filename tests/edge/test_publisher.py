@@ -16,11 +16,12 @@ from edge.xds.publisher import Publisher, routes_of
 from edge.xds.resources import ROUTES, SCOPE
 from edge.xds.served import Served
 from edge.xds.server import Discovery
-from edge.xds.topology import Topology
+from edge.xds.topology import SOLUTION, Topology
 from tests.edge.client import Client, Response
 
 TERMS = contract.load()
-TENANTS = ["one", "two", "three"]
+# Owners of names; the last one is a solution.
+OWNERS = ["one", "two", f"{SOLUTION}search"]
 NAMES = ["a.test", "b.test", "c.test", "d.test"]
 
 
@@ -46,7 +47,7 @@ class Shoppers(Client):
             self.unwant(ROUTES, *unused)
 
     def visit(self, key: str) -> str:
-        """The tenant whose routes a request to this host gets, or nobody's."""
+        """The owner whose routes a request to this host gets, or nobody's."""
         for found, routes in self.keys.values():
             if found == key:
                 if routes not in self.wanted[ROUTES]:
@@ -60,36 +61,47 @@ class Catalog:
 
     def __init__(self) -> None:
         self.revision = 0
-        self.held: dict[str, dict[str, int]] = {tenant_id: {} for tenant_id in TENANTS}
-        self.states = dict.fromkeys(TENANTS, tenant_pb2.TENANT_STATE_ACTIVE)
+        self.held: dict[str, dict[str, int]] = {owner: {} for owner in OWNERS}
+        self.states = dict.fromkeys(OWNERS, tenant_pb2.TENANT_STATE_ACTIVE)
         self.news: list[pb.CatalogEntry] = []
         self._numbers = 0
 
-    def change(self, tenant_id: str, names: set[str], state: "tenant_pb2.TenantState.ValueType") -> None:
+    def change(self, owner: str, names: set[str], state: "tenant_pb2.TenantState.ValueType") -> None:
         """Takes the names from whoever has them."""
-        self.states[tenant_id] = state
+        self.states[owner] = state
         for other, held in self.held.items():
-            if other != tenant_id and held.keys() & names:
+            if other != owner and held.keys() & names:
                 self.held[other] = {name: number for name, number in held.items() if name not in names}
                 self._commit(other)
-        kept = {name: number for name, number in self.held[tenant_id].items() if name in names}
+        kept = {name: number for name, number in self.held[owner].items() if name in names}
         for name in sorted(names - kept.keys()):
             self._numbers += 1
             kept[name] = self._numbers
-        self.held[tenant_id] = kept
-        self._commit(tenant_id)
+        self.held[owner] = kept
+        self._commit(owner)
 
-    def purge(self, tenant_id: str) -> None:
-        self.held[tenant_id] = {}
+    def purge(self, owner: str) -> None:
+        self.held[owner] = {}
         self.revision += 1
-        self.news.append(pb.CatalogEntry(revision=self.revision, removed_tenant_id=tenant_id))
+        entry = pb.CatalogEntry(revision=self.revision, removed_tenant_id=owner)
+        if owner.startswith(SOLUTION):
+            entry.removed_solution_id = owner.removeprefix(SOLUTION)
+        self.news.append(entry)
 
-    def _commit(self, tenant_id: str) -> None:
+    def _commit(self, owner: str) -> None:
         self.revision += 1
         entry = pb.CatalogEntry(revision=self.revision)
-        entry.tenant.id, entry.tenant.state, entry.tenant.revision = tenant_id, self.states[tenant_id], self.revision
+        if owner.startswith(SOLUTION):
+            entry.solution.id, entry.solution.revision = owner.removeprefix(SOLUTION), self.revision
+            # A solution without names has no gateway.
+            if self.held[owner]:
+                entry.solution.gateway.hosts.extend(self.held[owner])
+                entry.solution.gateway.upstream_host, entry.solution.gateway.upstream_port = "127.0.0.1", 7400
+            self.news.append(entry)
+            return
+        entry.tenant.id, entry.tenant.state, entry.tenant.revision = owner, self.states[owner], self.revision
         entry.tenant.placement.cluster_id = "eu-1"
-        for name, number in self.held[tenant_id].items():
+        for name, number in self.held[owner].items():
             entry.tenant.domains.add(name=name, number=number)
         self.news.append(entry)
 
@@ -97,7 +109,7 @@ class Catalog:
 STATES = st.sampled_from([tenant_pb2.TENANT_STATE_ACTIVE, tenant_pb2.TENANT_STATE_SUSPENDED])
 DO = st.sampled_from(["change", "change", "change", "purge", "reconnect"])
 STEPS = st.tuples(
-    DO, st.sampled_from(TENANTS), st.sets(st.sampled_from(NAMES)), STATES, st.booleans(), st.booleans(), st.booleans()
+    DO, st.sampled_from(OWNERS), st.sets(st.sampled_from(NAMES)), STATES, st.booleans(), st.booleans(), st.booleans()
 )
 
 
@@ -111,7 +123,7 @@ def roster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roster]:
 
 @settings(max_examples=300, deadline=None)
 @given(steps=st.lists(STEPS, max_size=25))
-def test_a_name_has_one_owner_at_every_moment_and_the_right_one_in_the_end(
+async def test_a_name_has_one_owner_at_every_moment_and_the_right_one_in_the_end(
     roster: Roster,
     steps: list[tuple[str, str, set[str], "tenant_pb2.TenantState.ValueType", bool, bool, bool]],
 ) -> None:
@@ -122,11 +134,11 @@ def test_a_name_has_one_owner_at_every_moment_and_the_right_one_in_the_end(
     client = Shoppers(discovery.served)
     client.connect()
     unanswered = client.read()
-    for do, tenant_id, names, state, told, answered, visited in [*steps, ("end", "", set(), 0, True, True, True)]:
+    for do, owner, names, state, told, answered, visited in [*steps, ("end", "", set(), 0, True, True, True)]:
         if do == "change":
-            truth.change(tenant_id, names, state)
+            truth.change(owner, names, state)
         elif do == "purge":
-            truth.purge(tenant_id)
+            truth.purge(owner)
         elif do == "reconnect":
             client.connect()
             unanswered = []
@@ -144,11 +156,12 @@ def test_a_name_has_one_owner_at_every_moment_and_the_right_one_in_the_end(
     for response in unanswered:
         client.answer(response)
     client.settle()
-    owners = {name: tenant_id for tenant_id, held in truth.held.items() for name in held}
+    owners = {name: owner for owner, held in truth.held.items() for name in held}
     assert {name: client.visit(name) for name in NAMES} == {name: owners.get(name, "") for name in NAMES}
     client.settle()
-    for tenant_id in client.wanted[ROUTES]:
-        current = find(tenant_id)
+    for owner in client.wanted[ROUTES]:
+        current = find(owner)
         assert current is not None
-        assert client.held[ROUTES][tenant_id] == current.version
+        assert client.held[ROUTES][owner] == current.version
     assert client.stream.applied_revision == discovery.served.revision
+    await publisher.close()
