@@ -19,10 +19,10 @@ def start_plane(home: Path, make_database: Callable[[str], str]) -> Any:
 
     @asynccontextmanager
     async def starting(
-        clock: Any = None, resolver: Any = None, boundary: Any = None, **changes: Any
+        clock: Any = None, resolver: Any = None, delivery: Any = None, boundary: Any = None, **changes: Any
     ) -> AsyncIterator[Plane]:
         plane = Plane(config(home, make_database("control"), **changes))
-        arguments = {"clock": clock, "resolver": resolver, "boundary": boundary}
+        arguments = {"clock": clock, "resolver": resolver, "delivery": delivery, "boundary": boundary}
         await plane.start(**{name: value for name, value in arguments.items() if value is not None})
         try:
             yield plane
