@@ -12,6 +12,7 @@ from sqlalchemy import Row, TextClause, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import catalog_service_pb2 as pb
+from center.control.v1.solution_service_pb2 import Solution
 from control.tables import catalog_changes, catalog_entries, catalog_revision
 from shared.runtime.context import current
 from shared.runtime.ids import uuid7
@@ -281,6 +282,26 @@ async def log_after(tx: AsyncConnection, revision: int) -> list[tuple[int, str, 
     )
     rows = (await tx.execute(stmt)).all()
     return [(row.revision, row.kind, row.resource_id, tuple(row.cluster_ids)) for row in rows]
+
+
+async def solution_at(tx: AsyncConnection, solution_id: str, revision: int) -> tuple[Solution | None, bool]:
+    """The solution as it was at a revision, and whether that is still known; else as it is now, or None."""
+    columns = catalog_entries.c
+    now = select(columns.revision, columns.entry).where(columns.kind == SOLUTION, columns.resource_id == solution_id)
+    current = (await tx.execute(now)).one_or_none()
+    if current is not None and current.revision <= revision:
+        return pb.CatalogEntry.FromString(current.entry).solution, True
+    logged = catalog_changes.c
+    then = (
+        select(logged.entry)
+        .where(logged.kind == SOLUTION, logged.resource_id == solution_id, logged.revision <= revision)
+        .order_by(logged.revision.desc())
+        .limit(1)
+    )
+    if (row := (await tx.execute(then)).one_or_none()) is not None:
+        entry = pb.CatalogEntry.FromString(row.entry)
+        return (entry.solution if entry.HasField("solution") else None), True
+    return (pb.CatalogEntry.FromString(current.entry).solution if current is not None else None), False
 
 
 async def compact(tx: AsyncConnection, retained: int, at_most: int = 20_000) -> int:

@@ -120,7 +120,8 @@ class AccessServiceServicer:
         """Gives a user a token for a solution, and an entitlement where there was none. For callers that are trusted to know the user.
         A user who has a live token gets a new one; the old ones go on for `overlap`.
         Errors: NOT_FOUND/SOLUTION_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, INVALID_ARGUMENT/EMAIL_INVALID,
-        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/USER_ERASED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
+        PERMISSION_DENIED/SOLUTION_NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,8 +164,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetEntitlement(self, request, context):
-        """Reads one entitlement.
-        Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        """Reads one entitlement. To a solution, another's is not there.
+        Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,7 +183,7 @@ class AccessServiceServicer:
     def UpdateEntitlement(self, request, context):
         """Changes the tier or the status of an entitlement, under its live tokens.
         Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, ABORTED/ETAG_MISMATCH,
-        FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final), PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,9 +199,9 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateToken(self, request, context):
-        """Makes a new token for the entitlement of a token; the old one goes on for `overlap`.
-        Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
-        PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        """Makes a new token for the entitlement of a token; the old one goes on for `overlap`. It ends when the old one would have.
+        Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOKEN_EXPIRED,
+        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,15 +209,15 @@ class AccessServiceServicer:
 
     def RevokeToken(self, request, context):
         """Ends a token at once, everywhere.
-        Errors: NOT_FOUND/TOKEN_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        Errors: NOT_FOUND/TOKEN_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportLeakedToken(self, request, context):
-        """Takes note that a token was found where it should not be. The whole token proves that it leaked: it is revoked, or its
-        entitlement suspended, as asked. Anybody may report; unknown tokens are answered alike.
+        """Takes note that a token or a solution's key was found where it should not be. The whole token proves that it leaked: it is
+        revoked, and its entitlement suspended where that is asked. Anybody may report; unknown tokens are answered alike.
         Errors: INVALID_ARGUMENT/TOKEN_MALFORMED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

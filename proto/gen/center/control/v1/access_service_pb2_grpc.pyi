@@ -37,7 +37,8 @@ class AccessServiceStub:
     """Gives a user a token for a solution, and an entitlement where there was none. For callers that are trusted to know the user.
     A user who has a live token gets a new one; the old ones go on for `overlap`.
     Errors: NOT_FOUND/SOLUTION_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, INVALID_ARGUMENT/EMAIL_INVALID,
-    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/USER_ERASED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
+    PERMISSION_DENIED/SOLUTION_NOT_YOURS.
     """
     ValidateToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ValidateTokenRequest, _access_service_pb2.ValidateTokenResponse]
     """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
@@ -60,8 +61,8 @@ class AccessServiceStub:
     Errors: NOT_FOUND/RESERVATION_NOT_FOUND, FAILED_PRECONDITION/RESERVATION_ENDED (committed).
     """
     GetEntitlement: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetEntitlementRequest, _access_service_pb2.GetEntitlementResponse]
-    """Reads one entitlement.
-    Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    """Reads one entitlement. To a solution, another's is not there.
+    Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND.
     """
     ListEntitlements: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListEntitlementsRequest, _access_service_pb2.ListEntitlementsResponse]
     """Lists entitlements, newest first. A solution lists its own.
@@ -71,7 +72,7 @@ class AccessServiceStub:
     UpdateEntitlement: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.UpdateEntitlementRequest, _access_service_pb2.UpdateEntitlementResponse]
     """Changes the tier or the status of an entitlement, under its live tokens.
     Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, ABORTED/ETAG_MISMATCH,
-    FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final), PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final).
     """
     ListTokens: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListTokensRequest, _access_service_pb2.ListTokensResponse]
     """Lists tokens, newest first, without their secrets. A solution lists its own.
@@ -79,17 +80,17 @@ class AccessServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     RotateToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RotateTokenRequest, _access_service_pb2.RotateTokenResponse]
-    """Makes a new token for the entitlement of a token; the old one goes on for `overlap`.
-    Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
-    PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    """Makes a new token for the entitlement of a token; the old one goes on for `overlap`. It ends when the old one would have.
+    Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOKEN_EXPIRED,
+    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeTokenRequest, _access_service_pb2.RevokeTokenResponse]
     """Ends a token at once, everywhere.
-    Errors: NOT_FOUND/TOKEN_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    Errors: NOT_FOUND/TOKEN_NOT_FOUND.
     """
     ReportLeakedToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ReportLeakedTokenRequest, _access_service_pb2.ReportLeakedTokenResponse]
-    """Takes note that a token was found where it should not be. The whole token proves that it leaked: it is revoked, or its
-    entitlement suspended, as asked. Anybody may report; unknown tokens are answered alike.
+    """Takes note that a token or a solution's key was found where it should not be. The whole token proves that it leaked: it is
+    revoked, and its entitlement suspended where that is asked. Anybody may report; unknown tokens are answered alike.
     Errors: INVALID_ARGUMENT/TOKEN_MALFORMED.
     """
     ListDecisions: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListDecisionsRequest, _access_service_pb2.ListDecisionsResponse]
@@ -116,7 +117,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Gives a user a token for a solution, and an entitlement where there was none. For callers that are trusted to know the user.
     A user who has a live token gets a new one; the old ones go on for `overlap`.
     Errors: NOT_FOUND/SOLUTION_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, INVALID_ARGUMENT/EMAIL_INVALID,
-    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/USER_ERASED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
+    PERMISSION_DENIED/SOLUTION_NOT_YOURS.
     """
     ValidateToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ValidateTokenRequest, _access_service_pb2.ValidateTokenResponse]  # type: ignore[assignment]
     """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
@@ -139,8 +141,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     Errors: NOT_FOUND/RESERVATION_NOT_FOUND, FAILED_PRECONDITION/RESERVATION_ENDED (committed).
     """
     GetEntitlement: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetEntitlementRequest, _access_service_pb2.GetEntitlementResponse]  # type: ignore[assignment]
-    """Reads one entitlement.
-    Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    """Reads one entitlement. To a solution, another's is not there.
+    Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND.
     """
     ListEntitlements: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListEntitlementsRequest, _access_service_pb2.ListEntitlementsResponse]  # type: ignore[assignment]
     """Lists entitlements, newest first. A solution lists its own.
@@ -150,7 +152,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     UpdateEntitlement: _aio.UnaryUnaryMultiCallable[_access_service_pb2.UpdateEntitlementRequest, _access_service_pb2.UpdateEntitlementResponse]  # type: ignore[assignment]
     """Changes the tier or the status of an entitlement, under its live tokens.
     Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, ABORTED/ETAG_MISMATCH,
-    FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final), PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final).
     """
     ListTokens: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListTokensRequest, _access_service_pb2.ListTokensResponse]  # type: ignore[assignment]
     """Lists tokens, newest first, without their secrets. A solution lists its own.
@@ -158,17 +160,17 @@ class AccessServiceAsyncStub(AccessServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     RotateToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RotateTokenRequest, _access_service_pb2.RotateTokenResponse]  # type: ignore[assignment]
-    """Makes a new token for the entitlement of a token; the old one goes on for `overlap`.
-    Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
-    PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    """Makes a new token for the entitlement of a token; the old one goes on for `overlap`. It ends when the old one would have.
+    Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOKEN_EXPIRED,
+    FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeTokenRequest, _access_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Ends a token at once, everywhere.
-    Errors: NOT_FOUND/TOKEN_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+    Errors: NOT_FOUND/TOKEN_NOT_FOUND.
     """
     ReportLeakedToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ReportLeakedTokenRequest, _access_service_pb2.ReportLeakedTokenResponse]  # type: ignore[assignment]
-    """Takes note that a token was found where it should not be. The whole token proves that it leaked: it is revoked, or its
-    entitlement suspended, as asked. Anybody may report; unknown tokens are answered alike.
+    """Takes note that a token or a solution's key was found where it should not be. The whole token proves that it leaked: it is
+    revoked, and its entitlement suspended where that is asked. Anybody may report; unknown tokens are answered alike.
     Errors: INVALID_ARGUMENT/TOKEN_MALFORMED.
     """
     ListDecisions: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListDecisionsRequest, _access_service_pb2.ListDecisionsResponse]  # type: ignore[assignment]
@@ -198,7 +200,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a user a token for a solution, and an entitlement where there was none. For callers that are trusted to know the user.
         A user who has a live token gets a new one; the old ones go on for `overlap`.
         Errors: NOT_FOUND/SOLUTION_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, INVALID_ARGUMENT/EMAIL_INVALID,
-        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/USER_ERASED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
+        PERMISSION_DENIED/SOLUTION_NOT_YOURS.
         """
 
     @_abc_1.abstractmethod
@@ -251,8 +254,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetEntitlementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetEntitlementResponse, _abc.Awaitable[_access_service_pb2.GetEntitlementResponse]]:
-        """Reads one entitlement.
-        Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        """Reads one entitlement. To a solution, another's is not there.
+        Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -274,7 +277,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_access_service_pb2.UpdateEntitlementResponse, _abc.Awaitable[_access_service_pb2.UpdateEntitlementResponse]]:
         """Changes the tier or the status of an entitlement, under its live tokens.
         Errors: NOT_FOUND/ENTITLEMENT_NOT_FOUND, INVALID_ARGUMENT/TIER_UNKNOWN, ABORTED/ETAG_MISMATCH,
-        FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final), PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        FAILED_PRECONDITION/ENTITLEMENT_CANCELLED (final).
         """
 
     @_abc_1.abstractmethod
@@ -294,9 +297,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RotateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RotateTokenResponse, _abc.Awaitable[_access_service_pb2.RotateTokenResponse]]:
-        """Makes a new token for the entitlement of a token; the old one goes on for `overlap`.
-        Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOO_MANY_TOKENS,
-        PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        """Makes a new token for the entitlement of a token; the old one goes on for `overlap`. It ends when the old one would have.
+        Errors: NOT_FOUND/TOKEN_NOT_FOUND, FAILED_PRECONDITION/TOKEN_REVOKED, FAILED_PRECONDITION/TOKEN_EXPIRED,
+        FAILED_PRECONDITION/ENTITLEMENT_NOT_ACTIVE, FAILED_PRECONDITION/TOO_MANY_TOKENS.
         """
 
     @_abc_1.abstractmethod
@@ -306,7 +309,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeTokenResponse, _abc.Awaitable[_access_service_pb2.RevokeTokenResponse]]:
         """Ends a token at once, everywhere.
-        Errors: NOT_FOUND/TOKEN_NOT_FOUND, PERMISSION_DENIED/SOLUTION_NOT_YOURS.
+        Errors: NOT_FOUND/TOKEN_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -315,8 +318,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ReportLeakedTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ReportLeakedTokenResponse, _abc.Awaitable[_access_service_pb2.ReportLeakedTokenResponse]]:
-        """Takes note that a token was found where it should not be. The whole token proves that it leaked: it is revoked, or its
-        entitlement suspended, as asked. Anybody may report; unknown tokens are answered alike.
+        """Takes note that a token or a solution's key was found where it should not be. The whole token proves that it leaked: it is
+        revoked, and its entitlement suspended where that is asked. Anybody may report; unknown tokens are answered alike.
         Errors: INVALID_ARGUMENT/TOKEN_MALFORMED.
         """
 
