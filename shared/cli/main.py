@@ -11,11 +11,13 @@ from shared.cli import (
     edges,
     entitlements,
     imports,
+    mail,
     operations,
     platform,
     solutions,
     tenants,
     tokens,
+    users,
 )
 
 app = typer.Typer(
@@ -37,6 +39,8 @@ for name, group in {
     "tokens": tokens.app,
     "decisions": decisions.app,
     "usage": decisions.usage,
+    "users": users.app,
+    "mail": mail.app,
     "operations": operations.app,
     "edges": edges.app,
     "audit": audit.app,

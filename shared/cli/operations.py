@@ -37,6 +37,7 @@ def facts(operation: operations_pb2.Operation) -> Table:
             ("state", outcome(operation)),
             ("error", operation.error.message),
             ("tenant", state.tenant_id),
+            ("user", state.user_id),
             ("step", f"{state.step} ({state.steps_done} of {state.steps_total})"),
             ("tries", state.attempts if state.attempts > 1 else ""),
             ("last error", state.last_error.message),
