@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from envoy.service.auth.v3 import external_auth_pb2
 from envoy.service.discovery.v3 import ads_pb2
 from google.longrunning import operations_proto_pb2
 from google.protobuf import message_factory
@@ -14,14 +15,20 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from center.control.v1 import (
+    access_service_pb2,
     catalog_service_pb2,
     cluster_service_pb2,
     domain_service_pb2,
     operations_service_pb2,
+    page_service_pb2,
+    plan_service_pb2,
+    solution_service_pb2,
     tenant_service_pb2,
+    user_service_pb2,
 )
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from center.edge.v1 import edge_service_pb2
+from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from shared.runtime.rpc import rules
 from tests.support.grpc import Refusal, refusal_of, told
@@ -42,14 +49,20 @@ SERVED = {
             domain_service_pb2,
             cluster_service_pb2,
             catalog_service_pb2,
+            plan_service_pb2,
+            sync_pb2,
+            solution_service_pb2,
+            access_service_pb2,
             operations_service_pb2,
+            user_service_pb2,
+            page_service_pb2,
             audit_service_pb2,
             operations_proto_pb2,
         ),
         *STANDARD,
     ],
     "eu-1": [*_services(product_service_pb2, tenant_runtime_service_pb2), *STANDARD],
-    "edge": [*_services(edge_service_pb2, ads_pb2), *STANDARD],
+    "edge": [*_services(edge_service_pb2, ads_pb2, external_auth_pb2), *STANDARD],
 }
 METHODS = [
     (server, method) for server, services in SERVED.items() for service in services for method in service.methods
@@ -70,6 +83,7 @@ ANYONE = {
     "control": Who("control", frozenset({rules_pb2.CALLER_CONTROL})),
     "edge": Who("edge", frozenset({rules_pb2.CALLER_EDGE})),
     "cluster": Who("cluster/eu-1", frozenset({rules_pb2.CALLER_CLUSTER})),
+    "solution": Who("solution/search", frozenset({rules_pb2.CALLER_SOLUTION})),
     "shopper": Who("envoy", frozenset({rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_ENVOY})),
     "merchant": Who("envoy", frozenset({rules_pb2.CALLER_MERCHANT, rules_pb2.CALLER_ENVOY}), has_token=True),
     "other-ca": Who("other", frozenset()),

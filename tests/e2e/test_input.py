@@ -51,6 +51,7 @@ CERTIFICATES = {
     rules_pb2.CALLER_CLUSTER: "cluster/eu-1",
     rules_pb2.CALLER_ENVOY: "envoy",
     rules_pb2.CALLER_SHOPPER: "envoy",
+    rules_pb2.CALLER_SOLUTION: "solution/search",
 }
 
 
@@ -272,6 +273,8 @@ def _names_a_field(kind: Descriptor, path: str) -> bool:
         if found is None:
             return False
         current = getattr(found, "message_type", None)
+        if current is not None and current.GetOptions().map_entry:
+            current = current.fields_by_name["value"].message_type
     return True
 
 
