@@ -420,7 +420,8 @@ def _access_log() -> accesslog.AccessLog:
         "time": "%START_TIME%",
         "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
         "host": "%REQ(:AUTHORITY)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        # Without its query, which may hold a one-time code, an address or what somebody looks for.
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
         "status": "%RESPONSE_CODE%",
         "grpc_status": "%GRPC_STATUS%",
         "flags": "%RESPONSE_FLAGS%",
