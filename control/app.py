@@ -22,9 +22,11 @@ from center.control.v1 import (
     solution_service_pb2,
     tenant_service_pb2,
     user_service_pb2,
+    validator_service_pb2,
 )
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2
+from center_sdk.decider import Decider
 from control.access.service import AccessService
 from control.audit.service import AuditService
 from control.catalog import store as catalog_store
@@ -50,6 +52,11 @@ from control.operations.worker import Boundary, Worker, Workflow, no_boundary
 from control.peppers import Peppers
 from control.plans import ops as plan_ops
 from control.plans.service import PlanService
+from control.quotas import backend as quota_backend
+from control.quotas import store as quota_store
+from control.quotas.feeds import Feeds
+from control.quotas.ops import Quotas, Terms
+from control.quotas.service import ValidatorService
 from control.solutions.memory import Keys
 from control.solutions.service import SolutionService
 from control.tables import feature_watchers
@@ -85,6 +92,7 @@ ACCESS = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 SOLUTIONS = solution_service_pb2.DESCRIPTOR.services_by_name["SolutionService"]
 USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 PAGES = page_service_pb2.DESCRIPTOR.services_by_name["PageService"]
+VALIDATORS = validator_service_pb2.DESCRIPTOR.services_by_name["ValidatorService"]
 OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
 LONG_RUNNING: ServiceDescriptor = longrunning_pb.DESCRIPTOR.services_by_name["Operations"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
@@ -97,6 +105,7 @@ class Control:
     server: Server
     catalog: Catalog
     db: Database
+    decider: Decider
 
 
 @asynccontextmanager
@@ -123,6 +132,7 @@ async def running(
             return db
 
         db = database("center_app", config.pool_size, "control")
+        settler = database("center_app", 8, "control quotas")
         # Pools of their own, so that a burst of requests never keeps changes from being seen and steps from being run.
         reader = database("center_app", 3, "control reader")
         workers = database("center_app", 12, "control workers")
@@ -145,6 +155,10 @@ async def running(
             delivery = mail.Smtp(config.smtp_url) if config.smtp_url else mail.FileMailbox(config.home)
         outbox = Outbox(workers, clock, vault, proofs, delivery, public_url=config.public_url, sender=config.mail_from)
 
+        quotas = Quotas(
+            settler, clock, catalog, Terms(catalog), peppers, vault, config.environment, config.units_lease_s
+        )
+        feeds = Feeds(reader, clock, catalog)
         identity = pki.load(config.home, "control")
         connections = Connections(catalog, identity)
         stack.push_async_callback(connections.close)
@@ -179,12 +193,14 @@ async def running(
                 operation_store.CHANNEL: lambda payload: worker.wake(),
                 operation_store.ENDED_CHANNEL: lambda payload: waiting.wake(),
                 mail.CHANNEL: lambda payload: outbox.wake(),
+                quota_store.RECALL_CHANNEL: feeds.recalled,
             },
         )
         draining = asyncio.Event()
         tokens = PageTokens(keys.load(config.home, "pages"))
         if resolver is None:
             resolver = ZoneFile(config.zone_file) if config.zone_file is not None else Dns()
+        decider = await stack.enter_async_context(quota_backend.deciding(config.home, quotas, feeds))
         services = [
             Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
             Service(DomainService(db, clock, tokens, resolver, features, zone=config.zone), DOMAINS),
@@ -202,6 +218,7 @@ async def running(
                 SOLUTIONS,
             ),
             Service(AccessService(db, clock, tokens, issuer, vault, proofs), ACCESS),
+            Service(ValidatorService(quotas, feeds, catalog, watchers), VALIDATORS),
             Service(UserService(db, clock, tokens, vault, proofs, issuer), USERS),
             Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
@@ -219,11 +236,13 @@ async def running(
                 waiting.look(),
                 worker.work(),
                 solution_keys.follow(),
+                feeds.follow(),
+                quota_backend.keep(quotas, steward),
                 outbox.work(),
                 user_upkeep.clean(workers, clock, vault, delivery),
                 upkeep.keep_time(workers, clock, due),
                 upkeep.clean(steward, workers, clock, config.retained),
-                _close_feeds(draining, catalog, features),
+                _close_feeds(draining, catalog, features, feeds),
             )
         )
         server = await stack.enter_async_context(
@@ -237,10 +256,10 @@ async def running(
                 draining=draining,
             )
         )
-        yield Control(server=server, catalog=catalog, db=db)
+        yield Control(server=server, catalog=catalog, db=db, decider=decider)
 
 
-async def _close_feeds(draining: asyncio.Event, *memories: Catalog | Features) -> None:
+async def _close_feeds(draining: asyncio.Event, *memories: Catalog | Features | Feeds) -> None:
     await draining.wait()
     for memory in memories:
         memory.close_feeds()

@@ -22,6 +22,7 @@ class Config:
     seeds: the clusters that the platform starts with.
     retained: how many changes a watcher may be behind without getting a snapshot.
     lease_s: how long the step of a worker that died stays its own.
+    units_lease_s: how long units of a validator that went silent wait for it before they count as spent.
     drain_s: how long after the last edge has turned requests may still be under way at the old place of a tenant.
     heartbeat_s: how often an idle watch is told that it lives.
     """
@@ -41,6 +42,7 @@ class Config:
     pool_size: int = 20
     retained: int = 50_000
     lease_s: float = 5.0
+    units_lease_s: float = 30.0
     drain_s: float = 2.0
     heartbeat_s: float = 10.0
     log_format: str = "console"

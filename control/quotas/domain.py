@@ -104,8 +104,8 @@ def settle(
 ) -> Settled:
     """Accounts for a lease, changing it and its counter.
 
-    spent: what its runs say that was not known before. quota: by which it may have more; None where the entitlement or the
-    terms allow nothing more, or another period has begun.
+    spent: what its runs say that was not known before. quota: by which it may have more; None where
+    the entitlement or the terms allow nothing more, or another period has begun.
     """
     told = Settled()
     beyond = max(0, spent - lease.unspent)
@@ -179,6 +179,29 @@ class Reservation:
     expire_time: datetime
     spent: int = 0
     short: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What became of a reservation: spent, given back, and what the work did cost beyond the limit."""
+
+    spent: int
+    released: int
+    short: int
+
+
+def commit(reservation: Reservation, counter: Counter | None, quota: QuotaTerms | None, cost: int) -> Commit:
+    """Ends a reservation, changing its counter; without a counter there is no limit."""
+    beyond = max(0, cost - reservation.units)
+    short = 0
+    if counter is not None:
+        limit = limit_of(quota, counter.carried) if quota is not None else counter.taken
+        more = beyond if limit is None or (quota is not None and quota.soft) else min(beyond, limit - counter.taken)
+        more = max(0, more)
+        short = beyond - more
+        counter.outstanding -= reservation.units
+        counter.taken += more - max(0, reservation.units - cost)
+    return Commit(cost - short, max(0, reservation.units - cost), short)
 
 
 def reservation_not_found(reservation_id: str) -> PlatformError:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import access_service_pb2 as access_pb
 from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import terms, tokens, windows
-from center_sdk.decision import ALLOWING, Code
+from center_sdk.decision import ALLOWING, Code, Facts
 from center_sdk.engine import anonymous_entitlement
 from center_sdk.terms import QuotaTerms, SolutionTerms
 from control.catalog import store as catalog_store
@@ -22,14 +22,14 @@ from control.entitlements import store as entitlement_store
 from control.entitlements.domain import Entitlement, Status, Token
 from control.peppers import Peppers
 from control.quotas import domain, store
-from control.quotas.domain import Lease, Wish
+from control.quotas.domain import Commit, Lease, Reservation, Wish
 from control.quotas.store import Held, Run
 from control.users import ops as user_ops
 from control.users import store as user_store
 from control.users.crypto import Vault
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, NotFound
+from shared.runtime.errors import Aborted, InvalidArgument, NotFound, PermissionDenied
 from shared.runtime.ids import is_uuid, uuid7
 
 log = structlog.stdlib.get_logger("center.quotas")
@@ -49,6 +49,7 @@ _REFUSED = {
     Status.SUSPENDED: access_pb.DECISION_CODE_ENTITLEMENT_SUSPENDED,
     Status.CANCELLED: access_pb.DECISION_CODE_ENTITLEMENT_CANCELLED,
 }
+_CODES = frozenset(int(code) for code in Code)
 _ALLOWING = frozenset(int(code) for code in ALLOWING)
 
 
@@ -71,9 +72,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """db: a pool of its own, so that settlements never wait behind requests. environment: whose tokens are no foreign ones.
+    """db: a pool of its own, so that settlements never wait behind requests.
 
-    lease_s: how long a lease holds without word of its holder.
+    environment: whose tokens are no foreign ones. lease_s: how long a lease holds without word of its holder.
     """
 
     db: Database
@@ -89,8 +90,14 @@ class Quotas:
         """validator: who asks, such as solution/search/web-1."""
         return await _persistently(lambda: self._admit(request, validator))
 
-    async def settle(self, request: pb.SettleLeasesRequest, validator: str) -> pb.SettleLeasesResponse:
-        return await _persistently(lambda: self._settle(request, validator))
+    async def settle(
+        self, request: pb.SettleLeasesRequest, validator: str, solution_id: str | None = None
+    ) -> pb.SettleLeasesResponse:
+        """solution_id: whose leases they must be. InvalidArgument SETTLEMENT_INVALID, PermissionDenied
+        SOLUTION_NOT_YOURS."""
+        now = self.clock.now()
+        runs = [self._run(run, now) for run in request.runs]
+        return await _persistently(lambda: self._settle(request, runs, validator, solution_id, now))
 
     async def _admit(self, request: pb.AdmitTokenRequest, validator: str) -> pb.AdmitTokenResponse:
         solution = self.terms.of(request.solution_id)
@@ -167,7 +174,7 @@ class Quotas:
         validator: str,
         since: datetime | None,
     ) -> None:
-        """The lease that comes with an admission. since: when the entitlement began; None for callers without a token."""
+        """The lease that comes with an admission. since: when the entitlement began; None without a token."""
         told.code = access_pb.DECISION_CODE_ALLOWED
         if not request.action:
             return
@@ -241,13 +248,20 @@ class Quotas:
     def _life(self) -> timedelta:
         return timedelta(seconds=self.lease_s)
 
-    async def _settle(self, request: pb.SettleLeasesRequest, validator: str) -> pb.SettleLeasesResponse:
-        now = self.clock.now()
+    async def _settle(
+        self,
+        request: pb.SettleLeasesRequest,
+        runs: Sequence[Run],
+        validator: str,
+        solution_id: str | None,
+        now: datetime,
+    ) -> pb.SettleLeasesResponse:
         named = {settlement.lease_id for settlement in request.settlements}
         concerned = named | {run.lease_id for run in request.runs if is_uuid(run.lease_id)}
-        runs = [self._run(run, now) for run in request.runs]
         async with self.db.transaction() as tx:
             held = await store.lock(tx, concerned) if concerned else {}
+            if solution_id is not None and any(each.lease.solution_id != solution_id for each in held.values()):
+                raise PermissionDenied("SOLUTION_NOT_YOURS", f"solution {solution_id} speaks only of itself")
             new = await store.log(tx, runs, validator, now)
             spent: dict[str, int] = {}
             for run in new:
@@ -316,9 +330,9 @@ class Quotas:
         return told
 
     def _run(self, run: pb.DecisionRun, now: datetime) -> Run:
-        first, last = (
-            min(max(stamp.ToDatetime(UTC), now - EARLIEST), now + LATEST) for stamp in (run.first_time, run.last_time)
-        )
+        if run.code not in _CODES or run.cost * run.count > domain.NO_LIMIT:
+            raise InvalidArgument("SETTLEMENT_INVALID", f"run {run.id} has no code, or more units than there can be")
+        first, last = (_within(stamp, now) for stamp in (run.first_time, run.last_time))
         solution = self.terms.of(run.solution_id)
         tier = solution.tiers.get(run.tier) if solution is not None else None
         quota = tier.quota(run.action) if tier is not None else None
@@ -375,6 +389,158 @@ class Quotas:
             )
         return len(held)
 
+    async def reserve(
+        self, tx: AsyncConnection, facts: Facts, units: int, ttl: timedelta, validator: str
+    ) -> "Reserved":
+        """Sets units aside for what a decision of cost 0 has just allowed. A refusal is logged here."""
+        now = self.clock.now()
+        solution = self.terms.of(facts.solution_id)
+        tier = solution.tiers.get(facts.tier) if solution is not None else None
+        quota = tier.quota(facts.action) if tier is not None else None
+        if solution is None or quota is None:
+            decision_id = await self._log_one(tx, facts, Code.ACTION_NOT_ALLOWED, units, "", validator)
+            return Reserved(None, Code.ACTION_NOT_ALLOWED, decision_id)
+        limit = remaining = resets_at = None
+        window = None
+        if quota.limit is not None:
+            window = domain.window_of(solution, quota, now)
+            since = None
+            if facts.kid:
+                since = (await entitlement_store.get(tx, facts.entitlement_id)).create_time
+            carried = await self._carried(tx, solution, quota, facts.entitlement_id, window, since)
+            lease = Lease(uuid7(), facts.entitlement_id, quota.key, window.start, solution.id, 0, 0, False, now)
+            made = await store.take(
+                tx,
+                lease,
+                window,
+                quota,
+                validator=validator,
+                wanted=units,
+                least=units,
+                carried=carried,
+                now=now,
+                leases=False,
+            )
+            limit = quota.limit + made.carried
+            remaining, resets_at = max(0, limit - made.taken), window.end
+            if made.granted < units:
+                if made.outstanding:
+                    key = (facts.entitlement_id, quota.key, window.start)
+                    await store.recall(tx, key, solution.id, "", now)
+                code = Code.QUOTA_EXHAUSTED if facts.kid else Code.ANONYMOUS_EXHAUSTED
+                decision_id = await self._log_one(tx, facts, code, units, "", validator)
+                return Reserved(None, code, decision_id, limit, remaining, resets_at)
+        reservation = Reservation(
+            id=uuid7(),
+            entitlement_id=facts.entitlement_id,
+            action=facts.action,
+            quota_action=quota.key,
+            window_start=window.start if window is not None else None,
+            solution_id=solution.id,
+            user_id=facts.user_id,
+            token_kid=facts.kid,
+            tier=facts.tier,
+            validator=validator,
+            units=units,
+            state="OPEN",
+            create_time=now,
+            expire_time=now + ttl,
+        )
+        await store.add_reservation(tx, reservation)
+        return Reserved(reservation, Code.ALLOWED, "", limit, remaining, resets_at)
+
+    async def commit(self, tx: AsyncConnection, reservation_id: str, cost: int, solution_id: str | None) -> Commit:
+        """Ends a reservation with its cost, in the log as well. The same cost once more is the same answer."""
+        now = self.clock.now()
+        found = await store.get_reservation(tx, reservation_id, solution_id)
+        if found.state == "COMMITTED" and found.spent + found.short == cost:
+            return Commit(found.spent, max(0, found.units - cost), found.short)
+        if found.state != "OPEN" or found.expire_time <= now:
+            raise domain.reservation_ended(found)
+        counter = None
+        if found.window_start is not None:
+            counter = await store.counter(tx, found.entitlement_id, found.quota_action, found.window_start, lock=True)
+        solution = self.terms.of(found.solution_id)
+        tier = solution.tiers.get(found.tier) if solution is not None else None
+        told = domain.commit(found, counter, tier.quotas.get(found.quota_action) if tier is not None else None, cost)
+        if counter is not None:
+            await store.save_counter(tx, counter)
+        await store.end_reservation(tx, found, "COMMITTED", told.spent, told.short, now)
+        facts = Facts(
+            found.solution_id,
+            found.action,
+            found.token_kid,
+            found.entitlement_id,
+            found.user_id,
+            tier=found.tier,
+            revision=self.catalog.revision,
+        )
+        await self._log_one(tx, facts, Code.ALLOWED, told.spent, found.id, found.validator)
+        return told
+
+    async def release(self, tx: AsyncConnection, reservation_id: str, solution_id: str | None) -> int:
+        """Gives everything back, and says how much that is. Releasing twice is the same answer."""
+        found = await store.get_reservation(tx, reservation_id, solution_id)
+        if found.state == "COMMITTED":
+            raise domain.reservation_ended(found)
+        if found.state == "OPEN":
+            await self._release(tx, found)
+        return found.units
+
+    async def _release(self, tx: AsyncConnection, reservation: Reservation) -> None:
+        if reservation.window_start is not None:
+            counter = await store.counter(
+                tx, reservation.entitlement_id, reservation.quota_action, reservation.window_start, lock=True
+            )
+            if counter is not None:
+                counter.outstanding -= reservation.units
+                counter.taken -= reservation.units
+                await store.save_counter(tx, counter)
+        await store.end_reservation(tx, reservation, "RELEASED", 0, 0, self.clock.now())
+
+    async def expire_reservations(self, at_most: int = 100) -> int:
+        async with self.db.transaction() as tx:
+            overdue = await store.overdue_reservations(tx, self.clock.now(), at_most)
+            for reservation in overdue:
+                await self._release(tx, reservation)
+        return len(overdue)
+
+    async def _log_one(
+        self, tx: AsyncConnection, facts: Facts, code: Code, cost: int, lease_id: str, validator: str
+    ) -> str:
+        """One decision straight into the log; its id."""
+        now = self.clock.now()
+        run = pb.DecisionRun(
+            id=uuid7(),
+            solution_id=facts.solution_id,
+            token_kid=facts.kid,
+            entitlement_id=facts.entitlement_id,
+            user_id=facts.user_id,
+            tier=facts.tier,
+            action=facts.action,
+            code=int(code),  # type: ignore[arg-type]
+            cost=cost,
+            count=1,
+            revision=facts.revision,
+            lease_id=lease_id,
+        )
+        _stamp(run.first_time, now)
+        _stamp(run.last_time, now)
+        await store.log(tx, [self._run(run, now)], validator, now)
+        return f"{run.id}.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """reservation: None when refused; then decision_id names the refusal."""
+
+    reservation: Reservation | None
+    code: Code
+    decision_id: str
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: datetime | None = None
+
 
 async def _persistently(work: Callable[[], Awaitable[T]]) -> T:
     """Two batches may lock each other out; one of them then starts over."""
@@ -399,8 +565,16 @@ def _token(token: Token) -> pb.TokenTerms:
     return told
 
 
-def _refusal(code: access_pb.DecisionCode.ValueType, revision: int = 0) -> pb.AdmitTokenResponse:
+def _refusal(code: access_pb.DecisionCode, revision: int = 0) -> pb.AdmitTokenResponse:
     return pb.AdmitTokenResponse(code=code, revision=revision)
+
+
+def _within(stamp: Timestamp, now: datetime) -> datetime:
+    try:
+        told = stamp.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return now
+    return min(max(told, now - EARLIEST), now + LATEST)
 
 
 def _stamp(field: Timestamp, at: datetime) -> None:

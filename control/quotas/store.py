@@ -28,9 +28,10 @@ _TAKE = text("""
         INSERT INTO counters AS c (entitlement_id, action, window_start, window_end, taken, outstanding, carried,
             holders, granted)
         VALUES (:entitlement_id, :action, :window_start, :window_end, :first, :first, :carried,
-            CAST(:first > 0 AS integer), :first)
+            CAST(:first > 0 AND :leases AS integer), :first)
         ON CONFLICT (entitlement_id, action, window_start) DO UPDATE SET (taken, outstanding, holders, granted) = (
-            SELECT c.taken + g.units, c.outstanding + g.units, c.holders + CAST(g.units > 0 AS integer), g.units
+            SELECT c.taken + g.units, c.outstanding + g.units, c.holders + CAST(g.units > 0 AND :leases AS integer),
+                g.units
             FROM (SELECT CASE
                 WHEN :soft THEN GREATEST(:wanted, :least)
                 WHEN :limit + c.carried - c.taken < GREATEST(:least, 1) THEN 0
@@ -105,13 +106,15 @@ async def take(
     return Taken(row.taken, row.outstanding, row.carried, row.granted)
 
 
-async def counter(tx: AsyncConnection, entitlement_id: str, action: str, window_start: datetime) -> Counter | None:
+async def counter(
+    tx: AsyncConnection, entitlement_id: str, action: str, window_start: datetime, *, lock: bool = False
+) -> Counter | None:
     stmt = select(counters).where(
         counters.c.entitlement_id == entitlement_id,
         counters.c.action == action,
         counters.c.window_start == window_start,
     )
-    row = (await tx.execute(stmt)).one_or_none()
+    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
     return _counter(row) if row is not None else None
 
 
@@ -208,8 +211,8 @@ def _held(rows: Sequence[Row[Any]]) -> dict[str, Held]:
     return held
 
 
-_LEASE_COLUMNS = """CAST(l.id AS text) AS id, CAST(l.entitlement_id AS text) AS entitlement_id, l.action, l.window_start,
-        l.solution_id, l.units, l.spent, l.expired, l.expire_time,
+_LEASE_COLUMNS = """CAST(l.id AS text) AS id, CAST(l.entitlement_id AS text) AS entitlement_id, l.action,
+        l.window_start, l.solution_id, l.units, l.spent, l.expired, l.expire_time,
         CAST(l.lost_date AS text) AS lost_date, c.window_end, c.taken, c.outstanding, c.carried,
         c.holders, e.tier, e.status"""
 _WITH_COUNTER = """JOIN counters c USING (entitlement_id, action, window_start)
@@ -353,8 +356,8 @@ _LOG = text("""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:runs AS jsonb)) AS r (id uuid, first_time timestamptz,
             last_time timestamptz, date date, solution_id text, token_kid text, user_id uuid, entitlement_id uuid,
-            tier text, action text, code text, allowed boolean, cost bigint, count bigint, revision bigint, lease_id uuid,
-            quota_limit bigint)
+            tier text, action text, code text, allowed boolean, cost bigint, count bigint, revision bigint,
+            lease_id uuid, quota_limit bigint)
     ), written AS (
         INSERT INTO decisions (first_time, id, create_time, last_time, token_kid, user_id, solution_id, entitlement_id,
             tier, action, code, cost, count, validator, revision, lease_id)
@@ -427,8 +430,8 @@ async def lose(tx: AsyncConnection, lost: Iterable[tuple[str, str, str, str, int
 
 _LOSE = text("""
     INSERT INTO usage_days AS u (solution_id, entitlement_id, action, date, user_id, lost_units)
-    SELECT r.solution_id, r.entitlement_id, r.action, r.date, (SELECT user_id FROM entitlements WHERE id = r.entitlement_id),
-        sum(r.units)
+    SELECT r.solution_id, r.entitlement_id, r.action, r.date,
+        (SELECT user_id FROM entitlements WHERE id = r.entitlement_id), sum(r.units)
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (solution_id text, entitlement_id uuid, action text, date date,
         units bigint)
     GROUP BY r.solution_id, r.entitlement_id, r.action, r.date
@@ -510,17 +513,15 @@ async def end_reservation(
     )
 
 
-async def give_back(tx: AsyncConnection, key: Key, units: int, outstanding: int) -> None:
-    """units: that come back; outstanding: that are held no longer, spent or given back."""
-    entitlement_id, action, window_start = key
+async def save_counter(tx: AsyncConnection, changed: Counter) -> None:
     await tx.execute(
         counters.update()
         .where(
-            counters.c.entitlement_id == entitlement_id,
-            counters.c.action == action,
-            counters.c.window_start == window_start,
+            counters.c.entitlement_id == changed.entitlement_id,
+            counters.c.action == changed.action,
+            counters.c.window_start == changed.window_start,
         )
-        .values(taken=counters.c.taken - units, outstanding=counters.c.outstanding - outstanding)
+        .values(taken=changed.taken, outstanding=changed.outstanding)
     )
 
 

@@ -24,7 +24,7 @@ class Rule:
     """What a request is: the first rule that fits counts, and a request that none fits is not validated.
 
     action: what to validate; empty lets the request through.
-    methods: empty fits every method; a websocket is a GET.
+    methods: empty fits every method; a websocket is a GET, and so is a HEAD.
     """
 
     action: str
@@ -103,6 +103,8 @@ async def _refuse(
 def first(rules: Sequence[Rule], scope: Scope) -> Rule | None:
     """The first rule that fits."""
     method, path = scope.get("method", "GET"), scope["path"]
+    # Frameworks answer HEAD wherever they answer GET, and do the same work for it.
+    method = "GET" if method == "HEAD" else method
     for rule in rules:
         if path.startswith(rule.path_prefix) and (not rule.methods or method in rule.methods):
             return rule

@@ -49,7 +49,10 @@ class Journal:
         self._bytes = memoryview(self._map)
         self.counts = self._bytes.cast("Q")
         self.times = self._bytes.cast("d")
-        self._free = [slot for slot in range(records - 1, -1, -1) if not self.counts[self.place(slot) + _USED]]
+        used = [bool(self.counts[self.place(slot)]) for slot in range(records)]
+        self._free = [slot for slot in range(records - 1, -1, -1) if not used[slot]]
+        # What an earlier process wrote and nobody took.
+        self._left = [slot for slot in range(records) if used[slot]]
 
     @staticmethod
     def _open(path: Path, records: int) -> int:
@@ -149,13 +152,13 @@ class Journal:
 
     def left_behind(self) -> Iterator[tuple[int, pb.DecisionRun]]:
         """(slot, run) of what an earlier process wrote and nobody took; records without any use are freed."""
-        for slot in range(self.records):
-            if self.counts[self.place(slot)]:
-                run = self.told(slot)
-                if run is None:
-                    self.free(slot)
-                else:
-                    yield slot, run
+        for slot in self._left:
+            run = self.told(slot)
+            if run is None:
+                self.free(slot)
+            else:
+                yield slot, run
+        self._left = []
 
     def recovered(self, instance: str) -> Iterator[pb.SettleLeasesRequest]:
         """The same in batches, each to be handed in before the next is asked for, which frees it.
