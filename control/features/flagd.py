@@ -83,11 +83,8 @@ def configuration(tenant_id: str, features: FeatureSet) -> dict[str, Any]:
     return {
         "$schema": SCHEMA,
         "flags": {each.feature_id: _flag(each) for each in features.entries if not isinstance(each.value, Quota)},
-        "metadata": {
-            "flagSetId": tenant_id,
-            "version": features.hash,
-            "plan": f"{features.plan_id}/{features.plan_version}",
-        },
+        # No version of the set: it changes with quotas, too, and each change of these bytes is sent.
+        "metadata": {"flagSetId": tenant_id, "plan": f"{features.plan_id}/{features.plan_version}"},
     }
 
 
