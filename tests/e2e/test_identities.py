@@ -114,6 +114,9 @@ async def test_a_method_takes_exactly_the_callers_of_its_contract(
         # The handshake refuses before any method is named.
         assert refusal.code is grpc.StatusCode.UNAVAILABLE, refusal
         assert not refusal.reason, refusal
+    elif caller.has_token and rules_pb2.CALLER_SOLUTION in rules.of(method).callers:
+        # What a solution may call takes a token for a solution's key, and a merchant's is none.
+        assert refusal.code is grpc.StatusCode.UNAUTHENTICATED, refusal
     elif caller.roles & rules.of(method).callers:
         assert refusal.code not in (
             grpc.StatusCode.PERMISSION_DENIED,

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$center/control/v1/page_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x8c\x01\n\x16GetRegisterPageRequest\x12+\n\x0bsolution_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x0bsolution_id\x12,\n\x0credirect_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x0credirect_url\x12\x17\n\x05state\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x16\n\x14GetVerifyPageRequest2\xed\x01\n\x0bPageService\x12q\n\x0fGetRegisterPage\x12).center.control.v1.GetRegisterPageRequest\x1a\x14.google.api.HttpBody\"\x1d\xca\xda\x18\x08\n\x02\x01\x05\x10\x01 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/register\x12k\n\rGetVerifyPage\x12\'.center.control.v1.GetVerifyPageRequest\x1a\x14.google.api.HttpBody\"\x1b\xca\xda\x18\x08\n\x02\x01\x05\x10\x01 \x01\x82\xd3\xe4\x93\x02\t\x12\x07/verifyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$center/control/v1/page_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x8c\x01\n\x16GetRegisterPageRequest\x12+\n\x0bsolution_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x0bsolution_id\x12,\n\x0credirect_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x0credirect_url\x12\x17\n\x05state\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x16\n\x14GetVerifyPageRequest2\xef\x01\n\x0bPageService\x12r\n\x0fGetRegisterPage\x12).center.control.v1.GetRegisterPageRequest\x1a\x14.google.api.HttpBody\"\x1e\xca\xda\x18\t\n\x03\x01\x05\x06\x10\x01 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/register\x12l\n\rGetVerifyPage\x12\'.center.control.v1.GetVerifyPageRequest\x1a\x14.google.api.HttpBody\"\x1c\xca\xda\x18\t\n\x03\x01\x05\x06\x10\x01 \x01\x82\xd3\xe4\x93\x02\t\x12\x07/verifyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,13 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREGISTERPAGEREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_GETREGISTERPAGEREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_PAGESERVICE'].methods_by_name['GetRegisterPage']._loaded_options = None
-  _globals['_PAGESERVICE'].methods_by_name['GetRegisterPage']._serialized_options = b'\312\332\030\010\n\002\001\005\020\001 \001\202\323\344\223\002\013\022\t/register'
+  _globals['_PAGESERVICE'].methods_by_name['GetRegisterPage']._serialized_options = b'\312\332\030\t\n\003\001\005\006\020\001 \001\202\323\344\223\002\013\022\t/register'
   _globals['_PAGESERVICE'].methods_by_name['GetVerifyPage']._loaded_options = None
-  _globals['_PAGESERVICE'].methods_by_name['GetVerifyPage']._serialized_options = b'\312\332\030\010\n\002\001\005\020\001 \001\202\323\344\223\002\t\022\007/verify'
+  _globals['_PAGESERVICE'].methods_by_name['GetVerifyPage']._serialized_options = b'\312\332\030\t\n\003\001\005\006\020\001 \001\202\323\344\223\002\t\022\007/verify'
   _globals['_GETREGISTERPAGEREQUEST']._serialized_start=176
   _globals['_GETREGISTERPAGEREQUEST']._serialized_end=316
   _globals['_GETVERIFYPAGEREQUEST']._serialized_start=318
   _globals['_GETVERIFYPAGEREQUEST']._serialized_end=340
   _globals['_PAGESERVICE']._serialized_start=343
-  _globals['_PAGESERVICE']._serialized_end=580
+  _globals['_PAGESERVICE']._serialized_end=582
 # @@protoc_insertion_point(module_scope)
