@@ -217,7 +217,7 @@ async def running(
                 ),
                 SOLUTIONS,
             ),
-            Service(AccessService(db, clock, tokens, issuer, vault, proofs), ACCESS),
+            Service(AccessService(db, clock, tokens, issuer, vault, proofs, catalog, decider, quotas), ACCESS),
             Service(ValidatorService(quotas, feeds, catalog, watchers), VALIDATORS),
             Service(UserService(db, clock, tokens, vault, proofs, issuer), USERS),
             Service(PageService(db), PAGES),

@@ -1,19 +1,24 @@
 """The part of AccessService that decides: from memory, in the time of a look-up, as long as a lease is held."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import grpc
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import access_service_pb2 as pb
 from center.shared.v1 import rules_pb2
 from center_sdk import answers as forms
 from center_sdk.decider import Decider
 from center_sdk.decision import Decision
-from control.access.answers import Answers
+from control.access.answers import Answers, message
 from control.catalog.memory import Catalog
-from control.solutions.callers import check_yours
+from control.quotas.ops import Quotas
+from control.solutions.callers import check_yours, solution_of
+from control.tenants.messages import timestamp
 from shared.runtime.context import current
+from shared.runtime.db import Database
 from shared.runtime.errors import (
     DeadlineExceeded,
     PermissionDenied,
@@ -22,6 +27,7 @@ from shared.runtime.errors import (
     Unauthenticated,
     Unavailable,
 )
+from shared.runtime.idempotency import mutation
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -29,6 +35,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 PATIENCE_S = 10.0
 # What is kept of a deadline for the answer itself.
 ANSWER_S = 0.05
+DEFAULT_RESERVATION = timedelta(minutes=1)
 
 _KINDS: dict[int, type[PlatformError]] = {
     401: Unauthenticated,
@@ -39,8 +46,11 @@ _KINDS: dict[int, type[PlatformError]] = {
 
 
 class Deciding:
-    def __init__(self, catalog: Catalog, decider: Decider) -> None:
+    db: Database
+
+    def __init__(self, catalog: Catalog, decider: Decider, quotas: Quotas) -> None:
         self._catalog = catalog
+        self._quotas = quotas
         self._decider = decider
         self._engine = decider.engine
         self._answers = Answers()
@@ -72,6 +82,43 @@ class Deciding:
         if request.http_status and not told.allowed:
             raise self.refusal(told)
         return self._answers.packed(told)
+
+    @mutation
+    async def ReserveUnits(self, request: pb.ReserveUnitsRequest, tx: AsyncConnection) -> pb.ReserveUnitsResponse:
+        check_yours(request.solution_id)
+        # Everything but the quota, of which the reservation has to take from the counter itself.
+        decision = await self._decider.decide(request.token, request.solution_id, request.action, 0)
+        if not decision.allowed:
+            return pb.ReserveUnitsResponse(decision=message(decision))
+        ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else DEFAULT_RESERVATION
+        validator = f"control/{self._engine.instance}"
+        made = await self._quotas.reserve(tx, decision.facts, request.units, ttl, validator)
+        resets_at = made.resets_at.timestamp() if made.resets_at is not None else None
+        told = message(Decision(made.code, decision.facts, made.limit, made.remaining, resets_at, None, 0))
+        told.decision_id = made.decision_id or decision.decision_id
+        if made.reservation is None:
+            return pb.ReserveUnitsResponse(decision=told)
+        return pb.ReserveUnitsResponse(
+            decision=told,
+            reservation_id=made.reservation.id,
+            expire_time=timestamp(made.reservation.expire_time),
+        )
+
+    @mutation
+    async def CommitReservation(
+        self, request: pb.CommitReservationRequest, tx: AsyncConnection
+    ) -> pb.CommitReservationResponse:
+        told = await self._quotas.commit(tx, request.reservation_id, request.cost, solution_of(current()))
+        return pb.CommitReservationResponse(
+            spent_units=told.spent, released_units=told.released, short_units=told.short
+        )
+
+    @mutation
+    async def ReleaseReservation(
+        self, request: pb.ReleaseReservationRequest, tx: AsyncConnection
+    ) -> pb.ReleaseReservationResponse:
+        units = await self._quotas.release(tx, request.reservation_id, solution_of(current()))
+        return pb.ReleaseReservationResponse(released_units=units)
 
     def refusal(self, decision: Decision) -> PlatformError:
         """A refused decision as an error, for callers that asked for one."""
