@@ -99,10 +99,10 @@ class FeatureMethods:
         domain.check_etag("feature", before.id, before.etag, request.feature.etag)
         merged = messages.feature(before)
         merge(merged, request.feature, request.update_mask, UPDATABLE)
-        wanted = messages.feature_of(merged)
-        if wanted.kind is not before.kind:
+        if merged.WhichOneof("kind") != before.kind.lower():
             why = f"the feature stays {before.kind.lower()}"
             raise InvalidArgument("MASK_INVALID", why, fields={"update_mask": why})
+        wanted = messages.feature_of(merged)
         after = replace(
             before,
             display_name=wanted.display_name,
