@@ -20,7 +20,7 @@ class Config:
     # A control plane elsewhere, for the operators' commands; empty for this machine's.
     remote_control: str = ""
     # Whether the example solution runs beside the platform.
-    example: bool = False
+    example: bool = True
     # What the processes inherit, beside what the supervisor sets for each.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -37,7 +37,7 @@ class Config:
             zone=environment.text("CENTER_ZONE", "center.localhost"),
             database_url=environment.text("CENTER_DATABASE_URL"),
             remote_control=environment.text("CENTER_CONTROL_ADDRESS"),
-            example=environment.choice("CENTER_EXAMPLE", ("off", "on")) == "on",
+            example=environment.choice("CENTER_EXAMPLE", ("on", "off")) == "on",
             environment=dict(source),
         )
 

@@ -14,7 +14,7 @@ VARIABLES: dict[str, str] = {
     "CENTER_DATABASE_URL": "owner's URL of a process's database; for `center up` an outside server",
     "CENTER_DNS_ZONE_FILE": "local zone file that answers TXT proofs of domains, in place of DNS",
     "CENTER_ENVIRONMENT": "what tokens and keys are for, one to eight of a-z0-9: others' are refused (default dev)",
-    "CENTER_EXAMPLE": "whether `center up` runs the example solution: on or off (default off)",
+    "CENTER_EXAMPLE": "whether `center up` runs the example solution: on or off (default on)",
     "CENTER_HOME": "folder of certificates, secrets, database, logs and state (default ./.center)",
     "CENTER_INSTANCE": "name of this replica among the catalog's watchers, stable over restarts (default edge-1)",
     "CENTER_LOG_FORMAT": "console or json (default console)",
