@@ -241,8 +241,8 @@ async def test_threads_share_a_validator_and_spend_exactly_the_limit(market: Mar
     token = await market.token(solution_id)
     async with market.process(solution_id) as solution:
         allowed = await solution.ask(do="threads", token=token.token, threads=8, times=100)
-    assert allowed == 500
-    assert await until(lambda: _used(market, solution_id, 500))
+        assert allowed == 500
+        assert await until(lambda: _used(market, solution_id, 500))
 
 
 async def _used(market: Market, solution_id: str, units: int) -> bool:
