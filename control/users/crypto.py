@@ -122,9 +122,6 @@ class Proofs:
         """What only the browser that made the registration knows."""
         return _text(_mac(self._links, b"browser" + uuid.UUID(registration_id).bytes))
 
-    def is_browser(self, registration_id: str, secret: str) -> bool:
-        return hmac.compare_digest(self.browser(registration_id).encode(), secret.encode())
-
 
 _CODE = "ccc_"
 _MAC_BYTES = 16

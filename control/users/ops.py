@@ -1,6 +1,6 @@
 """Use cases of users that more than one entrance leads to; each runs in the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,9 @@ from control.users.store import Sealed
 from shared.runtime.db import constraints
 from shared.runtime.errors import Internal, NotFound
 from shared.runtime.ids import uuid7
+
+# A user has a few; who is registered by others without end keeps none of those.
+MOST_REGISTRATIONS = 1000
 
 
 async def user_of_email(
@@ -141,12 +144,12 @@ class Verified:
 
 
 async def verify(
-    tx: AsyncConnection, vault: Vault, proofs: Proofs, link: crypto.Link, browser: str, now: datetime
+    tx: AsyncConnection, vault: Vault, proofs: Proofs, link: crypto.Link, browser: Collection[str], now: datetime
 ) -> Verified:
-    """Takes the link of a registration's mail as proof of the e-mail. browser: the registration's secret, or anything.
+    """Takes the link of a registration's mail as proof of the e-mail. browser: secrets of registrations that it made.
 
     Before the first proof anybody could have registered the e-mail and gone on at once: what such registrations led
-    to ends now, but for the registration of this very browser, whose reader reads the mail as well.
+    to ends now, but for those of this very browser, whose user reads the mail as well.
     """
     found = await store.get_registration(tx, link.id)
     if found is None:
@@ -161,10 +164,13 @@ async def verify(
     ended: list[str] = []
     after = user
     if user.verify_time is None:
-        own = registration.id if proofs.is_browser(registration.id, browser) else ""
-        await store.void_codes(tx, user.id, now, keep=own)
-        kids = await store.tokens_of_registrations(tx, user.id, but=own)
-        ended = domain.with_successors(kids, {each.kid: each.next_kid for each in await tokens_of_user(tx, user.id)})
+        given = await store.tokens_of_registrations(tx, user.id)
+        made = await store.list_registrations(tx, user.id, MOST_REGISTRATIONS)
+        known = {registration.id for registration, _ in made} | {registration_id for registration_id, _ in given}
+        own = {registration_id for registration_id in known if proofs.browser(registration_id) in browser}
+        await store.void_codes(tx, user.id, now, but=own)
+        next_of = {token.kid: token.next_kid for token in await tokens_of_user(tx, user.id)}
+        ended = domain.with_successors([kid for registration_id, kid in given if registration_id not in own], next_of)
         after = domain.verify(user, now)
         await store.save(tx, after)
     leads_to = open_target(vault, registration, sealed, target)

@@ -20,20 +20,34 @@ input:focus-visible, button:focus-visible { outline: 3px solid #f59e0b; outline-
 @media (prefers-color-scheme: dark) { [role=alert] { color: #fca5a5 } }
 """
 
-# crypto.randomUUID is there only where the page came over TLS or from this machine.
+# crypto.randomUUID is there only where the page came over TLS or from this machine. An answer that was lost is asked
+# for again with the same id; another e-mail is another request.
 _COMMON = """
 const main = document.querySelector('main'), form = document.querySelector('form');
 const button = document.querySelector('button'), said = document.querySelector('[role=alert]');
-const asked = crypto.getRandomValues(new Uint8Array(16));
-asked[6] = asked[6] & 15 | 64; asked[8] = asked[8] & 63 | 128;
-const requestId = Array.from(asked, (b, i) => ([4, 6, 8, 10].includes(i) ? '-' : '') + b.toString(16).padStart(2, '0'))
-  .join('');
+let asked, askedId;
+function requestId(what) {
+  if (what === asked) return askedId;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = bytes[6] & 15 | 64; bytes[8] = bytes[8] & 63 | 128;
+  asked = what;
+  const digits = Array.from(bytes, b => b.toString(16).padStart(2, '0')).join('');
+  askedId = digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  return askedId;
+}
 async function post(path, body) {
   const answer = await fetch(path, {method: 'POST', headers: {'content-type': 'application/json'},
     body: JSON.stringify(body)});
   const found = await answer.json().catch(() => ({}));
   if (answer.ok) return found;
   throw new Error(found.message || 'It did not work; please try again.');
+}
+const KEPT = 'registrations';
+function kept() {
+  try { return JSON.parse(localStorage.getItem(KEPT)) || [] } catch { return [] }
+}
+function keep(secrets) {
+  try { localStorage.setItem(KEPT, JSON.stringify(secrets.slice(-20))) } catch {}
 }
 function tell(title, text) {
   main.replaceChildren(Object.assign(document.createElement('h1'), {textContent: title, tabIndex: -1}),
@@ -53,8 +67,8 @@ _REGISTER = (
 async function send() {
   const told = form.dataset, email = form.elements.email.value;
   const answer = await post('/v1/users:register', {email, solution_id: told.solution, redirect_url: told.redirect,
-    state: told.state, request_id: requestId});
-  try { localStorage.setItem('registration', answer.registration_secret || '') } catch {}
+    state: told.state, request_id: requestId(email)});
+  if (answer.registration_secret) keep([...kept(), answer.registration_secret]);
   if (answer.redirect_url) location.replace(answer.redirect_url);
   else tell('Look into your mailbox', 'We sent a link to ' + email + '. Open it to go on. It holds for 24 hours.');
 }
@@ -68,10 +82,8 @@ const token = location.hash.slice(1);
 history.replaceState(null, '', location.pathname);
 if (!token) tell('This link is not complete', 'Open the link in the mail once more, or copy all of it.');
 async function send() {
-  let secret = '';
-  try { secret = localStorage.getItem('registration') || '' } catch {}
-  const answer = await post('/v1/users:verifyEmail', {token, registration_secret: secret, request_id: requestId});
-  try { localStorage.removeItem('registration') } catch {}
+  const answer = await post('/v1/users:verifyEmail', {token, registration_secrets: kept(),
+    request_id: requestId(token)});
   if (answer.redirect_url) location.replace(answer.redirect_url);
   else tell('Your e-mail is verified', 'You can close this page.');
 }

@@ -1,5 +1,6 @@
 """UserService: registration, proof of e-mail, codes, export and erasure, over gRPC."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -147,7 +148,7 @@ class UserService(pb_grpc.UserServiceServicer):
             stored = await claim(tx, request)
             if not isinstance(stored, pb.VerifyEmailResponse):
                 verify = self._verify if link.kind == mail.REGISTRATION else self._take_over
-                answer = await verify(tx, link, request.registration_secret)
+                answer = await verify(tx, link, request.registration_secrets)
                 kept = pb.VerifyEmailResponse(user_id=answer.user_id, revoked_tokens=answer.revoked_tokens)
                 await settle(tx, request, kept)
                 return answer
@@ -156,9 +157,9 @@ class UserService(pb_grpc.UserServiceServicer):
         _say_replayed(context)
         return stored
 
-    async def _verify(self, tx: AsyncConnection, link: Link, secret: str) -> pb.VerifyEmailResponse:
+    async def _verify(self, tx: AsyncConnection, link: Link, secrets: Collection[str]) -> pb.VerifyEmailResponse:
         now = self._clock.now()
-        proven = await ops.verify(tx, self._vault, self._proofs, link, secret, now)
+        proven = await ops.verify(tx, self._vault, self._proofs, link, secrets, now)
         solution = await solution_store.get(tx, proven.registration.solution_id, share=True)
         ended = await entitlement_ops.revoke(tx, proven.ended, "the e-mail was proven by another registration", now)
         url, changes, facts = await self._lead_on(tx, solution, proven.registration, proven.target, proven.email, now)
@@ -167,7 +168,7 @@ class UserService(pb_grpc.UserServiceServicer):
         await record(tx, [noted, *ended, *changes])
         return pb.VerifyEmailResponse(redirect_url=url, user_id=proven.user.id, revoked_tokens=len(ended))
 
-    async def _take_over(self, tx: AsyncConnection, link: Link, secret: str) -> pb.VerifyEmailResponse:
+    async def _take_over(self, tx: AsyncConnection, link: Link, secrets: Collection[str]) -> pb.VerifyEmailResponse:
         before, after = await ops.change_email(tx, self._vault, self._proofs, link, self._clock.now())
         await record(tx, [ops.changed(before, after, "email changed", "")])
         return pb.VerifyEmailResponse(user_id=after.id)

@@ -1,11 +1,11 @@
 """Users, registrations, codes and their counts in PostgreSQL; every function runs in the caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, delete, func, not_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -78,8 +78,8 @@ async def add(tx: AsyncConnection, user: User, email_hash: bytes, data_key: Wrap
     stmt = insert(users).values(
         **_values(user), email_hash=email_hash, email=email, data_key=data_key.data, kek=data_key.kek
     )
-    stmt = stmt.on_conflict_do_nothing(index_elements=[users.c.email_hash]).returning(users.c.id)
-    return (await tx.execute(stmt)).one_or_none() is not None
+    stmt = stmt.on_conflict_do_nothing(index_elements=[users.c.email_hash])
+    return (await tx.execute(stmt.returning(users.c.id))).one_or_none() is not None
 
 
 async def save(tx: AsyncConnection, user: User, **sealed: bytes | None) -> None:
@@ -225,21 +225,19 @@ async def save_code(tx: AsyncConnection, code: Code) -> None:
     await tx.execute(stmt.values(use_time=code.use_time, token_kid=code.token_kid))
 
 
-async def void_codes(tx: AsyncConnection, user_id: str, now: datetime, *, keep: str = "") -> int:
-    """Ends unused codes of the user, but for those of the registration `keep`."""
+async def void_codes(tx: AsyncConnection, user_id: str, now: datetime, *, but: Collection[str]) -> int:
+    """Ends unused codes of the user, but for those of these registrations."""
     open_ones = (codes.c.user_id == user_id) & codes.c.use_time.is_(None) & (codes.c.expire_time > now)
-    others = or_(codes.c.registration_id.is_(None), codes.c.registration_id != keep) if keep else text("true")
+    others = or_(codes.c.registration_id.is_(None), not_(among(codes.c.registration_id, but)))
     return (await tx.execute(update(codes).where(open_ones, others).values(expire_time=now))).rowcount
 
 
-async def tokens_of_registrations(tx: AsyncConnection, user_id: str, *, but: str = "") -> list[str]:
-    """The kids of tokens that registrations of the user led to, but for those of the registration `but`."""
-    stmt = select(codes.c.token_kid).where(
+async def tokens_of_registrations(tx: AsyncConnection, user_id: str) -> list[tuple[str, str]]:
+    """(registration id, kid of a token that it led to) of the user's registrations."""
+    stmt = select(codes.c.registration_id, codes.c.token_kid).where(
         codes.c.user_id == user_id, codes.c.token_kid != "", codes.c.registration_id.is_not(None)
     )
-    if but:
-        stmt = stmt.where(codes.c.registration_id != but)
-    return list((await tx.execute(stmt)).scalars())
+    return [(row.registration_id, row.token_kid) for row in (await tx.execute(stmt)).all()]
 
 
 async def forget(tx: AsyncConnection, user_id: str) -> tuple[int, int]:

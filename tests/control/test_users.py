@@ -84,7 +84,7 @@ async def test_whoever_registered_a_strangers_e_mail_loses_it_to_the_first_proof
     unused = await people.solution()
     await people.register(email, unused)
     own = await people.register(email, solution)
-    proven = await people.verify(await people.link(stolen.user_id, 3), registration_secret=own.registration_secret)
+    proven = await people.verify(await people.link(stolen.user_id, 3), registration_secrets=[own.registration_secret])
     assert proven.revoked_tokens == 1
     kept = await people.exchange(code_in(proven.redirect_url), solution)
     assert await people.token_states(stolen.user_id) == {stolen.token_kid: REVOKED, kept.token_kid: ACTIVE}
@@ -112,9 +112,23 @@ async def test_who_proves_in_the_browser_that_registered_keeps_the_token(people:
     registered = await people.register(email, solution)
     given_ = await people.exchange(code_in(registered.redirect_url), solution)
     link = await people.link(given_.user_id)
-    proven = await people.verify(link, registration_secret=registered.registration_secret)
+    proven = await people.verify(link, registration_secrets=["other", registered.registration_secret])
     assert proven.revoked_tokens == 0
     assert (await people.token_states(given_.user_id))[given_.token_kid] == ACTIVE
+
+
+async def test_every_registration_of_the_browser_keeps_its_token_and_a_strangers_between_them_does_not(
+    people: People,
+) -> None:
+    email, solution, other = an_email(), await people.solution(), await people.solution()
+    first = await people.register(email, solution)
+    own = await people.exchange(code_in(first.redirect_url), solution)
+    await people.register(email, solution)  # somebody else
+    second = await people.register(email, other)
+    link = await people.link(own.user_id, 3)
+    secrets = [first.registration_secret, second.registration_secret]
+    assert (await people.verify(link, registration_secrets=secrets)).revoked_tokens == 0
+    assert (await people.token_states(own.user_id))[own.token_kid] == ACTIVE
 
 
 async def test_tokens_that_trusted_callers_gave_outlive_the_first_proof_and_successors_do_not(people: People) -> None:

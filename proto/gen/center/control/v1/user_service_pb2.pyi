@@ -97,14 +97,14 @@ class RegisterUserResponse(_message.Message):
     def __init__(self, redirect_url: _Optional[str] = ..., registration_id: _Optional[str] = ..., registration_secret: _Optional[str] = ...) -> None: ...
 
 class VerifyEmailRequest(_message.Message):
-    __slots__ = ("token", "registration_secret", "request_id")
+    __slots__ = ("token", "registration_secrets", "request_id")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
-    REGISTRATION_SECRET_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_SECRETS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     token: str
-    registration_secret: str
+    registration_secrets: _containers.RepeatedScalarFieldContainer[str]
     request_id: str
-    def __init__(self, token: _Optional[str] = ..., registration_secret: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, token: _Optional[str] = ..., registration_secrets: _Optional[_Iterable[str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class VerifyEmailResponse(_message.Message):
     __slots__ = ("redirect_url", "user_id", "revoked_tokens")
