@@ -215,6 +215,10 @@ def _try_it(config: Config, shops: list[str]) -> None:
     where = f"http://{config.address(ports.ENVOY)}"
     for domain in [domain for domain in load.CATALOGUE_SHOPS if domain in shops][:2]:
         out.print(f"  curl -H 'Host: {domain}' {where}/v1/products", markup=False, soft_wrap=True)
+    if config.example:
+        host = example_url(config).removeprefix("http://").partition(":")[0]
+        out.print(f"  curl -H 'Host: {host}' '{where}/search?q=lantern'", markup=False, soft_wrap=True)
+        out.print(f"  a browser: {example_url(config)}", markup=False, soft_wrap=True)
     if shops:
         browser = f"http://{code(shops[0])}.{config.zone}:{ports.ENVOY + config.offset}/v1/products"
         out.print(f"  a browser: {browser}", markup=False, soft_wrap=True)

@@ -165,12 +165,14 @@ async def test_the_flow_by_curl_over_the_rest_api(platform: Platform, curl: Curl
         said = answer.json
         assert (said["allowed"], said["user_email"], said["access_tier"]) == (True, email, "free")
         assert said["quota_remaining"] == left
+        assert answer.headers["ratelimit"].startswith(f'"search";r={left};t=')
         assert said["quota_resets_at"].endswith("T00:00:00Z")
     said = (await curl.post("/api/validate-token", asked, key)).json
     assert (said["allowed"], said["code"]) == (False, "DECISION_CODE_QUOTA_EXHAUSTED")
     assert said["upgrade_url"]
     as_error = await curl.post("/api/validate-token", asked | {"http_status": True}, key)
     assert (as_error.status, reason_of(as_error.body)) == (429, "QUOTA_EXHAUSTED")
+    assert int(as_error.headers["retry-after"]) > 0
 
     await upgrade(platform, exchanged.json["entitlement_id"])
     said = (await curl.post("/api/validate-token", asked, key)).json
@@ -281,13 +283,13 @@ async def test_the_flow_in_a_browser(platform: Platform) -> None:
         assert faults == []
 
 
-async def test_with_control_away_a_lease_goes_on_until_it_is_too_old(curl: Curl, platform: Platform) -> None:
-    """No longer than the solution allows: then nobody can say yes, and nobody does."""
+async def lasting(platform: Platform, max_age_s: int = 30) -> tuple[str, str, str]:
+    """(host, cookie, entitlement) of a solution of the test's own, with more searches than any test does."""
     solution = registration.solution(platform.zone, platform.offset)
     solution.id = f"lasting-{uuid4().hex[:8]}"
     solution.gateway.hosts[:] = [f"{solution.id}.{platform.zone}"]
     solution.redirect_urls[:] = [f"http://{solution.gateway.hosts[0]}/callback"]
-    solution.max_age.FromSeconds(3)
+    solution.max_age.FromSeconds(max_age_s)
     solution.tiers[1].quotas["search"].limit = 100_000
     solution.tiers[1].ClearField("rate_limit")
     solutions: Any = solution_service_pb2_grpc.SolutionServiceStub(platform.channel("control"))
@@ -300,7 +302,12 @@ async def test_with_control_away_a_lease_goes_on_until_it_is_too_old(curl: Curl,
         )
     )
     await platform.applied()
-    cookie, host = f"center_token={generated.token}", solution.gateway.hosts[0]
+    return solution.gateway.hosts[0], f"center_token={generated.token}", generated.entitlement_id
+
+
+async def test_with_control_away_a_lease_goes_on_until_it_is_too_old(curl: Curl, platform: Platform) -> None:
+    """No longer than the solution allows: then nobody can say yes, and nobody does."""
+    host, cookie, _ = await lasting(platform, max_age_s=3)
     for _ in range(50):
         assert (await curl.search(host=host, cookie=cookie)).status == 200
     with platform.no_restarts():
@@ -320,3 +327,30 @@ async def test_with_control_away_a_lease_goes_on_until_it_is_too_old(curl: Curl,
         return (await curl.search(host=host, cookie=cookie)).status == 200
 
     await until(back, what="decisions again")
+
+
+async def test_what_a_killed_edge_has_allowed_is_in_the_usage(curl: Curl, platform: Platform) -> None:
+    """Its journal is handed in by the process that follows; nothing of it is lost, and nothing is said twice."""
+    host, cookie, entitlement_id = await lasting(platform)
+    spent = 0
+    for _ in range(2):
+        for _ in range(40):
+            assert (await curl.search(host=host, cookie=cookie)).status == 200
+            spent += 1
+        pid = platform.kill("edge")
+        assert (await curl.search(host=host, cookie=cookie)).reason == "VALIDATION_UNAVAILABLE"
+        await platform.restarted("edge", pid)
+
+        async def allowed_again() -> bool:
+            return (await curl.search(host=host, cookie=cookie)).status == 200
+
+        await until(allowed_again, what="decisions again")
+        spent += 1
+
+    async def used() -> bool:
+        request = access_service_pb2.ListUsageRequest(filter=f'entitlement_id = "{entitlement_id}"')
+        (usage,) = (await access(platform).ListUsage(request)).usage
+        assert usage.used_units <= spent
+        return (usage.used_units, usage.allowed_count) == (spent, spent)
+
+    await until(used, 60, what="every unit that was allowed to be in the usage")
