@@ -3,6 +3,7 @@
 import typer
 
 from shared.cli import (
+    add_ons,
     audit,
     check,
     clusters,
@@ -10,9 +11,12 @@ from shared.cli import (
     domains,
     edges,
     entitlements,
+    features,
     imports,
     mail,
     operations,
+    overrides,
+    plans,
     platform,
     solutions,
     tenants,
@@ -34,6 +38,10 @@ for name, group in {
     "tenants": tenants.app,
     "domains": domains.app,
     "clusters": clusters.app,
+    "plans": plans.app,
+    "features": features.app,
+    "add-ons": add_ons.app,
+    "overrides": overrides.app,
     "solutions": solutions.app,
     "entitlements": entitlements.app,
     "tokens": tokens.app,
