@@ -29,6 +29,7 @@ class ScriptedCatalog(CatalogServiceServicer):
     def __init__(self) -> None:
         self.starts: asyncio.Queue[pb.WatchStart] = asyncio.Queue()
         self.reports: asyncio.Queue[pb.WatchReport] = asyncio.Queue()
+        self.ends: asyncio.Queue[None] = asyncio.Queue()
         self._responses: asyncio.Queue[pb.WatchResponse | None] = asyncio.Queue()
 
     async def Watch(  # type: ignore[override]
@@ -47,6 +48,7 @@ class ScriptedCatalog(CatalogServiceServicer):
                 yield response
         finally:
             listening.cancel()
+            self.ends.put_nowait(None)
             await asyncio.wait([listening])
 
     def say(self, phase: pb.WatchPhase, revision: int, *entries: CatalogTenant | str) -> None:
@@ -80,6 +82,10 @@ class ScriptedCatalog(CatalogServiceServicer):
     async def started(self) -> pb.WatchStart:
         async with asyncio.timeout(15):
             return await self.starts.get()
+
+    async def ended(self) -> None:
+        async with asyncio.timeout(15):
+            await self.ends.get()
 
     def hang_up(self) -> None:
         self._responses.put_nowait(None)
@@ -294,6 +300,8 @@ async def test_a_database_that_comes_back_gets_what_it_missed(
         script.say(pb.WATCH_PHASE_CHANGES, suspended.revision, suspended)
         async with refuses("UNAVAILABLE"):
             await lists(cut, tenant)
+        # A database that came back sooner would be waited for, and nothing missed.
+        await script.ended()
         server.start()
         assert (await script.started()).from_revision == tenant.revision
         await script.changes(suspended)
