@@ -89,7 +89,7 @@ class UserService(pb_grpc.UserServiceServicer):
         self, tx: AsyncConnection, request: pb.RegisterUserRequest, email: str, client: str
     ) -> pb.RegisterUserResponse:
         now = self._clock.now()
-        solution = await solution_store.get(tx, request.solution_id, share=True)
+        solution = await solution_store.get(tx, request.solution_id)
         url = domain.check_redirect(request.redirect_url, solution.redirect_urls)
         target = domain.target(url, request.state)
         made = await ops.register(tx, self._vault, solution, email, target, client, now)
@@ -121,7 +121,7 @@ class UserService(pb_grpc.UserServiceServicer):
         code = await ops.issue_code(tx, user_id, solution.id, now, registration_id=registration.id)
         if not solution.token_in_redirect:
             return domain.led(target, code=self._proofs.code(code.id)), [], {"code_id": code.id}
-        issued = await self._issue(tx, user_id, solution, now)
+        issued = await self._issue(tx, user_id, await solution_store.get(tx, solution.id, share=True), now)
         await store.save_code(tx, replace(code, use_time=now, token_kid=issued.token.kid))
         url = domain.led(target, token=issued.secret, user_email=email)
         return url, issued.changes, {"token_in_redirect": "true", "token_kid": issued.token.kid}
@@ -160,7 +160,7 @@ class UserService(pb_grpc.UserServiceServicer):
     async def _verify(self, tx: AsyncConnection, link: Link, secrets: Collection[str]) -> pb.VerifyEmailResponse:
         now = self._clock.now()
         proven = await ops.verify(tx, self._vault, self._proofs, link, secrets, now)
-        solution = await solution_store.get(tx, proven.registration.solution_id, share=True)
+        solution = await solution_store.get(tx, proven.registration.solution_id)
         ended = await entitlement_ops.revoke(tx, proven.ended, "the e-mail was proven by another registration", now)
         url, changes, facts = await self._lead_on(tx, solution, proven.registration, proven.target, proven.email, now)
         said = {"solution_id": solution.id, "registration_id": proven.registration.id, **facts}
@@ -177,8 +177,9 @@ class UserService(pb_grpc.UserServiceServicer):
     async def ExchangeCode(self, request: pb.ExchangeCodeRequest, tx: AsyncConnection) -> pb.ExchangeCodeResponse:
         check_yours(request.solution_id)
         now = self._clock.now()
+        code, user, sealed = await ops.exchange(tx, self._proofs, request.code, request.solution_id, now)
+        # After the user: everyone who locks both does so in this order.
         solution = await solution_store.get(tx, request.solution_id, share=True)
-        code, user, sealed = await ops.exchange(tx, self._proofs, request.code, solution.id, now)
         issued = await self._issue(tx, user.id, solution, now)
         await store.save_code(tx, replace(code, token_kid=issued.token.kid))
         said = {"solution_id": solution.id, "code_id": code.id, "token_kid": issued.token.kid}

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import grpc
@@ -17,12 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from center.control.v1 import access_service_pb2 as access_pb
 from center.control.v1 import page_service_pb2 as pages_pb
 from center.control.v1 import user_service_pb2 as pb
+from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.page_service_pb2_grpc import PageServiceStub
 from control.operations.domain import STEPS, Kind
-from control.users import crypto, domain, store
+from control.users import crypto, domain, store, upkeep
 from control.users.crypto import Proofs, Vault, Wrapped
+from control.users.mail import FileMailbox
 from shared.platform import ports
 from shared.runtime import pki
 from shared.runtime.errors import Internal, InvalidArgument
@@ -371,6 +374,58 @@ async def test_an_export_has_everything_and_an_erasure_leaves_nothing_to_read(pe
     assert anew.user_id != given_.user_id
 
 
+async def test_an_export_has_what_was_decided_and_used(people: People) -> None:
+    solution = await people.solution()
+    given_ = await people.token(an_email(), solution)
+    access = AccessServiceStub(people.plane.channel())
+    asked = access_pb.ValidateTokenRequest(token=given_.token, solution_id=solution, action="search", cost=3)
+    asked.min_revision = given_.revision
+    for _ in range(4):
+        await access.ValidateToken(asked)
+
+    async def is_settled() -> pb.ExportUserResponse | None:
+        export = await people.export(given_.user_id)
+        return export if export.decision_count == 4 else None
+
+    [used] = (await until(is_settled)).usage
+    assert (used.used_units, used.allowed_count, used.denied_count) == (9, 3, 1)
+
+
+async def test_time_forgets_what_is_done_and_keeps_what_the_first_proof_has_to_end(
+    start_plane: Any, tmp_path: Path
+) -> None:
+    clock = Moved()
+    async with start_plane(clock=clock) as plane:
+        people = People(plane, clock)
+        solution, email, proven = await people.solution(), an_email("victim"), an_email()
+        stolen = await people.token(email, solution)
+        own = await people.token(proven, solution)
+        await people.verify(await people.link(own.user_id))
+        message = await people.mail(stolen.user_id)
+        clock.by += timedelta(days=31)
+        vault, mailbox = Vault(plane.config.home), FileMailbox(plane.config.home)
+        await upkeep.clean_once(plane.running.db, clock, vault, mailbox)  # type: ignore[union-attr]
+        assert message and not await people.mails(stolen.user_id) and not await people.mails(own.user_id)
+        assert not (await people.export(stolen.user_id)).registrations
+        await people.register(email, solution)
+        assert (await people.verify(await people.link(stolen.user_id))).revoked_tokens == 1
+        assert (await people.token_states(stolen.user_id))[stolen.token_kid] == REVOKED
+
+
+async def test_a_key_that_was_wrapped_as_before_during_a_rotation_is_wrapped_anew_later(start_plane: Any) -> None:
+    async with start_plane() as plane:
+        people, email = People(plane), an_email()
+        user_id = (await people.token(email, await people.solution())).user_id
+        vault, db = Vault(plane.config.home), plane.running.db
+        newest = vault.rotate()
+        async with db.transaction() as tx:
+            assert [each for each, _ in await store.wrapped_before(tx, newest, 100)] == [user_id]
+        await upkeep.clean_once(db, Moved(), vault, FileMailbox(plane.config.home))
+        async with db.transaction() as tx:
+            assert await store.count_wrapped_before(tx, newest) == 0
+        assert (await people.get(user_id)).email == email
+
+
 async def dumped(plane: Plane) -> bytes:
     """Every row of every table, as PostgreSQL writes it."""
     found = []
@@ -432,6 +487,66 @@ async def test_an_erasure_survives_the_death_of_its_worker(mortal: Any, step: st
     assert not is_in(email.encode(), await dumped(people.plane))
     done = [entry for entry in await people.audited(user_id) if entry.method == "workflow/ERASE/shred"]
     assert len(done) == 1
+
+
+async def test_an_erasure_survives_kill_9_of_control_at_any_moment(
+    home: Path, make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    offset = free_port() - ports.CONTROL
+    database = make_database("control")
+    plane = Plane(config(home, database, address=f"127.0.0.1:{ports.CONTROL + offset}"))
+    people, log = People(plane), (tmp_path / "control.log").open("ab")
+    process = started(home, database, offset, log)
+    try:
+        await until(lambda: serves(people))
+        solution, emails = await people.solution(), [an_email("killed") for _ in range(12)]
+        users = [(await people.token(email, solution)).user_id for email in emails]
+        operations = []
+        for number, user_id in enumerate(users):
+            request = pb.EraseUserRequest(id=user_id, reason="test", request_id=str(uuid.uuid4()))
+            operations.append((await people.users.EraseUser(request)).operation.name)
+            if number % 4 == 3:
+                # Steps of several erasures are under way, or done, or not begun.
+                process.kill()
+                await asyncio.to_thread(process.wait)
+                process = started(home, database, offset, log)
+                await until(lambda: serves(people))
+        for name in operations:
+            assert (await plane.wait(name)).HasField("response")
+        dump = await dumped(plane)
+        for email, user_id in zip(emails, users, strict=True):
+            assert (await people.get(user_id)).state == pb.USER_STATE_ERASED
+            assert set((await people.token_states(user_id)).values()) == {REVOKED}
+            assert not is_in(email.encode(), dump)
+            assert sum(entry.method == "workflow/ERASE/shred" for entry in await people.audited(user_id)) == 1
+            assert not [path for path in (home / "mail").glob("*") if email.encode() in path.read_bytes()]
+    finally:
+        process.kill()
+        log.close()
+        await plane.close()
+
+
+def started(home: Path, database: str, offset: int, log: IO[bytes], **more: str) -> subprocess.Popen[bytes]:
+    """A control process of its own."""
+    told = {
+        "CENTER_HOME": str(home),
+        "CENTER_DATABASE_URL": database,
+        "CENTER_PORT_OFFSET": str(offset),
+        "CENTER_LOG_FORMAT": "json",
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        **more,
+    }
+    return subprocess.Popen([sys.executable, "-m", "control"], env=told, stdout=log, stderr=log)
+
+
+async def serves(people: People) -> bool:
+    try:
+        await people.users.ListUsers(pb.ListUsersRequest(), timeout=5)
+    except grpc.aio.AioRpcError as error:
+        assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
+        return False
+    return True
 
 
 # Keys.
@@ -587,21 +702,14 @@ async def test_no_log_and_no_audit_of_a_whole_flow_tells_an_e_mail_or_a_secret(
 ) -> None:
     """A process of its own, at its most talkative, through everything that users do, refusals and a crash included."""
     offset = free_port() - ports.CONTROL
-    told = {
-        "CENTER_HOME": str(home),
-        "CENTER_DATABASE_URL": make_database("control"),
-        "CENTER_PORT_OFFSET": str(offset),
-        "CENTER_LOG_LEVEL": "debug",
-        "CENTER_LOG_FORMAT": "json",
-        # Nobody listens there: mail fails and is tried again.
-        "CENTER_SMTP_URL": f"smtp://127.0.0.1:{free_port()}",
-        "PATH": os.environ["PATH"],
-    }
+    database = make_database("control")
     log = tmp_path / "control.log"
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "control"], env=told, stdout=out, stderr=out)
+        # Nobody listens there: mail fails and is tried again.
+        smtp = f"smtp://127.0.0.1:{free_port()}"
+        process = started(home, database, offset, out, CENTER_LOG_LEVEL="debug", CENTER_SMTP_URL=smtp)
     try:
-        plane = Plane(config(home, told["CENTER_DATABASE_URL"], address=f"127.0.0.1:{ports.CONTROL + offset}"))
+        plane = Plane(config(home, database, address=f"127.0.0.1:{ports.CONTROL + offset}"))
         secrets_ = await _a_whole_flow(People(plane))
         dump = await dumped(plane)
         await plane.close()
@@ -618,14 +726,7 @@ async def test_no_log_and_no_audit_of_a_whole_flow_tells_an_e_mail_or_a_secret(
 async def _a_whole_flow(people: People) -> dict[str, str]:
     """What nobody may read afterwards."""
 
-    async def serves() -> bool:
-        try:
-            return bool((await people.users.ListUsers(pb.ListUsersRequest())).ListFields() or True)
-        except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.UNAVAILABLE, error
-            return False
-
-    await until(serves)
+    await until(lambda: serves(people))
     solution, old_form = await people.solution(), await people.solution(token_in_redirect=True)
     email, other, odd = an_email("secretive"), an_email("oldfashioned"), "se cret" + uuid.uuid4().hex
     request_id = str(uuid.uuid4())
