@@ -21,6 +21,8 @@ from control.features import definitions, messages
 from control.features.definitions import Definitions
 from control.features.domain import (
     FeatureSet,
+    KillSwitch,
+    Rollout,
     bucket,
     differences,
     effective,
@@ -139,6 +141,7 @@ class Features:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._moved = asyncio.Event()
         self._done = 0
         # The last revision that watchers were told of, needed or not.
         self.told = 0
@@ -179,7 +182,7 @@ class Features:
         """Returns when what is here is at least as new."""
         await self._catalog.reached(revision)
         while self.revision < revision:
-            await self._idle.wait()
+            await self._moved.wait()
 
     async def caught_up(self, db: Database, revision: int) -> None:
         """Waits for this process when somebody comes from one that was ahead of it."""
@@ -223,37 +226,42 @@ class Features:
             self._done = target
             if not self._dirty:
                 self._idle.set()
+            self._moved.set()
+            self._moved = asyncio.Event()
             if dirty.stored:
                 self.told = target
                 for feed in self.feeds:
                     feed.wake.set()
 
     async def _read(self, db: Database, dirty: _Dirty) -> None:
-        known = self.definitions
+        known, read = self.definitions, Definitions()
+        rolled: list[Rollout] = []
+        killed: list[KillSwitch] = []
         async with db.transaction(snapshot=True) as tx:
             if dirty.features:
-                found = await store.get_features(tx, dirty.features)
+                read.features = await store.get_features(tx, dirty.features)
                 rolled = await store.list_rollouts(tx, [store.of_features(rollouts, dirty.features)])
                 scope = [store.of_features(kill_switches, dirty.features), kill_switches.c.tenant_id.is_(None)]
                 killed = await store.list_kill_switches(tx, scope)
-                known.features.update(found)
-                for feature_id in dirty.features:
-                    known.rollouts[feature_id] = [each for each in rolled if each.feature_id == feature_id]
-                    known.kill_switches[feature_id] = [each for each in killed if each.feature_id == feature_id]
             if dirty.plans:
-                for plan in await store.get_plans(tx, dirty.plans):
-                    known.plans[plan.id] = plan
-                for version in await store.list_versions(tx, store.versions_of(dirty.plans)):
-                    known.versions[version.plan_id, version.version] = version
+                read.plans = {plan.id: plan for plan in await store.get_plans(tx, dirty.plans)}
+                versions = await store.list_versions(tx, store.versions_of(dirty.plans))
+                read.versions = {(each.plan_id, each.version): each for each in versions}
             if dirty.add_ons:
-                known.add_ons.update(await store.get_add_ons(tx, dirty.add_ons))
+                read.add_ons = await store.get_add_ons(tx, dirty.add_ons)
             if dirty.overlays:
-                found_overlays = await store.overlays(tx, sorted(dirty.overlays))
-                for tenant_id in dirty.overlays:
-                    if tenant_id in found_overlays:
-                        known.overlays[tenant_id] = found_overlays[tenant_id]
-                    else:
-                        known.overlays.pop(tenant_id, None)
+                read.overlays = await store.overlays(tx, sorted(dirty.overlays))
+        # From here on nobody else has a turn: what is computed never stands on half of a change.
+        known.features.update(read.features)
+        for feature_id in dirty.features:
+            known.rollouts[feature_id] = [each for each in rolled if each.feature_id == feature_id]
+            known.kill_switches[feature_id] = [each for each in killed if each.feature_id == feature_id]
+        known.plans.update(read.plans)
+        known.versions.update(read.versions)
+        known.add_ons.update(read.add_ons)
+        for tenant_id in dirty.overlays:
+            known.overlays.pop(tenant_id, None)
+        known.overlays.update(read.overlays)
         if dirty.definitions:
             self._defined()
 
