@@ -277,10 +277,11 @@ class Quotas:
             gone: set[str] = set()
             lost: list[tuple[str, str, str, str, int]] = []
             short: list[Held] = []
-            for lease_id, each in held.items():
-                lease = each.lease
-                # Runs of a lease that is not settled itself: nothing else about it changes.
-                wish = wishes.get(lease_id) or Wish(wanted=domain.NO_LIMIT)
+            # Runs of a lease that is not settled itself: nothing else about it changes.
+            unchanged = Wish(wanted=domain.NO_LIMIT)
+            # What is given back first is there for the others.
+            for lease_id, each in sorted(held.items(), key=lambda item: not wishes.get(item[0], unchanged).close):
+                lease, wish = each.lease, wishes.get(lease_id, unchanged)
                 quota = self._quota(each, now) if lease_id in wishes else None
                 over = domain.settle(each.counter, lease, spent.get(lease_id, 0), wish, quota, now, self.lease_s)
                 if over.found:

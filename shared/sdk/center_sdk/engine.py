@@ -728,7 +728,7 @@ class Engine:
         if lease.id:
             self._by_id[lease.id] = lease
         if held is not None and held.id and not held.closing:
-            if lease.id and held.left <= lease.left and not held.doubtful:
+            if lease.id and (held.doubtful or held.left <= lease.left):
                 self._retire(held)
             elif lease.id:
                 # Two asked at once; one lease is enough.
@@ -765,7 +765,8 @@ class Engine:
             self._due = len(self._pending)
         elif self._journal.used * 2 > self._journal.records:
             self._due = len(self._pending)
-        closing = {lease for lease in self._wanting if lease.closing}
+        # Of these all runs go along: what is given back must not be spent already.
+        closing = {lease for lease in self._wanting if lease.closing or lease.doubtful}
         runs: list[Run] = []
         included: dict[Lease, int] = {}
         reported: dict[str, int] = {}
@@ -798,7 +799,7 @@ class Engine:
             if not lease.id:
                 continue
             done = lease.pending == included.get(lease, 0)
-            if lease.closing and not done:
+            if not done and (lease.closing or lease.doubtful):
                 self._wanting[lease] = None
             settlements.append((lease, self._settlement(lease, now, reported.get(lease.id, 0), done)))
         if not runs and not settlements:
@@ -829,7 +830,7 @@ class Engine:
             lease_id=lease.id,
             wanted_units=unreported + want,
             least_units=unreported + least if least else 0,
-            renew=lease.doubtful,
+            renew=lease.doubtful and done,
         )
         lease.asked = lease.asked_least = 0
         return settlement
