@@ -51,8 +51,9 @@ CA_SECRET = "ca"
 # The cluster of the bootstrap that leads to this very server, and to any other that serves xDS.
 XDS_CLUSTER = "xds"
 
-# A check that is not answered by then refuses the request.
-CHECK_TIMEOUT = timedelta(milliseconds=200)
+# A check that is not answered by then refuses the request. One takes a millisecond, or ten for a token's first; but to
+# wait is better than to be refused, and what waits is bounded by the cluster's circuit breaker.
+CHECK_TIMEOUT = timedelta(seconds=1)
 # What Envoy says of a check that failed, so that its local reply can be told from a refusal; no client ever sees it.
 _CHECK_FAILED = 511
 
