@@ -7,6 +7,7 @@ written from prepared bytes, and answers are told apart by their frames, not dec
 import asyncio
 import itertools
 import multiprocessing
+import random
 import ssl
 import struct
 import tempfile
@@ -22,7 +23,7 @@ import psutil
 import uvloop
 
 from shared.runtime.pki import Identity
-from tests.bench.web import Answers
+from tests.bench.web import Answers, question
 
 # What a channel of ours sends along with a call (shared/runtime/rpc/channel.py).
 CHANNEL_METADATA = (
@@ -62,6 +63,8 @@ class Web:
     port: int
     host: str
     path: str
+    # What the `authorization` header says.
+    token: str = ""
 
 
 @dataclass
@@ -92,7 +95,12 @@ class Load:
     async def run(self, target: Target | Web, *, seconds: float, connections: int = 4, streams: int = 8) -> Sample:
         """`connections` times `streams` calls are under way at any time."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _run, target, seconds, connections, streams)
+        return await loop.run_in_executor(self._pool, _run, target, seconds, connections, streams, None)
+
+    async def pace(self, target: Target, *, seconds: float, calls_per_s: float, connections: int = 4) -> Sample:
+        """Calls begin at this rate, whether the ones before are answered or not."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _run, target, seconds, connections, 8, calls_per_s)
 
 
 @contextmanager
@@ -101,11 +109,13 @@ def load() -> Iterator[Load]:
         yield Load(pool)
 
 
-def _run(target: Target | Web, seconds: float, connections: int, streams: int) -> Sample:
-    return uvloop.run(_loaded(target, seconds, connections, streams))
+def _run(target: Target | Web, seconds: float, connections: int, streams: int, calls_per_s: float | None) -> Sample:
+    return uvloop.run(_loaded(target, seconds, connections, streams, calls_per_s))
 
 
-async def _loaded(target: Target | Web, seconds: float, connections: int, streams: int) -> Sample:
+async def _loaded(
+    target: Target | Web, seconds: float, connections: int, streams: int, calls_per_s: float | None
+) -> Sample:
     if isinstance(target, Web):
         connections, streams = connections * streams, 1
     clients = [await _connected(target) for _ in range(connections)]
@@ -115,7 +125,13 @@ async def _loaded(target: Target | Web, seconds: float, connections: int, stream
         client.latencies_s.clear()
     servers, own = [psutil.Process(pid) for pid in target.pids], [psutil.Process()]
     servers_before, own_before, began = _cpu_s(servers), _cpu_s(own), time.perf_counter()
-    await asyncio.gather(*(client.call(streams, until=began + seconds) for client in clients))
+    if calls_per_s is None:
+        await asyncio.gather(*(client.call(streams, until=began + seconds) for client in clients))
+    else:
+        every_s = len(clients) / calls_per_s
+        await asyncio.gather(
+            *(client.pace(every_s, until=began + seconds) for client in clients if isinstance(client, _Grpc))
+        )
     took_s = time.perf_counter() - began
     sample = Sample(
         calls=sum(len(client.latencies_s) for client in clients),
@@ -236,7 +252,7 @@ class _Web(_Client):
 
     def __init__(self, target: Web) -> None:
         super().__init__(target.name)
-        self._question = f"GET {target.path} HTTP/1.1\r\nhost: {target.host}\r\n\r\n".encode()
+        self._question = question(target.host, target.path, token=target.token)
         self._answer = Answers()
         self._began = 0.0
 
@@ -278,6 +294,20 @@ class _Grpc(_Client):
         settings = struct.pack(">HI", 4, _WINDOW)  # INITIAL_WINDOW_SIZE
         window = _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _WINDOW - 65535))
         transport.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, settings) + window)
+
+    async def pace(self, every_s: float, *, until: float) -> None:
+        """Begins a call every so often, and waits for the last."""
+        self._until, self._idle = 0.0, None
+        due = time.perf_counter() + every_s * random.random()
+        while due < until:
+            await asyncio.sleep(due - time.perf_counter())
+            # Timers count milliseconds: what has become due meanwhile is sent at once.
+            while due < min(until, time.perf_counter()):
+                self.transport.write(self._request())
+                due += every_s
+        self._idle = asyncio.get_running_loop().create_future()
+        if self._began:
+            await self._idle
 
     def _request(self) -> bytes:
         stream, self._stream = self._stream, self._stream + 2
