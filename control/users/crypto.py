@@ -55,6 +55,24 @@ class Vault:
         keys.extend(self._home, RING)
         return self.newest
 
+    @property
+    def known(self) -> str:
+        """The numbers of all keys, for the audit."""
+        return " ".join(str(number) for number in sorted(keys.ring(self._home, RING)))
+
+    @property
+    def newest_age_s(self) -> float:
+        return keys.age_s(self._home, f"{RING}-{self.newest}")
+
+    def retire(self) -> list[int]:
+        """Destroys all keys but the newest, and says which; the caller knows that they wrap nothing any more."""
+        newest = self.newest
+        old = sorted(number for number in keys.ring(self._home, RING) if number < newest)
+        for number in old:
+            keys.destroy(self._home, f"{RING}-{number}")
+        self._ring = keys.ring(self._home, RING)
+        return old
+
     def wrap(self, user_id: str, data_key: bytes) -> Wrapped:
         kek = self.newest
         return Wrapped(kek, _seal(self._ring[kek], data_key, _about(user_id, "data_key")))

@@ -54,6 +54,9 @@ MAIL_FIELDS = {
 NEWEST_FIRST = Ordering((Term(users.c.create_time, descending=True), Term(users.c.id, descending=True)))
 NEWEST_MAIL_FIRST = Ordering((Term(mails.c.create_time, descending=True), Term(mails.c.id, descending=True)))
 
+# A transaction that began before the newest key was there has ended by then, whatever became of it.
+KEY_SETTLES_S = 120.0
+
 ROTATION_RUNNING = FailedPrecondition("ROTATION_RUNNING", "the keys are being rotated; wait for that operation")
 
 
@@ -269,6 +272,17 @@ class UserService(pb_grpc.UserServiceServicer):
         await record(tx, [Change("user_keys", str(kek), "rotated", request.reason, {}, after)])
         [message] = await operation_service.present(tx, [operation])
         return pb.RotateUserKeysResponse(operation=message)
+
+    @mutation
+    async def RetireUserKeys(self, request: pb.RetireUserKeysRequest, tx: AsyncConnection) -> pb.RetireUserKeysResponse:
+        if (left_s := KEY_SETTLES_S - self._vault.newest_age_s) > 0:
+            message = f"changes from before the last rotation may be under way; try again in {left_s:.0f} s"
+            raise FailedPrecondition("KEY_TOO_NEW", message, retry_after_s=left_s)
+        if held := await store.count_wrapped_before(tx, self._vault.newest):
+            raise FailedPrecondition("KEY_IN_USE", f"older keys wrap those of {held} users: rotate first")
+        before = {"keks": self._vault.known}
+        await record(tx, [Change("user_keys", str(self._vault.newest), "retired", request.reason, before, {})])
+        return pb.RetireUserKeysResponse(keks=self._vault.retire())
 
     async def ListMails(self, request: pb.ListMailsRequest, context: Context) -> pb.ListMailsResponse:
         size = page_size(request.page_size)

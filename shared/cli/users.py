@@ -123,3 +123,12 @@ async def rotate_keys(call: Call, reason: Reason, wait: Wait = False) -> None:
     receipt = pb.KeyRotationReceipt()
     (await call.follow(answer.operation)).response.Unpack(receipt)
     call.show(receipt, lambda: f"kek-{receipt.kek}.key wraps the keys of {receipt.rewrapped_users} users now")
+
+
+@operator(app, "retire-keys")
+async def retire_keys(call: Call, reason: Reason) -> None:
+    """Destroy key-encryption keys that wrap nothing any more, and with them what backups hold of erased users."""
+    answer = await call(USERS, "RetireUserKeys", pb.RetireUserKeysRequest(reason=reason))
+    call.show(
+        answer, lambda: f"destroyed: {', '.join(f'kek-{n}.key' for n in answer.keks) or 'none, there is one key'}"
+    )

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 
 SIZE_BYTES = 32
@@ -38,6 +39,22 @@ def extend(home: Path, name: str) -> int:
     number = max(ring(home, name)) + 1
     load(home, f"{name}-{number}")
     return number
+
+
+def age_s(home: Path, name: str) -> float:
+    """How long ago the key `name` was made."""
+    return time.time() - (home / "secrets" / f"{name}.key").stat().st_mtime
+
+
+def destroy(home: Path, name: str) -> None:
+    """Writes over the key before it goes: a file system may keep the blocks of a removed file."""
+    path = home / "secrets" / f"{name}.key"
+    with contextlib.suppress(FileNotFoundError):
+        with path.open("r+b") as file:
+            file.write(bytes(SIZE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
 
 
 def _numbers(home: Path, name: str) -> list[int]:

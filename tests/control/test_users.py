@@ -23,7 +23,7 @@ from center.control.v1 import user_service_pb2 as pb
 from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.page_service_pb2_grpc import PageServiceStub
 from control.operations.domain import STEPS, Kind
-from control.users import crypto, domain, store, upkeep
+from control.users import crypto, domain, ops, store, upkeep
 from control.users.crypto import Proofs, Vault, Wrapped
 from control.users.mail import FileMailbox
 from shared.platform import ports
@@ -597,6 +597,43 @@ async def test_a_rotation_survives_the_death_of_its_worker(mortal: Any) -> None:
     operation = (await people.users.RotateUserKeys(pb.RotateUserKeysRequest(reason="test"))).operation
     assert (await people.plane.wait(operation.name)).HasField("response")
     assert not at and (await people.get(user_id)).email == email
+
+
+async def test_a_backup_of_an_erased_user_is_unreadable_once_the_old_keys_are_retired(
+    make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    pki.ensure(tmp_path, ["control", "operator"])
+    plane = Plane(config(tmp_path, make_database("control")))
+    await plane.start()
+    people, email, staying = People(plane), an_email(), an_email("stays")
+    solution = await people.solution()
+    user_id = (await people.token(email, solution)).user_id
+    stays_id = (await people.token(staying, solution)).user_id
+    async with plane.running.db.transaction() as tx:  # type: ignore[union-attr]
+        _, backup = await store.get(tx, user_id)
+    assert ops.email_of(Vault(tmp_path), user_id, backup) == email
+    operation = (await people.users.EraseUser(pb.EraseUserRequest(id=user_id, reason="test"))).operation
+    await plane.wait(operation.name)
+    assert ops.email_of(Vault(tmp_path), user_id, backup) == email, "a backup and its key are as they were"
+    operation = (await people.users.RotateUserKeys(pb.RotateUserKeysRequest(reason="test"))).operation
+    await plane.wait(operation.name)
+    async with refuses("FAILED_PRECONDITION", "KEY_TOO_NEW") as refusal:
+        await people.users.RetireUserKeys(pb.RetireUserKeysRequest(reason="test"))
+    assert refusal.retry_after_s
+    newest = tmp_path / "secrets" / "kek-2.key"
+    os.utime(newest, (newest.stat().st_atime, newest.stat().st_mtime - 130))
+    assert list((await people.users.RetireUserKeys(pb.RetireUserKeysRequest(reason="test"))).keks) == [1]
+    with pytest.raises(Internal, match="DATA_KEY_UNREADABLE"):
+        ops.email_of(Vault(tmp_path), user_id, backup)
+    assert (await people.get(stays_id)).email == staying
+    Vault(tmp_path).rotate()
+    os.utime(tmp_path / "secrets" / "kek-3.key", (0, 0))
+    async with refuses("FAILED_PRECONDITION", "KEY_IN_USE"):
+        await people.users.RetireUserKeys(pb.RetireUserKeysRequest(reason="test"))
+    await plane.stop()
+    await plane.start()
+    assert (await people.get(stays_id)).email == staying, "a new process needs the retired keys no more"
+    await plane.close()
 
 
 @given(text=st.text(max_size=300), other=st.binary(max_size=80), place=st.integers(0, 400), bit=st.integers(0, 7))

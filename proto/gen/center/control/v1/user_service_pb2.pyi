@@ -302,6 +302,20 @@ class RotateUserKeysResponse(_message.Message):
     operation: _operations_pb2.Operation
     def __init__(self, operation: _Optional[_Union[_operations_pb2.Operation, _Mapping]] = ...) -> None: ...
 
+class RetireUserKeysRequest(_message.Message):
+    __slots__ = ("reason", "request_id")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    request_id: str
+    def __init__(self, reason: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RetireUserKeysResponse(_message.Message):
+    __slots__ = ("keks",)
+    KEKS_FIELD_NUMBER: _ClassVar[int]
+    keks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, keks: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class KeyRotationReceipt(_message.Message):
     __slots__ = ("kek", "rewrapped_users")
     KEK_FIELD_NUMBER: _ClassVar[int]

@@ -85,6 +85,11 @@ class UserServiceStub:
                 request_serializer=center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysRequest.SerializeToString,
                 response_deserializer=center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysResponse.FromString,
                 _registered_method=True)
+        self.RetireUserKeys = channel.unary_unary(
+                '/center.control.v1.UserService/RetireUserKeys',
+                request_serializer=center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysRequest.SerializeToString,
+                response_deserializer=center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysResponse.FromString,
+                _registered_method=True)
         self.ListMails = channel.unary_unary(
                 '/center.control.v1.UserService/ListMails',
                 request_serializer=center_dot_control_dot_v1_dot_user__service__pb2.ListMailsRequest.SerializeToString,
@@ -110,8 +115,8 @@ class UserServiceServicer:
 
     def VerifyEmail(self, request, context):
         """Takes the signed link of a mail as proof that its reader has the e-mail, once, and leads on with a one-time code. The first
-        proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secret` keeps
-        those of the registration that the link belongs to. The link of a changed e-mail makes the change.
+        proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secrets` keep
+        those of registrations that this very browser made. The link of a changed e-mail makes the change.
         Errors: INVALID_ARGUMENT/LINK_INVALID, FAILED_PRECONDITION/LINK_EXPIRED, FAILED_PRECONDITION/LINK_USED,
         ALREADY_EXISTS/EMAIL_TAKEN, NOT_FOUND/SOLUTION_NOT_FOUND.
         """
@@ -191,6 +196,16 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetireUserKeys(self, request, context):
+        """Destroys the key-encryption keys that wrap nothing any more. What backups hold of users who were erased before cannot be read
+        by anybody from then on; of those who are still here neither, where a backup is older than the last rotation.
+        Errors: FAILED_PRECONDITION/KEY_IN_USE (it wraps users' keys: rotate first), FAILED_PRECONDITION/KEY_TOO_NEW (the last
+        rotation was two minutes ago or less, and changes from before may still be under way).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMails(self, request, context):
         """Lists mail to users, newest first: what became of it, never to which address or what it said.
         Filter fields: id, user_id, template, state, create_time.
@@ -252,6 +267,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.RotateUserKeys,
                     request_deserializer=center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysRequest.FromString,
                     response_serializer=center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysResponse.SerializeToString,
+            ),
+            'RetireUserKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireUserKeys,
+                    request_deserializer=center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysRequest.FromString,
+                    response_serializer=center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysResponse.SerializeToString,
             ),
             'ListMails': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMails,
@@ -530,6 +550,33 @@ class UserService:
             '/center.control.v1.UserService/RotateUserKeys',
             center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysRequest.SerializeToString,
             center_dot_control_dot_v1_dot_user__service__pb2.RotateUserKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireUserKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.control.v1.UserService/RetireUserKeys',
+            center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysRequest.SerializeToString,
+            center_dot_control_dot_v1_dot_user__service__pb2.RetireUserKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,8 @@ class UserServiceStub:
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.VerifyEmailRequest, _user_service_pb2.VerifyEmailResponse]
     """Takes the signed link of a mail as proof that its reader has the e-mail, once, and leads on with a one-time code. The first
-    proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secret` keeps
-    those of the registration that the link belongs to. The link of a changed e-mail makes the change.
+    proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secrets` keep
+    those of registrations that this very browser made. The link of a changed e-mail makes the change.
     Errors: INVALID_ARGUMENT/LINK_INVALID, FAILED_PRECONDITION/LINK_EXPIRED, FAILED_PRECONDITION/LINK_USED,
     ALREADY_EXISTS/EMAIL_TAKEN, NOT_FOUND/SOLUTION_NOT_FOUND.
     """
@@ -88,6 +88,12 @@ class UserServiceStub:
     KeyRotationReceipt.
     Errors: FAILED_PRECONDITION/ROTATION_RUNNING.
     """
+    RetireUserKeys: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.RetireUserKeysRequest, _user_service_pb2.RetireUserKeysResponse]
+    """Destroys the key-encryption keys that wrap nothing any more. What backups hold of users who were erased before cannot be read
+    by anybody from then on; of those who are still here neither, where a backup is older than the last rotation.
+    Errors: FAILED_PRECONDITION/KEY_IN_USE (it wraps users' keys: rotate first), FAILED_PRECONDITION/KEY_TOO_NEW (the last
+    rotation was two minutes ago or less, and changes from before may still be under way).
+    """
     ListMails: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.ListMailsRequest, _user_service_pb2.ListMailsResponse]
     """Lists mail to users, newest first: what became of it, never to which address or what it said.
     Filter fields: id, user_id, template, state, create_time.
@@ -109,8 +115,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_user_service_pb2.VerifyEmailRequest, _user_service_pb2.VerifyEmailResponse]  # type: ignore[assignment]
     """Takes the signed link of a mail as proof that its reader has the e-mail, once, and leads on with a one-time code. The first
-    proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secret` keeps
-    those of the registration that the link belongs to. The link of a changed e-mail makes the change.
+    proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secrets` keep
+    those of registrations that this very browser made. The link of a changed e-mail makes the change.
     Errors: INVALID_ARGUMENT/LINK_INVALID, FAILED_PRECONDITION/LINK_EXPIRED, FAILED_PRECONDITION/LINK_USED,
     ALREADY_EXISTS/EMAIL_TAKEN, NOT_FOUND/SOLUTION_NOT_FOUND.
     """
@@ -154,6 +160,12 @@ class UserServiceAsyncStub(UserServiceStub):
     KeyRotationReceipt.
     Errors: FAILED_PRECONDITION/ROTATION_RUNNING.
     """
+    RetireUserKeys: _aio.UnaryUnaryMultiCallable[_user_service_pb2.RetireUserKeysRequest, _user_service_pb2.RetireUserKeysResponse]  # type: ignore[assignment]
+    """Destroys the key-encryption keys that wrap nothing any more. What backups hold of users who were erased before cannot be read
+    by anybody from then on; of those who are still here neither, where a backup is older than the last rotation.
+    Errors: FAILED_PRECONDITION/KEY_IN_USE (it wraps users' keys: rotate first), FAILED_PRECONDITION/KEY_TOO_NEW (the last
+    rotation was two minutes ago or less, and changes from before may still be under way).
+    """
     ListMails: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListMailsRequest, _user_service_pb2.ListMailsResponse]  # type: ignore[assignment]
     """Lists mail to users, newest first: what became of it, never to which address or what it said.
     Filter fields: id, user_id, template, state, create_time.
@@ -184,8 +196,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_service_pb2.VerifyEmailResponse, _abc.Awaitable[_user_service_pb2.VerifyEmailResponse]]:
         """Takes the signed link of a mail as proof that its reader has the e-mail, once, and leads on with a one-time code. The first
-        proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secret` keeps
-        those of the registration that the link belongs to. The link of a changed e-mail makes the change.
+        proof ends the tokens and codes of earlier registrations, which anybody could have made; `registration_secrets` keep
+        those of registrations that this very browser made. The link of a changed e-mail makes the change.
         Errors: INVALID_ARGUMENT/LINK_INVALID, FAILED_PRECONDITION/LINK_EXPIRED, FAILED_PRECONDITION/LINK_USED,
         ALREADY_EXISTS/EMAIL_TAKEN, NOT_FOUND/SOLUTION_NOT_FOUND.
         """
@@ -276,6 +288,18 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a key-encryption key and wraps every user's data key with it anew, while users go on. The operation's response is a
         KeyRotationReceipt.
         Errors: FAILED_PRECONDITION/ROTATION_RUNNING.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireUserKeys(
+        self,
+        request: _user_service_pb2.RetireUserKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.RetireUserKeysResponse, _abc.Awaitable[_user_service_pb2.RetireUserKeysResponse]]:
+        """Destroys the key-encryption keys that wrap nothing any more. What backups hold of users who were erased before cannot be read
+        by anybody from then on; of those who are still here neither, where a backup is older than the last rotation.
+        Errors: FAILED_PRECONDITION/KEY_IN_USE (it wraps users' keys: rotate first), FAILED_PRECONDITION/KEY_TOO_NEW (the last
+        rotation was two minutes ago or less, and changes from before may still be under way).
         """
 
     @_abc_1.abstractmethod
