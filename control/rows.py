@@ -3,9 +3,15 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ARRAY, ColumnElement, Table, TextClause, any_, literal, text
+from sqlalchemy import ARRAY, ColumnElement, Row, Table, TextClause, any_, literal, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.runtime.errors import NotFound
+
+Where: TypeAlias = Sequence[ColumnElement[bool]]
+Order: TypeAlias = Sequence[ColumnElement[Any]]
 
 
 def inserting(table: Table, columns: Sequence[str], returning: Sequence[str] = ()) -> TextClause:
@@ -39,3 +45,20 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no place in a row")
+
+
+async def rows_of(
+    tx: AsyncConnection, table: Table, where: Where = (), order: Order = (), limit: int | None = None
+) -> Any:
+    stmt = select(table).where(*where).order_by(*(order or table.primary_key.columns))
+    return (await tx.execute(stmt if limit is None else stmt.limit(limit))).all()
+
+
+async def one_row(
+    tx: AsyncConnection, table: Table, where: ColumnElement[bool], missing: NotFound, lock: bool
+) -> Row[Any]:
+    stmt = select(table).where(where)
+    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
+    if row is None:
+        raise missing
+    return row

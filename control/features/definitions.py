@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control.features import store as feature_store
 from control.features.domain import Attached, Feature, Given, KillSwitch, Rollout
 from control.plans import store
 from control.plans.domain import AddOn, Overlay, Plan, PlanVersion
@@ -67,11 +68,11 @@ class Definitions:
 async def read(tx: AsyncConnection, tenant_ids: Sequence[str] | None = None) -> Definitions:
     """tenant_ids: whose own to read; None reads everybody's."""
     found = Definitions(overlays=await store.overlays(tx, tenant_ids))
-    for feature in await store.list_features(tx):
+    for feature in await feature_store.list_features(tx):
         found.features[feature.id] = feature
-    for rollout in await store.list_rollouts(tx):
+    for rollout in await feature_store.list_rollouts(tx):
         found.rollouts.setdefault(rollout.feature_id, []).append(rollout)
-    for switch in await store.list_kill_switches(tx, [kill_switches.c.tenant_id.is_(None)]):
+    for switch in await feature_store.list_kill_switches(tx, [kill_switches.c.tenant_id.is_(None)]):
         found.kill_switches.setdefault(switch.feature_id, []).append(switch)
     for plan in await store.list_plans(tx):
         found.plans[plan.id] = plan

@@ -18,6 +18,7 @@ from control.catalog import store as catalog_store
 from control.catalog.memory import Catalog, draining
 from control.catalog.store import FEATURES, TENANT
 from control.features import definitions, messages
+from control.features import store as feature_store
 from control.features.definitions import Definitions
 from control.features.domain import (
     FeatureSet,
@@ -239,10 +240,10 @@ class Features:
         killed: list[KillSwitch] = []
         async with db.transaction(snapshot=True) as tx:
             if dirty.features:
-                read.features = await store.get_features(tx, dirty.features)
-                rolled = await store.list_rollouts(tx, [store.of_features(rollouts, dirty.features)])
-                scope = [store.of_features(kill_switches, dirty.features), kill_switches.c.tenant_id.is_(None)]
-                killed = await store.list_kill_switches(tx, scope)
+                read.features = await feature_store.get_features(tx, dirty.features)
+                rolled = await feature_store.list_rollouts(tx, [feature_store.of_features(rollouts, dirty.features)])
+                scope = [feature_store.of_features(kill_switches, dirty.features), kill_switches.c.tenant_id.is_(None)]
+                killed = await feature_store.list_kill_switches(tx, scope)
             if dirty.plans:
                 read.plans = {plan.id: plan for plan in await store.get_plans(tx, dirty.plans)}
                 versions = await store.list_versions(tx, store.versions_of(dirty.plans))

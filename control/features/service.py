@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import plan_service_pb2 as pb
 from control.catalog.store import Change
 from control.clusters import store as cluster_store
-from control.features import messages
+from control.features import messages, store
+from control.features.changes import felt, recorded, stamp
 from control.features.domain import Feature, KillSwitch, Rollout, State
 from control.features.values import Kind
-from control.plans import domain, ops, store
+from control.plans import domain, ops
+from control.plans.store import values_of
 from control.tables import features, kill_switches, rollouts
 from control.tenants import store as tenant_store
 from control.tenants.messages import moment
@@ -62,7 +64,7 @@ class FeatureMethods:
         domain.check_feature(feature)
         with constraints({"features_pkey": store.FEATURE_EXISTS}):
             await store.add_feature(tx, feature)
-        [revision] = await store.recorded(tx, [_changed(None, feature, "created", "")])
+        [revision] = await recorded(tx, [_changed(None, feature, "created", "")])
         return pb.CreateFeatureResponse(feature=messages.feature(feature, revision=revision))
 
     async def GetFeature(self, request: pb.GetFeatureRequest, context: Context) -> pb.GetFeatureResponse:
@@ -116,12 +118,12 @@ class FeatureMethods:
         domain.check_feature(after)
         felt = after.default != before.default
         if after.schema is not None and after.schema != before.schema:
-            domain.check_schema_change(before, after.schema, await store.values_of(tx, before.id))
+            domain.check_schema_change(before, after.schema, await values_of(tx, before.id))
             felt = True
         await store.save_feature(tx, after)
         change = _changed(before, after, "updated", "")
         # Texts are nothing that a tenant feels: the audit has the change, the catalog does not.
-        [revision] = await store.recorded(tx, [change if felt else replace(change, entry=None)])
+        [revision] = await recorded(tx, [change if felt else replace(change, entry=None)])
         return pb.UpdateFeatureResponse(feature=await self._whole(tx, after, revision or before.revision))
 
     @mutation
@@ -130,7 +132,7 @@ class FeatureMethods:
         domain.check_etag("feature", before.id, before.etag, request.etag)
         after = replace(before, state=State.ARCHIVED, update_time=self._clock.now(), version=before.version + 1)
         await store.save_feature(tx, after)
-        [revision] = await store.recorded(tx, [_changed(before, after, "archived", request.reason)])
+        [revision] = await recorded(tx, [_changed(before, after, "archived", request.reason)])
         return pb.ArchiveFeatureResponse(feature=await self._whole(tx, after, revision))
 
     @mutation
@@ -147,7 +149,7 @@ class FeatureMethods:
         ]
         await store.set_rollout(tx, rollout)
         change = _rolled(before[0] if before else None, rollout, given.reason)
-        [revision] = await store.recorded(tx, [change])
+        [revision] = await recorded(tx, [change])
         await store.stamp_rollout(tx, rollout, revision)
         return pb.SetRolloutResponse(rollout=messages.rollout(replace(rollout, revision=revision)))
 
@@ -156,7 +158,7 @@ class FeatureMethods:
         removed = await store.remove_rollout(tx, request.feature_id, request.cluster_id)
         if removed is None:
             raise NotFound("ROLLOUT_NOT_FOUND", "there is no such rollout", feature_id=request.feature_id)
-        [revision] = await store.recorded(tx, [_rolled(removed, None, request.reason)])
+        [revision] = await recorded(tx, [_rolled(removed, None, request.reason)])
         return pb.RemoveRolloutResponse(revision=revision)
 
     @mutation
@@ -182,8 +184,8 @@ class FeatureMethods:
             caller=current().caller,
         )
         switch = await store.set_kill_switch(tx, wanted)
-        [revision] = await store.recorded(tx, [ops.kill_switch_changed(switch, "set", given.reason)])
-        await store.stamp(tx, kill_switches, switch.id, revision)
+        [revision] = await recorded(tx, [ops.kill_switch_changed(switch, "set", given.reason)])
+        await stamp(tx, kill_switches, switch.id, revision)
         return pb.SetKillSwitchResponse(kill_switch=messages.kill_switch(replace(switch, revision=revision)))
 
     @mutation
@@ -194,7 +196,7 @@ class FeatureMethods:
         if removed is None:
             raise NotFound("KILL_SWITCH_NOT_FOUND", f"there is no kill switch {request.id}", id=request.id)
         change = ops.kill_switch_changed(removed, "removed", request.reason, removed=True)
-        [revision] = await store.recorded(tx, [change])
+        [revision] = await recorded(tx, [change])
         return pb.RemoveKillSwitchResponse(revision=revision)
 
     async def ListKillSwitches(
@@ -218,13 +220,13 @@ class FeatureMethods:
 
 def _changed(before: Feature | None, after: Feature, event: str, reason: str) -> Change:
     facts = domain.facts_of_feature(before) if before is not None else {}
-    return store.felt("feature", after.id, event, reason, facts, domain.facts_of_feature(after), feature_id=after.id)
+    return felt("feature", after.id, event, reason, facts, domain.facts_of_feature(after), feature_id=after.id)
 
 
 def _rolled(before: Rollout | None, after: Rollout | None, reason: str) -> Change:
     feature_id = (after or before).feature_id  # type: ignore[union-attr]
     event = "rolled_out" if after is not None else "rollout_removed"
-    return store.felt("feature", feature_id, event, reason, _share(before), _share(after), feature_id=feature_id)
+    return felt("feature", feature_id, event, reason, _share(before), _share(after), feature_id=feature_id)
 
 
 def _share(rollout: Rollout | None) -> dict[str, str]:

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import plan_service_pb2 as pb
 from control.catalog.store import Change
 from control.features import messages as feature_messages
+from control.features import store as feature_store
+from control.features.changes import felt, recorded, stamp
 from control.features.domain import Action, Override, State
 from control.features.values import text_of
 from control.plans import domain, messages, store
@@ -62,12 +64,12 @@ class ExtraMethods:
     async def CreateAddOn(self, request: pb.CreateAddOnRequest, tx: AsyncConnection) -> pb.CreateAddOnResponse:
         given, now = request.add_on, self._clock.now()
         extras = messages.extras_of(given.features)
-        known = await store.get_features(tx, [each.feature_id for each in extras])
+        known = await feature_store.get_features(tx, [each.feature_id for each in extras])
         domain.check_extras(known, extras, (), "add_on.features")
         add_on = AddOn(given.id, given.display_name, given.description, extras, now, now)
         with constraints({"add_ons_pkey": store.ADD_ON_EXISTS}):
             await store.add_add_on(tx, add_on)
-        [revision] = await store.recorded(tx, [_changed(None, add_on, "created", "")])
+        [revision] = await recorded(tx, [_changed(None, add_on, "created", "")])
         return pb.CreateAddOnResponse(add_on=messages.add_on(add_on, revision))
 
     async def GetAddOn(self, request: pb.GetAddOnRequest, context: Context) -> pb.GetAddOnResponse:
@@ -92,7 +94,7 @@ class ExtraMethods:
         merged = messages.add_on(before)
         merge(merged, request.add_on, request.update_mask, ("display_name", "description", "features"))
         extras = messages.extras_of(merged.features)
-        known = await store.get_features(tx, [each.feature_id for each in extras])
+        known = await feature_store.get_features(tx, [each.feature_id for each in extras])
         domain.check_extras(known, extras, [each.feature_id for each in before.extras], "add_on.features")
         after = replace(
             before,
@@ -117,7 +119,7 @@ class ExtraMethods:
         if after.extras == before.extras:
             # Nothing that a tenant feels: the audit has the change, the catalog does not.
             change = replace(change, entry=None)
-        [revision] = await store.recorded(tx, [change])
+        [revision] = await recorded(tx, [change])
         return messages.add_on(after, revision or before.revision)
 
     @mutation
@@ -131,7 +133,7 @@ class ExtraMethods:
             raise FailedPrecondition("ADD_ON_ARCHIVED", f"add-on {add_on.id} is archived", id=add_on.id)
         wanted = Attachment(tenant.id, add_on.id, given.quantity or 1, now, request.reason, expire_time)
         attachment = await store.attach(tx, wanted)
-        [revision] = await store.recorded(tx, [_attached(attachment, "attached", request.reason)])
+        [revision] = await recorded(tx, [_attached(attachment, "attached", request.reason)])
         await store.stamp_attachment(tx, attachment, revision)
         return pb.AttachAddOnResponse(attachment=messages.attachment(attachment, revision))
 
@@ -140,7 +142,7 @@ class ExtraMethods:
         attachment = await store.detach(tx, request.tenant_id, request.add_on_id)
         if attachment is None:
             raise NotFound("ATTACHMENT_NOT_FOUND", f"the tenant does not have {request.add_on_id}")
-        [revision] = await store.recorded(tx, [_attached(attachment, "detached", request.reason)])
+        [revision] = await recorded(tx, [_attached(attachment, "detached", request.reason)])
         return pb.DetachAddOnResponse(revision=revision)
 
     async def ListAttachments(self, request: pb.ListAttachmentsRequest, context: Context) -> pb.ListAttachmentsResponse:
@@ -176,10 +178,10 @@ class ExtraMethods:
             caller=current().caller,
             version=before.version + 1 if before is not None else 1,
         )
-        domain.check_override(await store.get_features(tx, [given.feature_id]), after)
+        domain.check_override(await feature_store.get_features(tx, [given.feature_id]), after)
         await store.set_override(tx, after)
-        [revision] = await store.recorded(tx, [_overridden(before, after, "set", given.reason)])
-        await store.stamp(tx, overrides, after.id, revision)
+        [revision] = await recorded(tx, [_overridden(before, after, "set", given.reason)])
+        await stamp(tx, overrides, after.id, revision)
         return pb.SetOverrideResponse(override=feature_messages.override(replace(after, revision=revision)))
 
     @mutation
@@ -187,7 +189,7 @@ class ExtraMethods:
         before = await store.get_override(tx, request.id)
         domain.check_etag("override", before.id, before.etag, request.etag)
         await store.remove_override(tx, before.id)
-        [revision] = await store.recorded(tx, [_overridden(before, None, "removed", request.reason)])
+        [revision] = await recorded(tx, [_overridden(before, None, "removed", request.reason)])
         return pb.RemoveOverrideResponse(revision=revision)
 
     async def ListOverrides(self, request: pb.ListOverridesRequest, context: Context) -> pb.ListOverridesResponse:
@@ -203,7 +205,7 @@ class ExtraMethods:
 
 
 def _changed(before: AddOn | None, after: AddOn, event: str, reason: str) -> Change:
-    return store.felt(
+    return felt(
         "add_on",
         after.id,
         event,
@@ -229,13 +231,13 @@ def _attached(attachment: Attachment, event: str, reason: str) -> Change:
         "expire_time": attachment.expire_time.isoformat() if attachment.expire_time is not None else "",
     }
     before, after = ({}, facts) if event == "attached" else (facts, {})
-    return store.felt("attachment", attachment.add_on_id, event, reason, before, after, tenant_id=attachment.tenant_id)
+    return felt("attachment", attachment.add_on_id, event, reason, before, after, tenant_id=attachment.tenant_id)
 
 
 def _overridden(before: Override | None, after: Override | None, event: str, reason: str) -> Change:
     one = after or before
     assert one is not None
-    return store.felt(
+    return felt(
         "override", one.id, event, reason, _override_facts(before), _override_facts(after), tenant_id=one.tenant_id
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.catalog.store import Change
 from control.features import definitions
+from control.features.changes import felt, recorded
 from control.features.domain import FeatureSet, KillSwitch, effective
 from control.operations.upkeep import called
 from control.plans import domain, store
@@ -40,7 +41,7 @@ async def publish(tx: AsyncConnection, version: PlanVersion, now: datetime, reas
     await store.save_version(tx, after)
     await store.save_plan(tx, replace(plan, active_version=version.version, update_time=now, version=plan.version + 1))
     facts = domain.facts_of_version(version), domain.facts_of_version(after)
-    return after, store.felt("plan", plan.id, "published", reason, *facts, plan_id=plan.id)
+    return after, felt("plan", plan.id, "published", reason, *facts, plan_id=plan.id)
 
 
 async def check_assignable(tx: AsyncConnection, plan_id: str, pinned_version: int) -> None:
@@ -75,10 +76,10 @@ async def assign(
     await store.remove_assignment(tx, before.id)
     pinned = {"pinned_version": str(assignment.pinned_version or "")}
     changes = [
-        store.felt("plan", assignment.plan_id, "assigned", assignment.reason, {}, pinned, tenant_id=before.id),
+        felt("plan", assignment.plan_id, "assigned", assignment.reason, {}, pinned, tenant_id=before.id),
         tenant_store.changed(before, after, "updated", assignment.reason),
     ]
-    revisions = await store.recorded(tx, changes)
+    revisions = await recorded(tx, changes)
     return tenant_store.stamped(after, revisions[-1]), revisions[-1]
 
 
@@ -128,7 +129,7 @@ async def _publish_due(db: Database, clock: Clock) -> int:
         due = await store.due_versions(tx, now)
         published = [await publish(tx, version, now, "its time has come") for version in due]
         if published:
-            revisions = await store.recorded(tx, [change for _, change in published])
+            revisions = await recorded(tx, [change for _, change in published])
             for (version, _), revision in zip(published, revisions, strict=True):
                 await store.stamp_version(tx, version, revision)
     return len(due)
@@ -150,7 +151,7 @@ async def _assign_due(db: Database, clock: Clock) -> int:
                 await store.remove_assignment(tx, tenant.id)
                 before = {"plan_id": assignment.plan_id}
                 dropped = Change("plan", assignment.plan_id, "not_assigned", error.message, before, {}, tenant.id)
-                await store.recorded(tx, [dropped])
+                await recorded(tx, [dropped])
     return len(due)
 
 
@@ -159,14 +160,12 @@ async def _expire(db: Database, clock: Clock) -> int:
     async with db.transaction() as tx:
         overrides, switches, attachments = await store.expired(tx, clock.now(), AT_ONCE)
         changes = [
-            store.felt(
-                "override", each.id, "expired", over, {"feature_id": each.feature_id}, {}, tenant_id=each.tenant_id
-            )
+            felt("override", each.id, "expired", over, {"feature_id": each.feature_id}, {}, tenant_id=each.tenant_id)
             for each in overrides
         ]
         changes += [kill_switch_changed(each, "expired", over, removed=True) for each in switches]
         changes += [
-            store.felt(
+            felt(
                 "attachment",
                 each.add_on_id,
                 "expired",
@@ -178,7 +177,7 @@ async def _expire(db: Database, clock: Clock) -> int:
             for each in attachments
         ]
         if changes:
-            await store.recorded(tx, changes)
+            await recorded(tx, changes)
     return len(changes)
 
 
@@ -191,7 +190,7 @@ def kill_switch_changed(switch: KillSwitch, event: str, reason: str, *, removed:
     }
     before, after = (facts, {}) if removed else ({}, facts)
     what = {"tenant_id": switch.tenant_id} if switch.tenant_id else {"feature_id": switch.feature_id}
-    return store.felt("kill_switch", switch.id, event, reason, before, after, **what)
+    return felt("kill_switch", switch.id, event, reason, before, after, **what)
 
 
 async def tenant_count(tx: AsyncConnection, plan_id: str) -> int:

@@ -14,6 +14,8 @@ from control.catalog.store import Change
 from control.catalog.watchers import Watchers
 from control.features import definitions
 from control.features import messages as feature_messages
+from control.features import store as feature_store
+from control.features.changes import felt, recorded
 from control.features.domain import differences, effective
 from control.features.memory import Features
 from control.features.service import FeatureMethods
@@ -86,7 +88,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         with constraints({"plans_pkey": store.PLAN_EXISTS}):
             await store.add_plan(tx, plan)
         await store.add_version(tx, version)
-        await store.recorded(tx, [_edited(None, version, "created")])
+        await recorded(tx, [_edited(None, version, "created")])
         return pb.CreatePlanResponse(plan=messages.plan(plan), version=await self._described(tx, version))
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
@@ -119,7 +121,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         )
         await store.save_plan(tx, after)
         # Texts are nothing that a tenant feels: the audit has the change, the catalog does not.
-        await store.recorded(tx, [Change("plan", after.id, "updated", "", _texts(before), _texts(after))])
+        await recorded(tx, [Change("plan", after.id, "updated", "", _texts(before), _texts(after))])
         return pb.UpdatePlanResponse(plan=messages.plan(after))
 
     @mutation
@@ -135,7 +137,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         version = PlanVersion(plan.id, plan.latest_version + 1, given, now, now, note=request.note)
         await store.add_version(tx, version)
         await store.save_plan(tx, replace(plan, latest_version=version.version, version=plan.version + 1))
-        await store.recorded(tx, [_edited(None, version, "created")])
+        await recorded(tx, [_edited(None, version, "created")])
         return pb.CreatePlanVersionResponse(version=await self._described(tx, version))
 
     async def GetPlanVersion(self, request: pb.GetPlanVersionRequest, context: Context) -> pb.GetPlanVersionResponse:
@@ -172,7 +174,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         given = messages.features_of(merged.features, "version.features")
         after = domain.edit(before, request.version.etag, self._clock.now(), features=given, note=merged.note)
         await store.save_version(tx, after)
-        await store.recorded(tx, [_edited(before, after, "version_updated")])
+        await recorded(tx, [_edited(before, after, "version_updated")])
         return pb.UpdatePlanVersionResponse(version=await self._described(tx, after))
 
     async def ValidatePlanVersion(
@@ -193,7 +195,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         # The plan first, as everybody locks them.
         plan = await store.get_plan_of_version(tx, request.plan_id, request.version)
         before = await store.get_version(tx, plan.id, request.version, lock=True)
-        domain.check_publishable(before, request.etag, await store.get_features(tx, before.features))
+        domain.check_publishable(before, request.etag, await feature_store.get_features(tx, before.features))
         count = await store.count_tenants(tx, store.followers(plan.id))
         if time is not None:
             await self._check_unscheduled(tx, plan.id, time)
@@ -205,10 +207,10 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         if time is not None:
             await store.save_version(tx, after)
             facts = domain.facts_of_version(before), domain.facts_of_version(after)
-            await store.recorded(tx, [Change("plan", plan.id, "scheduled", request.reason, *facts)])
+            await recorded(tx, [Change("plan", plan.id, "scheduled", request.reason, *facts)])
             return pb.PublishPlanVersionResponse(version=messages.version(after), tenant_count=count)
         after, change = await ops.publish(tx, before, now, request.reason)
-        [revision] = await store.recorded(tx, [change])
+        [revision] = await recorded(tx, [change])
         await store.stamp_version(tx, after, revision)
         return pb.PublishPlanVersionResponse(version=messages.version(after, revision=revision), tenant_count=count)
 
@@ -234,11 +236,11 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         await store.save_version(tx, after)
         facts = domain.facts_of_version(before), domain.facts_of_version(after)
         if before.state is not VersionState.ACTIVE:
-            await store.recorded(tx, [Change("plan", plan.id, "version_archived", request.reason, *facts)])
+            await recorded(tx, [Change("plan", plan.id, "version_archived", request.reason, *facts)])
             return pb.ArchivePlanVersionResponse(version=messages.version(after))
         await store.save_plan(tx, replace(plan, active_version=0, update_time=now, version=plan.version + 1))
-        change = store.felt("plan", plan.id, "version_archived", request.reason, *facts, plan_id=plan.id)
-        [revision] = await store.recorded(tx, [change])
+        change = felt("plan", plan.id, "version_archived", request.reason, *facts, plan_id=plan.id)
+        [revision] = await recorded(tx, [change])
         await store.stamp_version(tx, after, revision)
         return pb.ArchivePlanVersionResponse(version=messages.version(after, revision=revision))
 
@@ -287,7 +289,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
             await store.set_assignment(tx, assignment)
             after = {"plan_id": request.plan_id, "assign_time": time.isoformat()}
             scheduled = Change("plan", request.plan_id, "assignment_scheduled", request.reason, {}, after, before.id)
-            await store.recorded(tx, [scheduled])
+            await recorded(tx, [scheduled])
             return pb.AssignPlanResponse(assignment=messages.assignment(assignment))
         tenant, revision = await ops.assign(tx, before, assignment, request.etag, now)
         features, version = await ops.features_of(tx, tenant)
@@ -319,7 +321,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         cancelled = Change(
             "plan", assignment.plan_id, "assignment_cancelled", request.reason, before, {}, assignment.tenant_id
         )
-        await store.recorded(tx, [cancelled])
+        await recorded(tx, [cancelled])
         return pb.CancelPlanAssignmentResponse(assignment=messages.assignment(assignment))
 
     async def _described(self, tx: AsyncConnection, version: PlanVersion) -> pb.PlanVersion:
@@ -327,7 +329,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         return messages.version(version, found)
 
     async def _problems(self, tx: AsyncConnection, version: PlanVersion) -> list[Problem]:
-        return domain.problems(version, await store.get_features(tx, version.features))
+        return domain.problems(version, await feature_store.get_features(tx, version.features))
 
 
 def _texts(plan: Plan) -> dict[str, str]:

@@ -1,18 +1,17 @@
-"""Plans, features and what tenants have of their own in PostgreSQL; every function runs in the caller's transaction."""
+"""Plans, add-ons and what tenants have of their own in PostgreSQL; every function runs in the caller's transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from center.control.v1 import catalog_service_pb2 as catalog_pb
-from control.catalog.store import Change, record
-from control.features.domain import Action, Extra, Feature, KillSwitch, Override, Rollout, State
-from control.features.values import Kind, Period, Schema, Type, Value, plain, setting_of, value_of
+from control.features import store as feature_store
+from control.features.domain import Action, Extra, KillSwitch, Override, State
+from control.features.values import Value, plain, value_of
 from control.plans.domain import (
     AddOn,
     Assignment,
@@ -22,234 +21,23 @@ from control.plans.domain import (
     PlanVersion,
     VersionState,
     changed,
-    feature_not_found,
 )
-from control.rows import among
+from control.rows import Order, Where, among, one_row, rows_of
 from control.tables import (
     add_ons,
     attachments,
-    features,
     kill_switches,
     overrides,
     plan_assignments,
     plan_versions,
     plans,
-    rollouts,
     tenant_features,
     tenants,
 )
 from shared.runtime.errors import AlreadyExists, NotFound
 
-Where: TypeAlias = Sequence[ColumnElement[bool]]
-Order: TypeAlias = Sequence[ColumnElement[Any]]
-
-FEATURE_EXISTS = AlreadyExists("FEATURE_EXISTS", "there is a feature with this id")
 PLAN_EXISTS = AlreadyExists("PLAN_EXISTS", "there is a plan with this id")
 ADD_ON_EXISTS = AlreadyExists("ADD_ON_EXISTS", "there is an add-on with this id")
-
-
-async def _rows(
-    tx: AsyncConnection, table: Table, where: Where = (), order: Order = (), limit: int | None = None
-) -> Any:
-    stmt = select(table).where(*where).order_by(*(order or table.primary_key.columns))
-    return (await tx.execute(stmt if limit is None else stmt.limit(limit))).all()
-
-
-async def _one(
-    tx: AsyncConnection, table: Table, where: ColumnElement[bool], missing: NotFound, lock: bool
-) -> Row[Any]:
-    stmt = select(table).where(where)
-    row = (await tx.execute(stmt.with_for_update() if lock else stmt)).one_or_none()
-    if row is None:
-        raise missing
-    return row
-
-
-async def recorded(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:
-    """Records the changes, and lets the rows that they concern know their revisions; last in a transaction.
-
-    A feature, plan or add-on is stamped where the change says so, for its tenants feel it.
-    """
-    revisions = await record(tx, changes)
-    for change, revision in zip(changes, revisions, strict=True):
-        if change.entry is None or not change.entry.HasField("features"):
-            continue
-        what = change.entry.features
-        for table, id in ((features, what.feature_id), (plans, what.plan_id), (add_ons, what.add_on_id)):
-            if id:
-                stamp = update(table).where(table.c.id == id)
-                await tx.execute(stamp.values(revision=revision))
-        if what.tenant_id:
-            stmt = upsert(tenant_features).values(tenant_id=what.tenant_id, revision=revision)
-            await tx.execute(
-                stmt.on_conflict_do_update(index_elements=["tenant_id"], set_={"revision": stmt.excluded.revision})
-            )
-    return revisions
-
-
-def felt(
-    resource: str,
-    resource_id: str,
-    event: str,
-    reason: str,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-    **what: str,
-) -> Change:
-    """A change that tenants can feel. what: feature_id, plan_id, add_on_id or tenant_id."""
-    return Change(
-        resource=resource,
-        resource_id=resource_id,
-        event=event,
-        reason=reason,
-        before=before,
-        after=after,
-        tenant_id=what.get("tenant_id", ""),
-        entry=catalog_pb.CatalogEntry(features=catalog_pb.CatalogFeatures(**what)),
-    )
-
-
-def _feature(row: Row[Any]) -> Feature:
-    return Feature(
-        id=row.id,
-        kind=Kind(row.kind),
-        display_name=row.display_name,
-        description=row.description,
-        unit=row.unit,
-        period=Period(row.period) if row.period else Period.STANDING,
-        schema=_schema(row.schema) if row.schema is not None else None,
-        default=setting_of(row.default_value) if row.default_value is not None else None,
-        state=State(row.state),
-        create_time=row.create_time,
-        update_time=row.update_time,
-        version=row.version,
-        revision=row.revision,
-    )
-
-
-def _schema(stored: Mapping[str, Any]) -> Schema:
-    return Schema(**{**stored, "type": Type(stored["type"]), "allowed": tuple(stored.get("allowed", ()))})
-
-
-def _feature_values(feature: Feature) -> dict[str, Any]:
-    return {
-        "id": feature.id,
-        "kind": feature.kind,
-        "display_name": feature.display_name,
-        "description": feature.description,
-        "unit": feature.unit,
-        "period": feature.period if feature.kind is Kind.METERED else "",
-        "schema": asdict(feature.schema) if feature.schema is not None else None,
-        "default_value": plain(feature.default) if feature.default is not None else None,
-        "state": feature.state,
-        "create_time": feature.create_time,
-        "update_time": feature.update_time,
-        "version": feature.version,
-    }
-
-
-async def get_feature(tx: AsyncConnection, feature_id: str, *, lock: bool = False) -> Feature:
-    missing = feature_not_found(feature_id)
-    return _feature(await _one(tx, features, features.c.id == feature_id, missing, lock))
-
-
-async def get_features(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Feature]:
-    return {row.id: _feature(row) for row in await _rows(tx, features, [among(features.c.id, ids)])}
-
-
-async def list_features(
-    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
-) -> list[Feature]:
-    return [_feature(row) for row in await _rows(tx, features, where, order, limit)]
-
-
-async def add_feature(tx: AsyncConnection, feature: Feature) -> None:
-    await tx.execute(insert(features).values(_feature_values(feature)))
-
-
-async def save_feature(tx: AsyncConnection, feature: Feature) -> None:
-    """Writes over the version just before this one, or refuses."""
-    before = (features.c.id == feature.id) & (features.c.version == feature.version - 1)
-    if (await tx.execute(update(features).where(before).values(_feature_values(feature)))).rowcount != 1:
-        raise changed("feature", feature.id)
-
-
-def _rollout(row: Row[Any]) -> Rollout:
-    return Rollout(row.feature_id, row.cluster_id, row.basis_points, row.reason, row.update_time, row.revision)
-
-
-async def list_rollouts(tx: AsyncConnection, where: Where = ()) -> list[Rollout]:
-    return [_rollout(row) for row in await _rows(tx, rollouts, where)]
-
-
-def of_features(table: Table, feature_ids: Iterable[str]) -> ColumnElement[bool]:
-    return among(table.c.feature_id, feature_ids)
-
-
-async def set_rollout(tx: AsyncConnection, rollout: Rollout) -> None:
-    values = {
-        "basis_points": rollout.basis_points,
-        "reason": rollout.reason,
-        "update_time": rollout.update_time,
-    }
-    stmt = upsert(rollouts).values(feature_id=rollout.feature_id, cluster_id=rollout.cluster_id, **values)
-    await tx.execute(stmt.on_conflict_do_update(index_elements=["feature_id", "cluster_id"], set_=values))
-
-
-async def stamp_rollout(tx: AsyncConnection, rollout: Rollout, revision: int) -> None:
-    key = and_(rollouts.c.feature_id == rollout.feature_id, rollouts.c.cluster_id == rollout.cluster_id)
-    await tx.execute(update(rollouts).where(key).values(revision=revision))
-
-
-async def remove_rollout(tx: AsyncConnection, feature_id: str, cluster_id: str) -> Rollout | None:
-    key = and_(rollouts.c.feature_id == feature_id, rollouts.c.cluster_id == cluster_id)
-    row = (await tx.execute(delete(rollouts).where(key).returning(rollouts))).one_or_none()
-    return _rollout(row) if row is not None else None
-
-
-def _kill_switch(row: Row[Any]) -> KillSwitch:
-    return KillSwitch(
-        id=row.id,
-        feature_id=row.feature_id,
-        tenant_id=row.tenant_id or "",
-        cluster_id=row.cluster_id,
-        reason=row.reason,
-        expire_time=row.expire_time,
-        create_time=row.create_time,
-        caller=row.caller,
-        revision=row.revision,
-    )
-
-
-async def list_kill_switches(
-    tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
-) -> list[KillSwitch]:
-    return [_kill_switch(row) for row in await _rows(tx, kill_switches, where, order, limit)]
-
-
-async def set_kill_switch(tx: AsyncConnection, switch: KillSwitch) -> KillSwitch:
-    """In the place of the one with the same scope; the switch with the id that it has."""
-    values = {
-        "reason": switch.reason,
-        "expire_time": switch.expire_time,
-        "create_time": switch.create_time,
-        "caller": switch.caller,
-    }
-    stmt = upsert(kill_switches).values(
-        id=switch.id,
-        feature_id=switch.feature_id,
-        tenant_id=switch.tenant_id or None,
-        cluster_id=switch.cluster_id,
-        **values,
-    )
-    stmt = stmt.on_conflict_do_update(index_elements=["feature_id", "cluster_id", "tenant_id"], set_=values)
-    return _kill_switch((await tx.execute(stmt.returning(kill_switches))).one())
-
-
-async def remove_kill_switch(tx: AsyncConnection, id: str) -> KillSwitch | None:
-    stmt = delete(kill_switches).where(kill_switches.c.id == id).returning(kill_switches)
-    row = (await tx.execute(stmt)).one_or_none()
-    return _kill_switch(row) if row is not None else None
 
 
 def _plan(row: Row[Any]) -> Plan:
@@ -257,7 +45,7 @@ def _plan(row: Row[Any]) -> Plan:
 
 
 async def get_plan(tx: AsyncConnection, plan_id: str, *, lock: bool = False) -> Plan:
-    return _plan(await _one(tx, plans, plans.c.id == plan_id, plan_not_found(plan_id), lock))
+    return _plan(await one_row(tx, plans, plans.c.id == plan_id, plan_not_found(plan_id), lock))
 
 
 def plan_not_found(plan_id: str) -> NotFound:
@@ -270,7 +58,7 @@ async def plan_ids(tx: AsyncConnection) -> set[str]:
 
 
 async def list_plans(tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None) -> list[Plan]:
-    return [_plan(row) for row in await _rows(tx, plans, where, order, limit)]
+    return [_plan(row) for row in await rows_of(tx, plans, where, order, limit)]
 
 
 async def get_plans(tx: AsyncConnection, ids: Iterable[str]) -> list[Plan]:
@@ -314,7 +102,7 @@ async def get_version(tx: AsyncConnection, plan_id: str, version: int, *, lock: 
     columns = plan_versions.c
     missing = NotFound("PLAN_VERSION_NOT_FOUND", f"plan {plan_id} has no version {version}", plan_id=plan_id)
     key = and_(columns.plan_id == plan_id, columns.version == version)
-    return _version(await _one(tx, plan_versions, key, missing, lock))
+    return _version(await one_row(tx, plan_versions, key, missing, lock))
 
 
 async def get_plan_of_version(tx: AsyncConnection, plan_id: str, version: int) -> Plan:
@@ -326,7 +114,7 @@ async def get_plan_of_version(tx: AsyncConnection, plan_id: str, version: int) -
 async def list_versions(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[PlanVersion]:
-    return [_version(row) for row in await _rows(tx, plan_versions, where, order, limit)]
+    return [_version(row) for row in await rows_of(tx, plan_versions, where, order, limit)]
 
 
 def versions_of(plan_ids: Iterable[str]) -> list[ColumnElement[bool]]:
@@ -407,17 +195,17 @@ def _add_on_values(add_on: AddOn) -> dict[str, Any]:
 
 async def get_add_on(tx: AsyncConnection, add_on_id: str, *, lock: bool = False) -> AddOn:
     missing = NotFound("ADD_ON_NOT_FOUND", f"there is no add-on {add_on_id}", id=add_on_id)
-    return _add_on(await _one(tx, add_ons, add_ons.c.id == add_on_id, missing, lock))
+    return _add_on(await one_row(tx, add_ons, add_ons.c.id == add_on_id, missing, lock))
 
 
 async def get_add_ons(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, AddOn]:
-    return {row.id: _add_on(row) for row in await _rows(tx, add_ons, [among(add_ons.c.id, ids)])}
+    return {row.id: _add_on(row) for row in await rows_of(tx, add_ons, [among(add_ons.c.id, ids)])}
 
 
 async def list_add_ons(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[AddOn]:
-    return [_add_on(row) for row in await _rows(tx, add_ons, where, order, limit)]
+    return [_add_on(row) for row in await rows_of(tx, add_ons, where, order, limit)]
 
 
 async def add_add_on(tx: AsyncConnection, add_on: AddOn) -> None:
@@ -438,7 +226,7 @@ def _attachment(row: Row[Any]) -> Attachment:
 async def list_attachments(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[Attachment]:
-    return [_attachment(row) for row in await _rows(tx, attachments, where, order, limit)]
+    return [_attachment(row) for row in await rows_of(tx, attachments, where, order, limit)]
 
 
 async def attach(tx: AsyncConnection, attachment: Attachment) -> Attachment:
@@ -480,7 +268,7 @@ def _override(row: Row[Any]) -> Override:
 async def list_overrides(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[Override]:
-    return [_override(row) for row in await _rows(tx, overrides, where, order, limit)]
+    return [_override(row) for row in await rows_of(tx, overrides, where, order, limit)]
 
 
 async def find_override(tx: AsyncConnection, tenant_id: str, feature_id: str, action: Action) -> Override | None:
@@ -492,7 +280,7 @@ async def find_override(tx: AsyncConnection, tenant_id: str, feature_id: str, ac
 
 async def get_override(tx: AsyncConnection, id: str) -> Override:
     missing = NotFound("OVERRIDE_NOT_FOUND", f"there is no override {id}", id=id)
-    return _override(await _one(tx, overrides, overrides.c.id == id, missing, True))
+    return _override(await one_row(tx, overrides, overrides.c.id == id, missing, True))
 
 
 async def set_override(tx: AsyncConnection, override: Override) -> None:
@@ -518,11 +306,6 @@ async def remove_override(tx: AsyncConnection, id: str) -> None:
     await tx.execute(delete(overrides).where(overrides.c.id == id))
 
 
-async def stamp(tx: AsyncConnection, table: Table, id: str, revision: int) -> None:
-    """Of a thing that has an id and whose revision is told to callers only."""
-    await tx.execute(update(table).where(table.c.id == id).values(revision=revision))
-
-
 def _assignment(row: Row[Any]) -> Assignment:
     return Assignment(**row._mapping)
 
@@ -530,7 +313,7 @@ def _assignment(row: Row[Any]) -> Assignment:
 async def list_assignments(
     tx: AsyncConnection, where: Where = (), order: Order = (), limit: int | None = None
 ) -> list[Assignment]:
-    return [_assignment(row) for row in await _rows(tx, plan_assignments, where, order, limit)]
+    return [_assignment(row) for row in await rows_of(tx, plan_assignments, where, order, limit)]
 
 
 async def set_assignment(tx: AsyncConnection, assignment: Assignment) -> None:
@@ -579,7 +362,9 @@ async def overlays(tx: AsyncConnection, tenant_ids: Sequence[str] | None = None)
     for override in await list_overrides(tx, of(overrides)):
         overriding.setdefault(override.tenant_id, []).append(override)
     killing: dict[str, list[KillSwitch]] = {}
-    for switch in await list_kill_switches(tx, [kill_switches.c.tenant_id.is_not(None), *of(kill_switches)]):
+    for switch in await feature_store.list_kill_switches(
+        tx, [kill_switches.c.tenant_id.is_not(None), *of(kill_switches)]
+    ):
         killing.setdefault(switch.tenant_id, []).append(switch)
     return {
         row.tenant_id: Overlay(
@@ -591,7 +376,7 @@ async def overlays(tx: AsyncConnection, tenant_ids: Sequence[str] | None = None)
             tuple(overriding.get(row.tenant_id, ())),
             tuple(killing.get(row.tenant_id, ())),
         )
-        for row in await _rows(tx, tenant_features, of(tenant_features))
+        for row in await rows_of(tx, tenant_features, of(tenant_features))
     }
 
 
@@ -651,7 +436,7 @@ async def expired(
 
     return (
         [_override(row) for row in await taken(overrides)],
-        [_kill_switch(row) for row in await taken(kill_switches)],
+        [feature_store.kill_switch(row) for row in await taken(kill_switches)],
         [_attachment(row) for row in await taken(attachments)],
     )
 
