@@ -12,6 +12,10 @@ from shared.runtime.rpc import rules
 
 # Their effect is the same however often they come: they carry the state that is to be, and its revision.
 COMMANDS = "center.dataplane.v1.TenantRuntimeService"
+# The same question asked twice is two questions, and spends twice.
+SPENDING = {"AccessService/ValidateToken", "ValidatorService/AdmitToken"}
+# What it hands in has ids of its own, and numbers that only grow.
+ACCOUNTS = {"ValidatorService/SettleLeases"}
 
 
 def _services() -> Iterator[ServiceDescriptor]:
@@ -41,9 +45,14 @@ def test_every_method_has_rules(method: MethodDescriptor) -> None:
     assert rules.of(method).callers
 
 
-@pytest.mark.parametrize("method", [each for each in METHODS if rules.of(each).mutates], ids=_name)
+CHANGES = [method for method in METHODS if rules.of(method).mutates and _name(method) not in SPENDING]
+
+
+@pytest.mark.parametrize("method", CHANGES, ids=_name)
 def test_a_change_can_be_asked_for_again(method: MethodDescriptor) -> None:
     assert rules.of(method).idempotent
+    if _name(method) in ACCOUNTS:
+        return
     if method.containing_service.full_name != COMMANDS and not method.client_streaming:
         assert "request_id" in method.input_type.fields_by_name
 
