@@ -96,7 +96,9 @@ _GOOD_TEXTS: Mapping[str, Sequence[str]] = {
     "instance": ("fuzz", "fuzz-2"),
     "region_id": ("eu", "us", "nowhere", ""),
     "residency": ("eu", "us", "nowhere"),
-    "plan_id": ("standard", "nosuch", ""),
+    "plan_id": ("standard", "fuzz", "nosuch", ""),
+    "feature_id": ("fuzz_units", "fuzz_switch", "fuzz_rate", "nosuch", ""),
+    "add_on_id": ("fuzz-more", "nosuch"),
     "etag": ("", "1", "2", "x"),
     "locality": ("eu",),
 }  # fmt: skip

@@ -16,7 +16,9 @@ from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from center.control.v1 import cluster_service_pb2, domain_service_pb2, tenant_service_pb2
+from center.control.v1 import cluster_service_pb2, domain_service_pb2, quota_pb2, tenant_service_pb2
+from center.control.v1 import plan_service_pb2 as plans_pb
+from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.dataplane.v1 import product_service_pb2
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from shared.runtime.rpc import rules
@@ -336,6 +338,7 @@ async def _populate(world: World) -> None:
     await platform.clusters.CreateShard(
         cluster_service_pb2.CreateShardRequest(shard={"id": "spare-shard", "cluster_id": "spare-1"})
     )
+    await _populate_plans(PlanServiceStub(platform.channel("control")), tenants[0].id)
     products = platform.products("eu-1")
     product = product_service_pb2.CreateProductRequest(
         product={"title": "A lamp", "variants": [{"sku": "SKU-1", "price": {"currency_code": "EUR", "units": 5}}]}
@@ -357,3 +360,21 @@ async def _populate(world: World) -> None:
         "page_token": [page.next_page_token, domains.next_page_token],
         "code": [tenant.code for tenant in tenants],
     }
+
+
+async def _populate_plans(plans: PlanServiceStub, tenant_id: str) -> None:
+    """Of their own: what odd requests do to them is felt by nobody else."""
+    rate = {"schema": {"rate_limit": {}}, "default_value": {"rate_limit": {"per_second": 1, "burst": 1}}}
+    for feature in (
+        plans_pb.Feature(id="fuzz_units", metered={"unit": "units", "period": quota_pb2.QUOTA_PERIOD_DAY}),
+        plans_pb.Feature(id="fuzz_switch", boolean={}),
+        plans_pb.Feature(id="fuzz_rate", configuration=rate),
+    ):
+        await plans.CreateFeature(plans_pb.CreateFeatureRequest(feature=feature))
+    on = plans_pb.FeatureValue(boolean=True)
+    given = [plans_pb.PlanFeature(feature_id="fuzz_switch", value=on)]
+    await plans.CreatePlan(plans_pb.CreatePlanRequest(plan={"id": "fuzz"}, features=given))
+    add_on = plans_pb.AddOn(id="fuzz-more", features=[{"feature_id": "fuzz_units", "extra_units": 5}])
+    await plans.CreateAddOn(plans_pb.CreateAddOnRequest(add_on=add_on))
+    override = plans_pb.Override(tenant_id=tenant_id, feature_id="fuzz_switch", add=on, reason="a test")
+    await plans.SetOverride(plans_pb.SetOverrideRequest(override=override))
