@@ -105,8 +105,8 @@ def solution_cluster(solution: Solution, endpoint: Endpoint) -> Resource:
     )
     by_address = _is_address(endpoint.host)
     made.type = cluster_api.ClusterDiscoveryType.STATIC if by_address else cluster_api.ClusterDiscoveryType.STRICT_DNS
-    # Of a name's addresses the first that answers, of either kind: Envoy by itself asks for IPv6 and stays with that.
-    made.dns_lookup_family = cluster_api.ClusterDnsLookupFamily.ALL
+    # Envoy by itself asks for IPv6 and stays with that; asked for both, it sometimes stayed with it, too (1.40).
+    made.dns_lookup_family = cluster_api.ClusterDnsLookupFamily.V4_PREFERRED
     made.load_assignment = _assignment(solution.name, [(endpoint.host, endpoint.port)])
     return _resource(solution.name, made)
 
