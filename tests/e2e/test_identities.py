@@ -25,6 +25,7 @@ from center.control.v1 import (
     solution_service_pb2,
     tenant_service_pb2,
     user_service_pb2,
+    validator_service_pb2,
 )
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from center.edge.v1 import edge_service_pb2
@@ -53,6 +54,7 @@ SERVED = {
             sync_pb2,
             solution_service_pb2,
             access_service_pb2,
+            validator_service_pb2,
             operations_service_pb2,
             user_service_pb2,
             page_service_pb2,
