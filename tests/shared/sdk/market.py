@@ -75,6 +75,14 @@ class Market:
         )
         return await self.access.GenerateSolutionToken(request)
 
+    async def tokens(self, solution_id: str, count: int) -> list[str]:
+        """Of so many new users."""
+        found: list[str] = []
+        while len(found) < count:
+            some = [self.token(solution_id) for _ in range(min(50, count - len(found)))]
+            found += [issued.token for issued in await asyncio.gather(*some)]
+        return found
+
     async def revoke(self, kid: str) -> int:
         """The revision of the revocation."""
         answer = await self.access.RevokeToken(access_pb.RevokeTokenRequest(kid=kid, reason="a test"))
