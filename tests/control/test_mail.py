@@ -148,7 +148,7 @@ class Slow:
     def __init__(self, home: Path) -> None:
         self.mailbox = FileMailbox(home)
         self.loop = asyncio.get_running_loop()
-        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self.begun, self.go_on, self.discarded = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def deliver(self, mail_id: str, message: EmailMessage) -> None:
         self.loop.call_soon_threadsafe(self.begun.set)
@@ -156,7 +156,10 @@ class Slow:
         self.mailbox.deliver(mail_id, message)
 
     def discard(self, mail_id: str) -> bool:
-        return self.mailbox.discard(mail_id)
+        was_there = self.mailbox.discard(mail_id)
+        if was_there:
+            self.loop.call_soon_threadsafe(self.discarded.set)
+        return was_there
 
 
 async def test_an_erasure_waits_for_the_mail_that_is_under_way_and_takes_it_back(
@@ -174,9 +177,31 @@ async def test_an_erasure_waits_for_the_mail_that_is_under_way_and_takes_it_back
             return (await people.get(user.id)).state == pb.USER_STATE_ERASED
 
         await until(is_shredded)
-        assert not (await plane.operation(operation.name)).done
+        assert not (await plane.wait(operation.name, timeout_s=1)).done
         delivery.go_on.set()
         assert (await plane.wait(operation.name)).HasField("response")
+        assert not list((tmp_path / "mail").glob("*.eml"))
+
+
+async def test_a_mail_that_comes_out_after_its_worker_was_given_up_is_taken_back(
+    start_plane: Any, tmp_path: Path
+) -> None:
+    delivery, clock = Slow(tmp_path), Moved()
+    async with start_plane(delivery=delivery, clock=clock) as plane:
+        people, email = People(plane, clock), an_email()
+        await people.register(email, await people.solution())
+        user = await people.find(email)
+        await asyncio.wait_for(delivery.begun.wait(), 20)
+        operation = (await people.users.EraseUser(pb.EraseUserRequest(id=user.id, reason="test"))).operation
+
+        async def is_shredded() -> bool:
+            return (await people.get(user.id)).state == pb.USER_STATE_ERASED
+
+        await until(is_shredded)
+        clock.by += mail.LEASE
+        assert (await plane.wait(operation.name)).HasField("response")
+        delivery.go_on.set()
+        await asyncio.wait_for(delivery.discarded.wait(), 20)
         assert not list((tmp_path / "mail").glob("*.eml"))
 
 

@@ -1,6 +1,7 @@
 """Users: who may go on without proof, what a proof ends, and that an erased user is nowhere to be read."""
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
@@ -254,6 +255,19 @@ async def test_a_solution_registers_its_own_users_only(people: People) -> None:
     await stub.ExchangeCode(pb.ExchangeCodeRequest(code=code_in(made.redirect_url), solution_id=mine))
 
 
+async def test_no_hash_of_a_request_lets_anybody_try_e_mails_out(people: People) -> None:
+    """Whoever has the database and guesses an e-mail could compute a plain hash of the request that had it."""
+    solution, email, wanted = await people.solution(), an_email(), an_email()
+    await people.register(email, solution, request_id=str(uuid.uuid4()))
+    user_id = (await people.find(email)).id
+    asked = pb.ChangeUserEmailRequest(id=user_id, email=wanted, reason="x", request_id=str(uuid.uuid4()))
+    await people.users.ChangeUserEmail(asked)
+    dump = await dumped(people.plane)
+    asked.ClearField("request_id")
+    for guessed in (pb.RegisterUserRequest(email=email, solution_id=solution), asked):
+        assert not is_in(hashlib.sha256(guessed.SerializeToString(deterministic=True)).digest(), dump)
+
+
 async def test_many_who_register_one_e_mail_at_once_are_one_user_and_one_goes_on(people: People) -> None:
     solution, email = await people.solution(), an_email()
     answers = await asyncio.gather(*(people.register(email, solution) for _ in range(5)))
@@ -446,6 +460,26 @@ async def dumped(plane: Plane) -> bytes:
 def is_in(secret: bytes, dump: bytes) -> bool:
     """As text, and as PostgreSQL writes bytes."""
     return secret in dump or secret.hex().encode() in dump
+
+
+async def test_who_registers_with_the_e_mail_of_somebody_who_is_being_erased_is_somebody_new(start_plane: Any) -> None:
+    go_on = asyncio.Event()
+
+    async def boundary(kind: Kind, step: str, point: str) -> None:
+        await go_on.wait()
+
+    async with start_plane(boundary=boundary) as plane:
+        people, email = People(plane), an_email()
+        solution = await people.solution()
+        erased = (await people.token(email, solution)).user_id
+        operation = (await people.users.EraseUser(pb.EraseUserRequest(id=erased, reason="test"))).operation
+        assert (await people.get(erased)).state == pb.USER_STATE_ERASING
+        anew = await people.token(email, solution)
+        assert anew.user_id != erased
+        go_on.set()
+        assert (await plane.wait(operation.name)).HasField("response")
+        assert (await people.find(email)).id == anew.user_id
+        assert await people.token_states(anew.user_id) == {anew.token_kid: ACTIVE}
 
 
 class Killed(BaseException):
