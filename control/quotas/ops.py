@@ -217,7 +217,7 @@ class Quotas:
                 exhausted = access_pb.DECISION_CODE_QUOTA_EXHAUSTED
                 told.code = exhausted if token else access_pb.DECISION_CODE_ANONYMOUS_EXHAUSTED
                 if outstanding:
-                    await store.recall(tx, (entitlement_id, quota.key, window.start), solution.id, validator, now)
+                    await store.recall(tx, (entitlement_id, quota.key, window.start), solution.id, now)
         message = told.lease
         message.id = lease_id
         message.entitlement_id, message.action = entitlement_id, quota.key
@@ -294,7 +294,7 @@ class Quotas:
             await store.lose(tx, lost)
             for each in short:
                 key = (each.lease.entitlement_id, each.lease.action, each.lease.window_start)
-                await store.recall(tx, key, each.lease.solution_id, validator, now)
+                await store.recall(tx, key, each.lease.solution_id, now, each.lease.id)
         return pb.SettleLeasesResponse(
             leases=[self._answer(held.get(each.lease_id), gone, now) for each in request.settlements]
         )
@@ -427,7 +427,7 @@ class Quotas:
             if made.granted < units:
                 if made.outstanding:
                     key = (facts.entitlement_id, quota.key, window.start)
-                    await store.recall(tx, key, solution.id, "", now)
+                    await store.recall(tx, key, solution.id, now)
                 code = Code.QUOTA_EXHAUSTED if facts.kid else Code.ANONYMOUS_EXHAUSTED
                 decision_id = await self._log_one(tx, facts, code, units, "", validator)
                 return Reserved(None, code, decision_id, limit, remaining, resets_at)

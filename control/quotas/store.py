@@ -131,10 +131,10 @@ def _counter(row: Row[Any]) -> Counter:
     )
 
 
-async def recall(tx: AsyncConnection, key: Key, solution_id: str, but: str, now: datetime) -> None:
+async def recall(tx: AsyncConnection, key: Key, solution_id: str, now: datetime, but: str = "") -> None:
     """Asks for what others hold of a counter; the answer comes with their next settlement.
 
-    but: the validator that asks. Nobody is asked again within a second.
+    but: the lease that it is for. Nobody is asked again within a second.
     """
     entitlement_id, action, window_start = key
     await tx.execute(
@@ -143,7 +143,7 @@ async def recall(tx: AsyncConnection, key: Key, solution_id: str, but: str, now:
             "entitlement_id": entitlement_id,
             "action": action,
             "window_start": window_start,
-            "but": but,
+            "but": but or None,
             "now": now,
             "before": now - timedelta(seconds=1),
             "channel": RECALL_CHANNEL,
@@ -158,7 +158,7 @@ _RECALL = text("""
         WHERE id IN (
             SELECT id FROM leases
             WHERE entitlement_id = :entitlement_id AND action = :action AND window_start = :window_start
-                AND NOT expired AND validator <> :but AND units > spent
+                AND NOT expired AND id IS DISTINCT FROM CAST(:but AS uuid) AND units > spent
                 AND (recall_time IS NULL OR recall_time < :before)
             ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED
         )

@@ -123,7 +123,11 @@ class Ledger:
             terms = of_solution(self.terms)
             quota = terms.tiers[TIER].quota(lease.action)
             assert quota is not None
-            if lease.entitlement_id in self.suspended or quota.limit is None or windows.window(quota.period, "UTC", self.at).start != lease.window_start:
+            if (
+                lease.entitlement_id in self.suspended
+                or quota.limit is None
+                or windows.window(quota.period, "UTC", self.at).start != lease.window_start
+            ):
                 quota = None
             by = quota if asked is not None else None
             over = domain.settle(counter, lease, spent.get(lease_id, 0), wish, by, self.at, self.lease_s)

@@ -11,9 +11,9 @@ from center_sdk.engine import TICK_S, Backend, BackendUnavailable, Engine, Lack,
 from center_sdk.leases import Lease
 
 # An answer may be overtaken by others who decide meanwhile; after so many it is the caller's turn to wait.
-TRIES = 10
+TRIES = 15
 # How long what others hold is waited for, once they were told.
-PAUSES_S = (0.02, 0.03, 0.05)
+PAUSES_S = (0.02, 0.03, 0.05, 0.1, 0.2)
 RETRY_S = 0.2
 
 
