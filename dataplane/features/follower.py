@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from itertools import islice
 
 import grpc
 import structlog
@@ -22,6 +23,8 @@ log = structlog.stdlib.get_logger("center.features")
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+# What is said to be known has to fit one message: some 100 bytes a tenant, of 32 MiB.
+KNOWN_AT_MOST = 200_000
 
 
 class FeaturesFollower:
@@ -35,8 +38,10 @@ class FeaturesFollower:
         self._features = features
         self._steward = steward
         self._refusals: dict[str, str] = {}
-        # Last good ones that a change did not fit, or that a check found wrong: held to, but not said to be known.
+        # Last good ones that a change did not fit, that a check found wrong, or that are too many to be named: held to,
+        # but not said to be known.
         self._distrusted: set[str] = set()
+        self.known_at_most = KNOWN_AT_MOST
         # The last revision applied, for tests and logs.
         self.revision = 0
 
@@ -61,6 +66,7 @@ class FeaturesFollower:
     async def _follow(self) -> AsyncIterator[int]:
         """One stream: yields each revision that is in effect and reported. Ends where something did not fit."""
         requests: asyncio.Queue[pb.WatchTenantFeaturesRequest] = asyncio.Queue()
+        self._distrusted.update(islice(self._features.known, self.known_at_most, None))
         known = [
             pb.KnownFeatures(tenant_id=tenant_id, version=version, hash=hashed)
             for tenant_id, (version, hashed) in self._features.known.items()

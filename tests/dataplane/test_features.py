@@ -414,6 +414,23 @@ async def test_a_check_finds_what_no_change_told(cut: Running, script: ScriptedP
     assert [each.tenant_id for each in (await script.started()).known] == [tenant_id]
 
 
+async def test_what_is_too_much_to_be_named_comes_again(cut: Running, script: ScriptedPlans) -> None:
+    sets = [a_set(await shop(cut), 1, products=1) for _ in range(3)]
+    await script.tell(*sets)
+    cut.cluster.features.known_at_most = 1
+    script.hang_up()
+    [named] = (await script.started()).known
+    [kept] = [each for each in sets if each.tenant_id == named.tenant_id]
+    again, gone = [each for each in sets if each is not kept]
+    await create(cut, again.tenant_id, product())
+    async with refuses(*NO_ROOM):
+        await create(cut, again.tenant_id, product())
+    await script.tell(again, phase=SNAPSHOT_END, holds=[kept, again])
+    await create(cut, gone.tenant_id, product(), product())
+    async with refuses(*NO_ROOM):
+        await create(cut, again.tenant_id, product())
+
+
 async def test_many_shops_come_in_parts(cut: Running, script: ScriptedPlans) -> None:
     tenant_ids = [uuid7() for _ in range(2000)]
     sets = [a_set(each, 1, products=1) for each in tenant_ids]
