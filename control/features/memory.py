@@ -7,7 +7,7 @@ Tenants are held from when somebody asks for them or watches them.
 import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -58,8 +58,11 @@ class Held:
     """One tenant."""
 
     plan_id: str
+    cluster_id: str
     # Where it is placed, and where it is moving to.
     cluster_ids: tuple[str, ...]
+    # Of the tenant itself.
+    revision: int
     version: int
     shared: Shared
 
@@ -133,6 +136,9 @@ class Features:
         self._clock = clock
         self._held: dict[str, Held] = {}
         self._on_cluster: dict[str, set[str]] = {}
+        # Who watches which tenant, and which cluster; everyone for an empty cluster. In the order in which they came.
+        self._feeds_of_tenant: dict[str, dict[Feed, None]] = {}
+        self._feeds_on_cluster: dict[str, dict[Feed, None]] = {}
         self._recipes: dict[tuple[object, ...], tuple[Shared, int]] = {}
         self._shared: dict[str, Shared] = {}
         self._digests: dict[str, tuple[int, int]] = {}
@@ -219,7 +225,7 @@ class Features:
                 self._wake.set()
                 await asyncio.sleep(AGAIN_S)
                 continue
-            await self._recompute(list(self._held) if dirty.definitions else dirty.tenants | dirty.overlays)
+            await self._recompute(self._touched(dirty), dirty.tenants if not dirty.all else None)
             self._welcome(self._catalog.tenants_on("") if dirty.all else dirty.tenants)
             if target < self._done:
                 # The database was restored from a backup: what watchers have may never have happened.
@@ -273,12 +279,25 @@ class Features:
         self._special = {each.cluster_id for many in known.rollouts.values() for each in many}
         self._special |= {each.cluster_id for many in known.kill_switches.values() for each in many}
 
-    async def _recompute(self, tenant_ids: Iterable[str]) -> None:
+    def _touched(self, dirty: _Dirty) -> Iterable[str]:
+        if dirty.all or dirty.features or dirty.add_ons:
+            return list(self._held)
+        if dirty.plans:
+            mine = {tenant_id for tenant_id, each in self._held.items() if each.plan_id in dirty.plans}
+            return mine | dirty.tenants | dirty.overlays
+        return dirty.tenants | dirty.overlays
+
+    async def _recompute(self, tenant_ids: Iterable[str], moved: set[str] | None) -> None:
+        """moved: tenants that changed themselves, or None when any may have."""
         deltas: dict[tuple[str, str], bytes] = {}
         for number, tenant_id in enumerate(tenant_ids, 1):
             before = self._held.get(tenant_id)
+            is_moved = moved is None or tenant_id in moved
             if before is not None:
-                self._take(tenant_id, before, self._computed(tenant_id), deltas)
+                after = self._computed(tenant_id) if is_moved else self._again(tenant_id, before)
+                self._take(tenant_id, before, after, deltas)
+            elif is_moved and self._catalog.cluster_ids_of(tenant_id) is None:
+                self.definitions.overlays.pop(tenant_id, None)
             if number % COMPUTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
@@ -286,23 +305,30 @@ class Features:
         if after is None:
             self._drop(tenant_id, before)
             self.definitions.overlays.pop(tenant_id, None)
-        elif (after.version, after.shared.features.hash) == (before.version, before.shared.features.hash):
-            before.shared = after.shared
-            return
-        if after is not None:
-            self._put(tenant_id, after, before)
-        if not self.feeds:
-            return
-        delta: bytes | None = None
-        for feed in self.feeds:
-            was = feed.concerns(tenant_id, before.cluster_ids)
-            now = after is not None and feed.concerns(tenant_id, after.cluster_ids)
-            if was and now and after is not None:
-                if delta is None:
-                    delta = _delta(tenant_id, before, after, deltas)
-                feed.offer(tenant_id, delta)
-            elif was or now:
+            for feed in self._watching(tenant_id, before.cluster_ids):
                 feed.offer(tenant_id, None)
+            return
+        if after.cluster_ids == before.cluster_ids:
+            self._held[tenant_id] = after
+            if (after.version, after.shared.features.hash) != (before.version, before.shared.features.hash):
+                self._digests.clear()
+                delta = _delta(tenant_id, before, after, deltas)
+                for feed in self._watching(tenant_id, after.cluster_ids):
+                    feed.offer(tenant_id, delta)
+            return
+        self._put(tenant_id, after, before)
+        delta = _delta(tenant_id, before, after, deltas)
+        feeds = {*self._watching(tenant_id, before.cluster_ids), *self._watching(tenant_id, after.cluster_ids)}
+        for feed in feeds:
+            stays = feed.concerns(tenant_id, before.cluster_ids) and feed.concerns(tenant_id, after.cluster_ids)
+            feed.offer(tenant_id, delta if stays else None)
+
+    def _watching(self, tenant_id: str, cluster_ids: tuple[str, ...]) -> Iterator[Feed]:
+        """Each of those whom the tenant concerns while it is there; whoever watches two places, twice."""
+        yield from self._feeds_of_tenant.get(tenant_id, ())
+        yield from self._feeds_on_cluster.get("", ())
+        for cluster_id in cluster_ids:
+            yield from self._feeds_on_cluster.get(cluster_id, ())
 
     def _welcome(self, tenant_ids: Iterable[str]) -> None:
         """Holds tenants that are new here when somebody watches where they are."""
@@ -314,8 +340,8 @@ class Features:
             cluster_ids = self._catalog.cluster_ids_of(tenant_id)
             if cluster_ids is None:
                 continue
-            for feed in self.feeds:
-                if feed.concerns(tenant_id, cluster_ids) and self.held(tenant_id) is not None:
+            for feed in self._watching(tenant_id, cluster_ids):
+                if self.held(tenant_id) is not None:
                     feed.offer(tenant_id, None)
 
     def _put(self, tenant_id: str, after: Held, before: Held | None) -> None:
@@ -349,7 +375,14 @@ class Features:
         where = tenant.placement
         cluster_ids = tuple(each for each in (where.cluster_id, where.moving_to_cluster_id) if each)
         shared, revision = self._set_of(tenant_id, tenant.plan_id, where.cluster_id)
-        return Held(tenant.plan_id, cluster_ids, max(tenant.revision, revision), shared)
+        version = max(tenant.revision, revision)
+        return Held(tenant.plan_id, where.cluster_id, cluster_ids, tenant.revision, version, shared)
+
+    def _again(self, tenant_id: str, before: Held) -> Held:
+        """What a tenant that did not change itself has now."""
+        shared, revision = self._set_of(tenant_id, before.plan_id, before.cluster_id)
+        version = max(before.revision, revision)
+        return Held(before.plan_id, before.cluster_id, before.cluster_ids, before.revision, version, shared)
 
     def _set_of(self, tenant_id: str, plan_id: str, cluster_id: str) -> tuple[Shared, int]:
         known, overlay = self.definitions, self.definitions.overlays.get(tenant_id)
@@ -406,10 +439,23 @@ class Features:
         feed.snapshot = iter([*members, *(known.keys() - set(members))])
         feed.wake.set()
         self.feeds.add(feed)
+        for index, key in self._places(feed):
+            index.setdefault(key, {})[feed] = None
         return feed
 
     def unsubscribe(self, feed: Feed) -> None:
         self.feeds.discard(feed)
+        for index, key in self._places(feed):
+            if feed in index.get(key, {}):
+                del index[key][feed]
+                if not index[key]:
+                    del index[key]
+
+    def _places(self, feed: Feed) -> Iterator[tuple[dict[str, dict[Feed, None]], str]]:
+        if not feed.tenant_ids:
+            yield self._feeds_on_cluster, feed.cluster_id
+        for tenant_id in feed.tenant_ids:
+            yield self._feeds_of_tenant, tenant_id
 
     def close_feeds(self) -> None:
         """Ends every watch, so that its watcher asks another process."""
@@ -457,8 +503,7 @@ class Features:
             return [_field(2, _tenant(tenant_id, found))]
         if known[0] == found.version:
             return []
-        before = Held(found.plan_id, found.cluster_ids, known[0], found.shared)
-        return [_delta(tenant_id, before, found, {})]
+        return [_delta(tenant_id, replace(found, version=known[0]), found, {})]
 
     def _whole(self, feed: Feed, tenant_id: str) -> bytes:
         found = self._member(feed, tenant_id)
@@ -469,6 +514,9 @@ class Features:
         return found if found is not None and feed.concerns(tenant_id, found.cluster_ids) else None
 
     def heartbeat(self, feed: Feed) -> bytes:
+        # Something may have come while the patience ended; the check is of what the watcher has been sent.
+        if (response := self.take(feed)) is not None:
+            return response
         feed.sent = max(feed.sent, self.revision)
         return self._response(_phase(catalog_pb.WATCH_PHASE_CHANGES), [], feed.sent, self._check(feed))
 

@@ -78,7 +78,10 @@ class Plans:
         return (await self.stub.PublishPlanVersion(request)).version
 
     async def tenant(self, code: str, plan_id: str) -> str:
-        return (await self.plane.create(code, plan_id=plan_id, draft=True)).tenant.id
+        """A new one, which the process knows."""
+        made = (await self.plane.create(code, plan_id=plan_id, draft=True)).tenant
+        await self.read(made.id)
+        return made.id
 
     async def assign(self, tenant_id: str, plan_id: str, **more: Any) -> pb.AssignPlanResponse:
         request = pb.AssignPlanRequest(tenant_id=tenant_id, plan_id=plan_id, reason="a test", **more)
