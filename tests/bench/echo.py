@@ -15,14 +15,14 @@ import uvloop
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
-from center.control.v1 import tenant_service_pb2
+from center.control.v1 import access_service_pb2, plan_service_pb2, tenant_service_pb2
 from center.dataplane.v1 import product_service_pb2
 from shared.runtime import pki, telemetry
 from shared.runtime.rpc import Service, serving
 
 SERVICES = {
     service.full_name: service
-    for file in (tenant_service_pb2, product_service_pb2)
+    for file in (access_service_pb2, plan_service_pb2, tenant_service_pb2, product_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
 RESOLVE = "center.control.v1.TenantService/ResolveTenant"
