@@ -243,7 +243,10 @@ async def _exchanged(port: int, request: bytes) -> bytes:
 def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
     if refusal.code is grpc.StatusCode.OK:
         return
-    if method.name == "ValidateToken" and f"DECISION_CODE_{refusal.reason}" in access_pb.DecisionCode.keys():
+    if (
+        method.name == "ValidateToken"
+        and f"DECISION_CODE_{refusal.reason}" in access_pb.DecisionCode.DESCRIPTOR.values_by_name
+    ):
         return  # a decision, as the error that `http_status` asks for
     assert refusal.code not in (
         grpc.StatusCode.INTERNAL,
