@@ -1,4 +1,4 @@
-"""Stock flagd SDKs read features here: a real one, in a process of its own, and the protocol by itself."""
+"""OpenFeature over control: the stock flagd SDK in a process of its own, the protocol by itself, and our provider."""
 
 import asyncio
 import json
@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openfeature import api
+from openfeature.event import ProviderEvent
+from openfeature.flag_evaluation import Reason
 
 from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1 import quota_pb2, tenant_pb2
 from center.flagd.sync.v1 import sync_pb2 as flagd_pb
 from center.flagd.sync.v1.sync_pb2_grpc import FlagSyncServiceStub
+from center_sdk import Credentials
+from center_sdk.features import Watched
+from center_sdk.openfeature import CenterProvider
 from shared.runtime import pki
 from tests.control.plane import Plane
 from tests.support.grpc import refuses
@@ -44,7 +50,7 @@ def configured(id: str, schema: pb.ConfigurationSchema, default: dict[str, Any])
 @pytest.fixture
 async def tenant(lone: Plane) -> tenant_pb2.Tenant:
     made = (await lone.create(f"flags-{uuid.uuid4().hex[:8]}", draft=True)).tenant
-    await lone.plans.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=made.id, min_revision=made.revision))
+    await in_memory(lone, made.id, made.revision)
     return made
 
 
@@ -53,7 +59,14 @@ async def give(plane: Plane, tenant_id: str, feature_id: str, **value: Any) -> p
     setting = pb.ConfigurationValue(**value) if value else None
     given = pb.FeatureValue(boolean=True) if setting is None else pb.FeatureValue(configuration=setting)
     override = pb.Override(tenant_id=tenant_id, feature_id=feature_id, reason="a test", add=given)
-    return (await plane.plans.SetOverride(pb.SetOverrideRequest(override=override))).override
+    set_ = (await plane.plans.SetOverride(pb.SetOverrideRequest(override=override))).override
+    await in_memory(plane, tenant_id, set_.revision)
+    return set_
+
+
+async def in_memory(plane: Plane, tenant_id: str, revision: int) -> None:
+    """Returns when the control process knows what it has committed."""
+    await plane.plans.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=tenant_id, min_revision=revision))
 
 
 class Reader:
@@ -146,6 +159,7 @@ async def test_the_stock_sdk_reads_a_tenants_features_and_hears_of_changes(
 async def test_the_stock_sdk_reads_on_when_control_is_away_and_catches_up(start_plane: Any) -> None:
     async with start_plane() as plane:
         made = (await plane.create("away", draft=True)).tenant
+        await in_memory(plane, made.id, made.revision)
         async with reading(plane, made.id, "cluster-eu-1") as reader:
             await reader.event("PROVIDER_READY")
             await plane.stop()
@@ -196,7 +210,7 @@ async def test_each_change_is_sent_once_and_others_changes_not_at_all(lone: Plan
     quota = quota_pb2.Quota(limit=5, period=quota_pb2.QUOTA_PERIOD_STANDING)
     lower = pb.Override(tenant_id=tenant.id, feature_id="products", reason="x", lower=pb.FeatureValue(quota=quota))
     lowered = (await lone.plans.SetOverride(pb.SetOverrideRequest(override=lower))).override
-    await lone.plans.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=tenant.id, min_revision=lowered.revision))
+    await in_memory(lone, tenant.id, lowered.revision)
     await give(lone, tenant.id, "gift_wrap")
     # A quota is no flag: the next that is sent is the flag.
     assert "gift_wrap" in json.loads((await call.read()).flag_configuration)["flags"]
@@ -218,3 +232,31 @@ async def test_a_selector_names_a_tenant(lone: Plane) -> None:
 async def test_outsiders_read_no_flags(lone: Plane, tenant: tenant_pb2.Tenant) -> None:
     async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
         await stub(lone, "envoy").FetchAllFlags(flagd_pb.FetchAllFlagsRequest(selector=tenant.id))
+
+
+async def test_our_own_provider_reads_the_same(lone: Plane, tenant: tenant_pb2.Tenant) -> None:
+    home = lone.config.home
+    credentials = Credentials.certificate(
+        ca=pki.ca_path(home), certificate=pki.cert_path(home, "cluster/eu-1"), key=pki.key_path(home, "cluster/eu-1")
+    )
+    await give(lone, tenant.id, "theme", text="dark")
+    provider = CenterProvider(lambda: credentials.channel(lone.config.address), Watched("web-1", (tenant.id,)))
+    changed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(api.set_provider_and_wait, provider, "ours")
+    api.add_handler(
+        ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, lambda details: loop.call_soon_threadsafe(changed.set)
+    )
+    client = api.get_client("ours")
+    assert client.get_boolean_value("bulk_import", False) is True
+    theme = client.get_string_details("theme", "")
+    assert (theme.value, theme.variant, theme.reason) == ("dark", "given", Reason.TARGETING_MATCH)
+    assert client.get_integer_value("products", 0) == 1_000_000
+    assert client.get_object_value("api_rate", {}) == {"per_second": 10000.0, "burst": 20000}
+    await give(lone, tenant.id, "gift_wrap")
+    async with asyncio.timeout(10):
+        await changed.wait()
+    assert client.get_boolean_value("gift_wrap", False) is True
+    watchers = (await lone.plans.ListFeatureWatchers(pb.ListFeatureWatchersRequest())).watchers
+    assert "cluster/eu-1/web-1" in {each.id for each in watchers}
+    await asyncio.to_thread(api.clear_providers)
