@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 
 from center.control.v1 import user_service_pb2 as pb
 from control.users.crypto import Proofs
 from shared.runtime.ids import uuid7
 from tests.control.people import ACTIVE, Moved, People, an_email, code_in
+from tests.control.plane import until
 from tests.support.grpc import refusal_of, refuses
 
 
@@ -46,8 +48,24 @@ async def test_of_many_who_exchange_a_code_at_once_exactly_one_gets_a_token(peop
         except grpc.aio.AioRpcError as error:
             return refusal_of(error).reason
 
-    results = await asyncio.gather(*(exchanged() for _ in range(12)))
-    assert sorted(results)[:1] != ["CODE_USED"] and results.count("CODE_USED") == 11
+    registered = (await people.users.ListUsers(pb.ListUsersRequest(page_size=1))).users[0]
+    url = people.plane.config.database_url
+    async with (
+        await psycopg.AsyncConnection.connect(url) as held,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as looking,
+    ):
+        # They have all seen the code unused, and wait for its user.
+        await held.execute("SELECT FROM users WHERE id = %s FOR UPDATE", (registered.id,))
+        running = asyncio.gather(*(exchanged() for _ in range(12)))
+
+        async def all_wait() -> bool:
+            waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+            cursor = await looking.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")  # type: ignore[arg-type]
+            return await cursor.fetchone() == (12,)
+
+        await until(all_wait)
+    results = await running
+    assert results.count("CODE_USED") == 11
     [user_id] = [result for result in results if result != "CODE_USED"]
     assert len(await people.token_states(user_id)) == 1
 
