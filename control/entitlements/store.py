@@ -134,6 +134,11 @@ async def save_token(tx: AsyncConnection, token: Token) -> None:
     await tx.execute(update(tokens).where(tokens.c.kid == token.kid).values(values))
 
 
+async def reseal(tx: AsyncConnection, kid: str, pepper: int, mac: bytes) -> None:
+    """What is kept of a token, by another pepper."""
+    await tx.execute(update(tokens).where(tokens.c.kid == kid).values(pepper=pepper, mac=mac))
+
+
 async def list_tokens(
     tx: AsyncConnection, where: Sequence[ColumnElement[bool]], by: Sequence[ColumnElement[Any]], limit: int
 ) -> list[Token]:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 
 from center.control.v1 import access_service_pb2 as pb
 from center.control.v1 import quota_pb2
 from center.control.v1 import solution_service_pb2 as solutions_pb
 from center_sdk import tokens
+from control.peppers import Peppers
 from tests.control.plane import Plane, until
 from tests.control.test_solutions import DAILY, create, key_of, update
 from tests.control.test_tokens import DAY, Settable, change, email, generate, length, rotate
@@ -659,6 +661,21 @@ async def test_a_rotated_token_goes_on_until_its_overlap_ends(timed: tuple[Plane
     await settled(plane)
     assert await code(plane, made.token) == "TOKEN_EXPIRED"
     assert await code(plane, renewed.secret) == "ALLOWED"
+
+
+async def test_a_token_that_is_shown_is_kept_under_the_newest_pepper(plane: Plane, shop: str) -> None:
+    made = await generate(plane, email(), shop)
+    newest = Peppers(plane.config.home).rotate()
+    assert await code(plane, made.token) == "ALLOWED"
+    with psycopg.connect(plane.config.database_url) as owner:
+        assert owner.execute("SELECT pepper FROM tokens WHERE kid = %s", (made.token_kid,)).fetchone() == (newest,)
+    beside = plane.beside()
+    await beside.start()
+    try:
+        assert await code(beside, made.token) == "ALLOWED"
+        assert await code(beside, damaged(made.token, made.token_kid)) == "TOKEN_UNKNOWN"
+    finally:
+        await beside.close()
 
 
 async def test_logs_have_no_secret_and_no_email(plane: Plane, shop: str, capfd: pytest.CaptureFixture[str]) -> None:
