@@ -21,7 +21,7 @@ def load() -> Iterator[Load]:
 @pytest.fixture(scope="session")
 async def imported() -> AsyncIterator[Imported]:
     """How the import of the 10,000 sample domains into a new platform went."""
-    with platforms.running() as platform:
+    with platforms.running(CENTER_EXAMPLE="off") as platform:
         yield await tenants.imported(platform)
         await platform.close()
 

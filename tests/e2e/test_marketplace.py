@@ -83,11 +83,12 @@ def access(platform: Platform) -> Any:
     return access_service_pb2_grpc.AccessServiceStub(platform.channel("control"))
 
 
-async def upgrade(platform: Platform, entitlement_id: str, tier: str = "pro") -> None:
+async def upgrade(platform: Platform, entitlement_id: str, tier: str = "pro") -> int:
+    """From the revision that it gives on, every answer knows of it."""
     request = access_service_pb2.UpdateEntitlementRequest(
         id=entitlement_id, tier=tier, reason="paid", request_id=ids.uuid7()
     )
-    await access(platform).UpdateEntitlement(request)
+    return int((await access(platform).UpdateEntitlement(request)).entitlement.revision)
 
 
 async def entitlement_of(platform: Platform, user_id: str) -> Any:
@@ -174,8 +175,8 @@ async def test_the_flow_by_curl_over_the_rest_api(platform: Platform, curl: Curl
     assert (as_error.status, reason_of(as_error.body)) == (429, "QUOTA_EXHAUSTED")
     assert int(as_error.headers["retry-after"]) > 0
 
-    await upgrade(platform, exchanged.json["entitlement_id"])
-    said = (await curl.post("/api/validate-token", asked, key)).json
+    revision = await upgrade(platform, exchanged.json["entitlement_id"])
+    said = (await curl.post("/api/validate-token", asked | {"min_revision": revision}, key)).json
     assert (said["allowed"], said["access_tier"]) == (True, "pro"), "an upgrade works on the next call"
     assert (await curl.post("/api/validate-token", asked)).status in (401, 403), "nobody asks without a key"
 
