@@ -1,7 +1,7 @@
 """An OpenFeature provider over the control plane's stream: features are read from memory, changes are pushed.
 
     from openfeature import api
-    api.set_provider(CenterProvider(lambda: credentials.channel("center.example:7100"), Watched("web-1", (tenant_id,))))
+    api.set_provider_and_wait(CenterProvider(lambda: credentials.channel(address), Watched("web-1", (tenant_id,))))
     api.get_client().get_boolean_value("gift_wrap", False)
 
 Made for one tenant, every question is about that one. Made for several, or for a cluster, the targeting key of the

@@ -5,14 +5,19 @@ import re
 import sys
 from pathlib import Path
 
+from center.control.v1 import plan_service_pb2 as plan_pb
 from shared.runtime import pki
 from tests.shared.sdk.market import Market, environment
 
 README = Path(__file__).parents[3] / "shared" / "sdk" / "README.md"
 
 
+def _examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
 async def test_the_example_of_the_readme(market: Market, tmp_path: Path) -> None:
-    [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    example, _ = _examples()
     solution_id = await market.solution(limit=7)
     token = await market.token(solution_id)
     for source, name in (
@@ -35,3 +40,24 @@ async def test_the_example_of_the_readme(market: Market, tmp_path: Path) -> None
     assert printed.decode().split() == [token.user_id, "free", "6"]
     [usage] = await market.usage(solution_id)
     assert usage.used_units == 1
+
+
+async def test_the_example_of_features(market: Market, tmp_path: Path) -> None:
+    plane = market.plane
+    tenant = (await plane.create("readme", draft=True)).tenant
+    read = plan_pb.GetTenantFeaturesRequest(tenant_id=tenant.id, min_revision=tenant.revision)
+    await plane.plans.GetTenantFeatures(read)
+    for source, name in (
+        (pki.ca_path(market.home), "ca.pem"),
+        (pki.cert_path(market.home, "operator"), "operator.pem"),
+        (pki.key_path(market.home, "operator"), "operator.key"),
+    ):
+        (tmp_path / name).write_bytes(source.read_bytes())
+    _, example = _examples()
+    example = re.sub(r'tenant_id = ".*"', f'tenant_id = "{tenant.id}"', example)
+    example = example.replace("127.0.0.1:7100", plane.config.address)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", example, cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    assert (printed.decode().split(), process.returncode) == (["True"], 0)
