@@ -36,12 +36,14 @@ async def test_a_limit_is_spent_to_the_last_unit_and_not_further(market: Market)
 
 
 async def test_what_is_left_goes_back_when_a_validator_closes(market: Market) -> None:
-    solution_id = await market.solution(limit=10)
+    solution_id = await market.solution(limit=1000)
     token = await market.token(solution_id)
-    for _ in range(10):
-        async with market.validator(solution_id) as validator:
+    async with market.validator(solution_id) as validator:
+        for _ in range(200):
             assert (await validator.validate(token.token, "search")).allowed
     async with market.validator(solution_id) as validator:
+        for _ in range(800):
+            assert (await validator.validate(token.token, "search")).allowed
         assert (await validator.validate(token.token, "search")).code is Code.QUOTA_EXHAUSTED
 
 
@@ -250,7 +252,8 @@ async def _used(market: Market, solution_id: str, units: int) -> bool:
 
 
 async def test_a_fork_has_no_share_of_the_lease(market: Market) -> None:
-    solution_id = await market.solution(limit=500)
+    # Without a limit there is no end to what the child could allow by itself.
+    solution_id = await market.solution(limit=None)
     token = await market.token(solution_id)
     async with market.process(solution_id) as solution:
         assert await solution.validate(token.token) == ["ALLOWED"]
