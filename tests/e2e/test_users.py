@@ -7,7 +7,9 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import expect
 
+from center.control.v1 import user_service_pb2, user_service_pb2_grpc
 from tests.control.people import link_in
+from tests.e2e.test_cli import said
 from tests.support.browser import browsing
 from tests.support.platform import Platform, until
 
@@ -61,6 +63,33 @@ async def test_who_is_known_comes_back_by_mail_and_no_log_tells_who_it_was(platf
     for name, log in logs.items():
         for secret in (email, email.replace("@", "%40"), link, cookie["value"]):
             assert secret not in log, f"{secret} is in {name}"
+
+
+async def test_a_users_life_from_the_command_line(platform: Platform) -> None:
+    email, other = (f"cli-{uuid4().hex}@example.org" for _ in range(2))
+    users = user_service_pb2_grpc.UserServiceStub(platform.channel("control"))
+    await users.RegisterUser(user_service_pb2.RegisterUserRequest(email=email, solution_id="search"))
+
+    async def mailed() -> list[dict[str, str]]:
+        return list(said(platform, "mail", "list", "--to", email)["mails"])
+
+    (listed,) = await until(mailed, what="the mail")
+    shown = said(platform, "mail", "show", listed["id"])
+    assert (shown["to"], shown["text"].count("/verify#")) == (email, 1)
+    user = said(platform, "users", "show", email)
+    assert (user["email"], user["state"]) == (email, "USER_STATE_ACTIVE")
+    newest = said(platform, "users", "list", "--filter", f'id = "{user["id"]}"')["users"]
+    assert [(each["id"], "email" in each) for each in newest] == [(user["id"], False)]
+    assert said(platform, "users", "export", user["id"])["registrations"][0]["solution_id"] == "search"
+    said(platform, "users", "change-email", user["id"], other, "--reason", "asked")
+    sent = said(platform, "mail", "outbox", "--filter", f'user_id = "{user["id"]}"')["mails"]
+    assert [each["template"] for each in sent] == ["MAIL_TEMPLATE_CHANGE", "MAIL_TEMPLATE_VERIFY"]
+    assert int(said(platform, "users", "rotate-keys", "--reason", "monthly", "--wait")["rewrapped_users"]) >= 1
+    erased = said(platform, "users", "erase", email, "--reason", "article 17", "--wait")
+    assert {"users", "mailbox"} <= {each["store"] for each in erased["stores"]}
+    assert said(platform, "mail", "list", "--to", email)["mails"] == []
+    refused = platform.center("users", "show", email)
+    assert refused.returncode == 1 and "USER_NOT_FOUND" in refused.stderr
 
 
 def links(mailbox: Path, email: str) -> list[str]:
