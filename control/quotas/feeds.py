@@ -20,7 +20,6 @@ log = structlog.stdlib.get_logger("center.quotas")
 LOOK_S = 0.5
 # A validator that missed more than so many changes starts anew.
 REPLAYED = 10_000
-CHUNK = 5_000
 
 Apply = Callable[[pb.WatchAccessResponse], None]
 
@@ -52,6 +51,8 @@ class Feed:
             self._entitlements[entitlement.id] = entitlement
         for lease_id in told.recalled_lease_ids:
             self._recalled[lease_id] = None
+        if len(self._tokens) + len(self._entitlements) > REPLAYED:
+            self.start_over()
         self.wake.set()
 
     def start_over(self) -> None:
@@ -71,16 +72,12 @@ class Feed:
             told.solutions.extend(change.solutions)
             told.removed_solution_ids.extend(change.removed_solution_ids)
         self._solutions.clear()
-        for _ in range(min(CHUNK, len(self._tokens))):
-            told.tokens.append(self._tokens.pop(next(iter(self._tokens))))
-        for _ in range(min(CHUNK, len(self._entitlements))):
-            told.entitlements.append(self._entitlements.pop(next(iter(self._entitlements))))
+        told.tokens.extend(self._tokens.values())
+        self._tokens.clear()
+        told.entitlements.extend(self._entitlements.values())
+        self._entitlements.clear()
         told.recalled_lease_ids.extend(self._recalled)
         self._recalled.clear()
-        if self._tokens or self._entitlements:
-            # Not everything: neither the revision nor the time is reached with this part.
-            self.wake.set()
-            return told
         told.revision = catalog.revision
         told.time.FromDatetime(fresh)
         return told

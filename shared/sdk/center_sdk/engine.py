@@ -33,7 +33,7 @@ TICK_S = 1.0
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
 # Changes and refusals that are remembered; older ones are asked for again.
-REMEMBERED = 10_000
+REMEMBERED = 100_000
 REFUSED_S = 60.0
 # What one batch accounts for at most.
 RUNS_AT_ONCE = 2_000
@@ -42,7 +42,7 @@ COST_MAX = 1_000_000_000_000
 
 _NAMESPACE = uuid.UUID("6f1d3c1e-6d0b-5f5e-9a39-0b3f5b1d2c11")
 _EVERYTHING = 1 << 62
-_RECORD = Struct("<16sQQQQdBBHH")
+_RECORD = Struct("<16sQQQQdqBBHH")
 _ACTIVE, _REVOKED = int(access_pb.TOKEN_STATE_ACTIVE), int(access_pb.TOKEN_STATE_REVOKED)
 _EXPIRED = int(access_pb.TOKEN_STATE_EXPIRED)
 _STATUS = {
@@ -180,12 +180,12 @@ class Engine:
         self._hot_size = hot
         self._solutions: dict[str, SolutionTerms] = {}
         self._heard = 0.0
-        # kid -> packed record; entitlement -> kids.
+        # kid -> packed record. An index by entitlement would take as much again: what changed is remembered instead.
         self._tokens: dict[str, bytes] = {}
-        self._kids: dict[int, str | tuple[str, ...]] = {}
         self._names: list[str] = [""]
         self._numbers: dict[str, int] = {"": 0}
         self._hot: dict[bytes | str, dict[str, _Path]] = {}
+        self._hot_of: dict[int, set[bytes | str]] = {}
         self._buckets: dict[str, list[float]] = {}
         self._leases: dict[int, dict[str, Lease]] = {}
         self._by_id: dict[str, Lease] = {}
@@ -193,7 +193,8 @@ class Engine:
         self._live: dict[Lease, None] = {}
         self._wanting: dict[Lease, None] = {}
         self._refused: OrderedDict[tuple[bytes, str], tuple[Code, float]] = OrderedDict()
-        # What was pushed lately, for answers that were under way meanwhile: kid or entitlement -> revision.
+        # What was pushed lately: kid or entitlement -> revision. Records and answers that are older do not count, nor
+        # do those from before the floor, where it is not known any more.
         self._changed: OrderedDict[str, int] = OrderedDict()
         self._floor = 0
         self._runs: dict[tuple[Facts, Code, int, str], Run] = {}
@@ -354,8 +355,9 @@ class Engine:
         paths = self._hot.get(key)
         if paths is None:
             if len(self._hot) >= self._hot_size:
-                self._hot.pop(next(iter(self._hot)))
+                self._cool(next(iter(self._hot)))
             paths = self._hot[key] = {}
+            self._hot_of.setdefault(subject.entitlement, set()).add(key)
         path = paths.get(facts.action)
         if path is None or path.facts != facts or path.quota is not quota:
             if len(paths) >= 1000:
@@ -363,6 +365,15 @@ class Engine:
             path = _Path(facts, subject.entitlement, quota, solution, subject.expires or ENDLESS)
             paths[facts.action] = path
         return path
+
+    def _cool(self, key: bytes | str) -> None:
+        paths = self._hot.pop(key, None)
+        if paths:
+            entitlement = next(iter(paths.values())).entitlement
+            keys = self._hot_of.get(entitlement, set())
+            keys.discard(key)
+            if not keys:
+                self._hot_of.pop(entitlement, None)
 
     def _spend(
         self,
@@ -545,8 +556,7 @@ class Engine:
         """Takes over what the control plane pushes."""
         if told.reset:
             self._tokens.clear()
-            self._kids.clear()
-            self._hot.clear()
+            self._cool_all()
             self._refused.clear()
             self._floor = max(self._floor, told.revision)
             for gone in set(self._solutions) - {solution.id for solution in told.solutions}:
@@ -562,7 +572,7 @@ class Engine:
             self._entitlement_changed(entitlement.id)
         for token in told.tokens:
             self._remember(token.kid, told.revision)
-            self._token_changed(token)
+            self._token_changed(token, told.revision)
         for lease_id in told.recalled_lease_ids:
             if (recalled := self._by_id.get(lease_id)) is not None and not recalled.closing:
                 self._give_up(recalled)
@@ -577,7 +587,7 @@ class Engine:
         self._solutions[solution.id] = solution
         if before is None or before == solution:
             return
-        self._hot.clear()
+        self._cool_all()
         for lease in self._all_leases():
             if lease.solution_id == solution.id:
                 self._doubt(lease)
@@ -585,10 +595,14 @@ class Engine:
     def _removed(self, solution_id: str) -> None:
         if self._solutions.pop(solution_id, None) is None:
             return
-        self._hot.clear()
+        self._cool_all()
         for lease in self._all_leases():
             if lease.solution_id == solution_id:
                 self._give_up(lease)
+
+    def _cool_all(self) -> None:
+        self._hot.clear()
+        self._hot_of.clear()
 
     def _doubt(self, lease: Lease) -> None:
         lease.doubt()
@@ -615,28 +629,22 @@ class Engine:
 
     def _entitlement_changed(self, entitlement_id: str) -> None:
         number = _number(entitlement_id)
-        kids = self._kids.pop(number, ())
-        for kid in (kids,) if isinstance(kids, str) else kids:
-            self._forget(kid)
+        for key in list(self._hot_of.get(number, ())):
+            self._cool(key)
         for lease in list(self._leases.get(number, {}).values()):
             self._doubt(lease)
 
-    def _token_changed(self, token: pb.TokenTerms) -> None:
+    def _token_changed(self, token: pb.TokenTerms, revision: int) -> None:
         record = self._tokens.get(token.kid)
         if record is None:
             return
-        self._hot.pop(record[:16], None)
+        self._cool(record[:16])
         if token.state == _REVOKED:
-            *told, _, status, solution, tier = _RECORD.unpack_from(record)
-            head = _RECORD.pack(*told, _REVOKED, status, solution, tier)
+            *told, _, _, status, solution, tier = _RECORD.unpack_from(record)
+            head = _RECORD.pack(*told, revision, _REVOKED, status, solution, tier)
             self._tokens[token.kid] = head + record[_RECORD.size :]
         else:
-            self._forget(token.kid)
-
-    def _forget(self, kid: str) -> None:
-        record = self._tokens.pop(kid, None)
-        if record is not None:
-            self._hot.pop(record[:16], None)
+            del self._tokens[token.kid]
 
     def _remember(self, name: str, revision: int) -> None:
         self._changed[name] = revision
@@ -655,28 +663,29 @@ class Engine:
                 self._refused[key, request.solution_id] = (Code(told.code), now + REFUSED_S)
                 if len(self._refused) > REMEMBERED:
                     self._refused.popitem(last=False)
-            elif self._stands(told):
+            elif self._stands(told.token.kid, told.entitlement.id, told.revision):
                 self._hold(key, told)
         if told.HasField("lease") and told.lease.entitlement_id:
             self._lent(request.solution_id, told.lease, now)
 
-    def _stands(self, told: pb.AdmitTokenResponse) -> bool:
-        """Whether nothing was pushed meanwhile that the answer does not know of."""
-        changed = max(self._changed.get(told.token.kid, 0), self._changed.get(told.entitlement.id, 0))
-        return told.revision >= max(changed, self._floor)
+    def _stands(self, kid: str, entitlement_id: str, revision: int) -> bool:
+        """Whether nothing was pushed since that revision which would make it wrong."""
+        changed = max(self._changed.get(kid, 0), self._changed.get(entitlement_id, 0))
+        return revision >= max(changed, self._floor)
 
     def _hold(self, key: bytes, told: pb.AdmitTokenResponse) -> None:
         token, entitlement = told.token, told.entitlement
         expires = token.expire_time.seconds + token.expire_time.nanos / 1e9 if token.HasField("expire_time") else 0.0
-        kid, number = token.kid, _number(entitlement.id)
+        kid = token.kid
         if (before := self._tokens.get(kid)) is not None:
-            self._hot.pop(before[:16], None)
+            self._cool(before[:16])
         self._tokens[kid] = (
             _RECORD.pack(
                 key,
                 *uuid_words(entitlement.id),
                 *uuid_words(entitlement.user_id),
                 expires,
+                told.revision,
                 token.state,
                 entitlement.status,
                 self._name(entitlement.solution_id),
@@ -684,17 +693,17 @@ class Engine:
             )
             + entitlement.user_email.encode()
         )
-        kids = self._kids.get(number)
-        if kids is None:
-            self._kids[number] = kid
-        elif kid not in ((kids,) if isinstance(kids, str) else kids):
-            self._kids[number] = (kids, kid) if isinstance(kids, str) else (*kids, kid)
 
     def _known(self, kid: str, key: bytes) -> _Subject | None:
         record = self._tokens.get(kid)
         if record is None or not hmac.compare_digest(record[:16], key):
             return None
-        _, high, low, user_high, user_low, expires, state, status, solution, tier = _RECORD.unpack_from(record)
+        _, high, low, user_high, user_low, expires, revision, state, status, solution, tier = _RECORD.unpack_from(
+            record
+        )
+        if not self._stands(kid, uuid_text(high, low), revision):
+            del self._tokens[kid]
+            return None
         subject = _Subject(kid, high << 64 | low, self._names[solution], self._names[tier])
         subject.user_id = uuid_text(user_high, user_low)
         subject.email = record[_RECORD.size :].decode()
@@ -856,7 +865,7 @@ class Engine:
                 self._retire(lease)
         if len(self._buckets) > self._hot_size:
             self._buckets = {name: bucket for name, bucket in self._buckets.items() if bucket[0] > now}
-            self._hot.clear()
+            self._cool_all()
 
     def settled(self, told: pb.SettleLeasesResponse, now: float) -> None:
         """The batch is durable."""
