@@ -16,7 +16,6 @@ from center_sdk import terms, tokens, windows
 from center_sdk.decision import ALLOWING, Code, Facts
 from center_sdk.engine import anonymous_entitlement
 from center_sdk.terms import QuotaTerms, SolutionTerms
-from control.catalog import store as catalog_store
 from control.catalog.memory import Catalog
 from control.entitlements import store as entitlement_store
 from control.entitlements.domain import Entitlement, Status, Token
@@ -25,11 +24,11 @@ from control.quotas import domain, store
 from control.quotas.domain import Commit, Lease, Reservation, Wish
 from control.quotas.store import Held, Run
 from control.users import ops as user_ops
-from control.users import store as user_store
 from control.users.crypto import Vault
+from control.users.store import Sealed
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, InvalidArgument, NotFound, PermissionDenied
+from shared.runtime.errors import Aborted, InvalidArgument, PermissionDenied
 from shared.runtime.ids import is_uuid, uuid7
 
 log = structlog.stdlib.get_logger("center.quotas")
@@ -122,27 +121,22 @@ class Quotas:
         if parsed.environment != self.environment:
             return _refusal(access_pb.DECISION_CODE_TOKEN_FOREIGN)
         async with self.db.transaction() as tx:
-            # Before the rows: whatever changes them later has a later revision.
-            revision = await catalog_store.newest(tx)
-            found = await entitlement_store.find_token(tx, parsed.kid)
-            if found is None:
+            row = await store.presented(tx, parsed.kid)
+            revision, found, granted = row.revision, row.token, row.entitlement
+            if found is None or granted is None:
                 self.peppers.holds_not(request.token)
                 return _refusal(access_pb.DECISION_CODE_TOKEN_UNKNOWN, revision)
             if not self.peppers.holds(request.token, found.pepper, found.mac):
                 return _refusal(access_pb.DECISION_CODE_TOKEN_UNKNOWN, revision)
-            if found.pepper != self.peppers.newest:
-                # The whole token is here when it is shown, and never else: old peppers fall out of use.
-                await entitlement_store.reseal(tx, found.kid, *self.peppers.seal(request.token))
             if found.solution_id != solution.id:
                 return _refusal(access_pb.DECISION_CODE_SOLUTION_MISMATCH, revision)
-            granted = await entitlement_store.get(tx, found.entitlement_id)
             told = pb.AdmitTokenResponse(
                 revision=revision,
                 token=_token(found),
                 entitlement=pb.EntitlementTerms(
                     id=granted.id,
                     user_id=granted.user_id,
-                    user_email=await self._email(tx, granted),
+                    user_email=self._email(granted, row.sealed),
                     solution_id=granted.solution_id,
                     tier=granted.tier,
                     status=_STATUS[granted.status],
@@ -158,13 +152,9 @@ class Quotas:
                 await self._lend(tx, told, request, solution, validator, granted.create_time)
         return told
 
-    async def _email(self, tx: AsyncConnection, entitlement: Entitlement) -> str:
+    def _email(self, entitlement: Entitlement, sealed: Sealed | None) -> str:
         message = self.catalog.solution(entitlement.solution_id)
-        if message is None or message.email_hidden:
-            return ""
-        try:
-            _, sealed = await user_store.get(tx, entitlement.user_id)
-        except NotFound:
+        if message is None or message.email_hidden or sealed is None:
             return ""
         return user_ops.email_of(self.vault, entitlement.user_id, sealed)
 

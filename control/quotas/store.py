@@ -14,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center_sdk.terms import QuotaTerms
 from center_sdk.windows import Window
+from control.entitlements.domain import Entitlement, Status, Token
 from control.quotas import domain
 from control.quotas.domain import Counter, Lease, Reservation
 from control.tables import counters, decisions, reservations, usage_days
+from control.users.crypto import Wrapped
+from control.users.store import Sealed
 
 RECALL_CHANNEL = "center_recalls"
 
@@ -47,6 +50,55 @@ _TAKE = text("""
         FROM taken WHERE granted > 0 AND :leases
     )
     SELECT taken, outstanding, carried, granted FROM taken
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token as its row says, with its entitlement and what is sealed of its user; nothing later than `revision`."""
+
+    revision: int
+    token: Token | None
+    entitlement: Entitlement | None
+    sealed: Sealed | None
+
+
+async def presented(tx: AsyncConnection, kid: str) -> Presented:
+    """All in one statement, which sees one instant: a cold token waits for it."""
+    row = (await tx.execute(_PRESENTED, {"kid": kid})).one()
+    if row.kid is None:
+        return Presented(row.revision, None, None, None)
+    token = Token(
+        kid=row.kid,
+        entitlement_id=row.entitlement_id,
+        user_id=row.user_id,
+        solution_id=row.solution_id,
+        pepper=row.pepper,
+        mac=bytes(row.mac),
+        create_time=row.create_time,
+        expire_time=row.expire_time,
+        revoke_time=row.revoke_time,
+    )
+    entitlement = Entitlement(
+        id=row.entitlement_id,
+        user_id=row.user_id,
+        solution_id=row.solution_id,
+        tier=row.tier,
+        create_time=row.granted_time,
+        update_time=row.granted_time,
+        status=Status(row.status),
+    )
+    key = Wrapped(row.kek, bytes(row.data_key)) if row.data_key is not None else None
+    return Presented(row.revision, token, entitlement, Sealed(key, row.email, None, None))
+
+
+_PRESENTED = text("""
+    SELECT r.revision, t.kid, CAST(t.entitlement_id AS text) AS entitlement_id, CAST(t.user_id AS text) AS user_id,
+        t.solution_id, t.pepper, t.mac, t.create_time, t.expire_time, t.revoke_time, e.tier, e.status,
+        e.create_time AS granted_time, u.email, u.data_key, u.kek
+    FROM catalog_revision r
+    LEFT JOIN (tokens t JOIN entitlements e ON e.id = t.entitlement_id LEFT JOIN users u ON u.id = t.user_id)
+        ON t.kid = :kid
 """)
 
 
