@@ -1,6 +1,7 @@
 """The chain around every method, on real servers over mutual TLS."""
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -211,6 +212,18 @@ async def test_only_what_was_valid_is_remembered(channel):
             continue
         async with refuses("INVALID_ARGUMENT", "FIELD_INVALID"):
             await explain(channel("operator"), host)
+
+
+async def test_a_question_with_a_token_is_remembered_by_its_hash_only(channel):
+    stub = access_grpc.AccessServiceStub(channel("operator"))
+    token = "cct_dev_" + "a" * 100
+    good = access.ValidateTokenRequest(token=token, action="search", solution_id="shop")
+    wrong = access.ValidateTokenRequest(token=token, action="search", solution_id="shop", cost=-1)
+    for _ in range(2):
+        await stub.ValidateToken(good)
+        async with refuses("INVALID_ARGUMENT", "FIELD_INVALID"):
+            await stub.ValidateToken(wrong)
+    assert not [each for each in gc.get_objects() if type(each) is set and good.SerializeToString() in each]
 
 
 async def test_the_path_of_a_violation_leads_to_the_field(channel):
