@@ -68,3 +68,17 @@ def test_a_key_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "pages.key").write_bytes(b"short")
     with pytest.raises(ValueError, match=r"pages\.key"):
         keys.load(tmp_path, "pages")
+
+
+def test_a_ring_begins_with_one_key_grows_and_loses_what_is_destroyed(tmp_path: Path) -> None:
+    first = keys.ring(tmp_path, "kek")
+    assert list(first) == [1] and keys.ring(tmp_path, "kek") == first
+    keys.load(tmp_path, "kek-other")
+    assert keys.extend(tmp_path, "kek") == 2
+    grown = keys.ring(tmp_path, "kek")
+    assert list(grown) == [1, 2] and grown[1] == first[1] != grown[2]
+    assert keys.age_s(tmp_path, "kek-2") < 60
+    keys.destroy(tmp_path, "kek-1")
+    keys.destroy(tmp_path, "kek-1")
+    assert keys.ring(tmp_path, "kek") == {2: grown[2]}
+    assert keys.extend(tmp_path, "kek") == 3, "numbers are not used again"
