@@ -31,6 +31,7 @@ from control.access.service import AccessService
 from control.audit.service import AuditService
 from control.catalog import store as catalog_store
 from control.catalog import tailer
+from control.catalog.abreast import Abreast
 from control.catalog.memory import Catalog
 from control.catalog.service import CatalogService
 from control.catalog.watchers import Watchers
@@ -201,11 +202,14 @@ async def running(
         if resolver is None:
             resolver = ZoneFile(config.zone_file) if config.zone_file is not None else Dns()
         decider = await stack.enter_async_context(quota_backend.deciding(config.home, quotas, feeds))
+        abreast = Abreast(reader, catalog)
         services = [
             Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
             Service(DomainService(db, clock, tokens, resolver, features, zone=config.zone), DOMAINS),
             Service(ClusterService(db, clock, tokens), CLUSTERS),
-            Service(PlanService(db, clock, tokens, features, observers, heartbeat_s=config.heartbeat_s), PLANS),
+            Service(
+                PlanService(db, clock, tokens, features, observers, abreast, heartbeat_s=config.heartbeat_s), PLANS
+            ),
             Service(FlagSyncService(catalog, features), FLAGS),
             Service(
                 CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
@@ -213,13 +217,13 @@ async def running(
             ),
             Service(
                 SolutionService(
-                    db, clock, tokens, peppers, solution_keys, zone=config.zone, environment=config.environment
+                    db, clock, tokens, peppers, solution_keys, abreast, zone=config.zone, environment=config.environment
                 ),
                 SOLUTIONS,
             ),
-            Service(AccessService(db, clock, tokens, issuer, vault, proofs, catalog, decider, quotas), ACCESS),
+            Service(AccessService(db, clock, tokens, issuer, vault, proofs, catalog, decider, quotas, abreast), ACCESS),
             Service(ValidatorService(quotas, feeds, catalog, watchers), VALIDATORS),
-            Service(UserService(db, clock, tokens, vault, proofs, issuer), USERS),
+            Service(UserService(db, clock, tokens, vault, proofs, issuer, abreast), USERS),
             Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
             Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),

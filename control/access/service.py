@@ -4,6 +4,7 @@ from center.control.v1 import access_service_pb2_grpc as pb_grpc
 from center_sdk.decider import Decider
 from control.access.deciding import Deciding
 from control.access.logbook import Logbook
+from control.catalog.abreast import Abreast
 from control.catalog.memory import Catalog
 from control.entitlements.ops import Issuer
 from control.entitlements.service import Granting
@@ -27,6 +28,8 @@ class AccessService(Granting, Deciding, Logbook, pb_grpc.AccessServiceServicer):
         catalog: Catalog,
         decider: Decider,
         quotas: Quotas,
+        abreast: Abreast,
     ) -> None:
         Granting.__init__(self, db, clock, page_tokens, issuer, vault, proofs)
         Deciding.__init__(self, catalog, decider, quotas)
+        self.committed = abreast

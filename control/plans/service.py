@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1 import plan_service_pb2_grpc as pb_grpc
+from control.catalog.abreast import Abreast
 from control.catalog.store import Change
 from control.catalog.watchers import Watchers
 from control.features import definitions
 from control.features import messages as feature_messages
 from control.features import store as feature_store
 from control.features.changes import felt, recorded
-from control.features.domain import differences, effective
+from control.features.domain import Given, effective
 from control.features.memory import Features
 from control.features.service import FeatureMethods
 from control.features.values import Value
@@ -70,6 +71,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         tokens: PageTokens,
         features: Features,
         watchers: Watchers,
+        abreast: Abreast,
         *,
         heartbeat_s: float,
     ) -> None:
@@ -78,6 +80,7 @@ class PlanService(FeatureMethods, ExtraMethods, WatchMethods, pb_grpc.PlanServic
         self._tokens = tokens
         self._features = features
         self._watchers = watchers
+        self.committed = abreast
         self._heartbeat_s = heartbeat_s
 
     @mutation
@@ -336,11 +339,12 @@ def _texts(plan: Plan) -> dict[str, str]:
     return {"display_name": plan.display_name, "description": plan.description}
 
 
-def _touched(before: Any, after: Any) -> list[str]:
-    """Features of which the tenant has something else afterwards; another version as such is nothing."""
-    old, new = effective(replace(before, plan_version=0)), effective(replace(after, plan_version=0))
-    changed, removed = differences(old.entries, new.entries)
-    return sorted([each.feature_id for each in changed] + removed)
+def _touched(before: Given, after: Given) -> list[str]:
+    """Features of which the tenant has something else afterwards; where from it has them is nothing that it feels."""
+    had, has = (
+        {each.feature_id: each.value for each in effective(one).entries if each.enabled} for one in (before, after)
+    )
+    return sorted(id for id in had.keys() | has.keys() if had.get(id) != has.get(id))
 
 
 def _edited(before: PlanVersion | None, after: PlanVersion, event: str) -> Change:

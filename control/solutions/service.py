@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import solution_service_pb2 as pb
 from center.control.v1 import solution_service_pb2_grpc as pb_grpc
 from center_sdk import tokens
+from control.catalog.abreast import Abreast
 from control.catalog.store import record
 from control.peppers import Peppers
 from control.solutions import domain, store
@@ -50,6 +51,7 @@ class SolutionService(pb_grpc.SolutionServiceServicer):
         page_tokens: PageTokens,
         peppers: Peppers,
         keys: Keys,
+        abreast: Abreast,
         *,
         zone: str,
         environment: str,
@@ -59,6 +61,7 @@ class SolutionService(pb_grpc.SolutionServiceServicer):
         self._page_tokens = page_tokens
         self._peppers = peppers
         self._keys = keys
+        self.committed = abreast
         self._zone = zone
         self._environment = environment
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import user_service_pb2 as pb
 from center.control.v1 import user_service_pb2_grpc as pb_grpc
 from center.shared.v1 import rules_pb2
+from control.catalog.abreast import Abreast
 from control.catalog.store import Change, record
 from control.entitlements import ops as entitlement_ops
 from control.entitlements.ops import Issued, Issuer
@@ -62,9 +63,17 @@ ROTATION_RUNNING = FailedPrecondition("ROTATION_RUNNING", "the keys are being ro
 
 class UserService(pb_grpc.UserServiceServicer):
     def __init__(
-        self, db: Database, clock: Clock, page_tokens: PageTokens, vault: Vault, proofs: Proofs, issuer: Issuer
+        self,
+        db: Database,
+        clock: Clock,
+        page_tokens: PageTokens,
+        vault: Vault,
+        proofs: Proofs,
+        issuer: Issuer,
+        abreast: Abreast,
     ) -> None:
         self.db = db
+        self.committed = abreast
         self._clock = clock
         self._page_tokens = page_tokens
         self._vault = vault

@@ -90,6 +90,8 @@ def mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]]) -> Unary[S
     The transaction is the call's tenant's. A replay of request.request_id gets the stored answer and the trailing
     metadata `idempotent-replayed: true`; without a request_id the method just runs. A method that calls other
     processes must not hold a transaction meanwhile: it uses claim() and settle() itself.
+
+    Where the servicer has `committed`, that is awaited between the commit and the answer.
     """
     return _mutation(method, ())
 
@@ -108,7 +110,10 @@ def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: S
             if (stored := await claim(tx, request)) is None:
                 answer = await method(self, request, tx)
                 await settle(tx, request, _without(answer, secret))
-                return answer
+        if stored is None:
+            if (committed := getattr(self, "committed", None)) is not None:
+                await committed()
+            return answer
         context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
         return cast("A", stored)
 

@@ -171,6 +171,14 @@ async def test_a_status_and_a_tier_hold_from_their_revision_on(plane: Plane, sho
     assert await code(plane, made.token, min_revision=over.revision) == "ENTITLEMENT_CANCELLED"
 
 
+async def test_whoever_changes_something_finds_it_in_the_next_answer(plane: Plane, shop: str) -> None:
+    """Asked of the process that made the change, with no revision."""
+    made = await generate(plane, email(), shop)
+    for tier in ("pro", "soft", "free") * 5:
+        await change(plane, made.entitlement_id, tier=tier)
+        assert (await validate(plane, made.token, peek=True)).access_tier == tier
+
+
 async def test_a_raised_limit_holds_on_the_next_call(plane: Plane) -> None:
     await create(plane, "raising", tiers=[{"id": "free", "quotas": {"search": {**DAILY, "limit": 1}}}])
     made = await generate(plane, email(), "raising")

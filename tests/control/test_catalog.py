@@ -15,7 +15,8 @@ from center.control.v1 import operations_service_pb2 as operations_pb
 from center.control.v1 import tenant_pb2
 from center.control.v1 import tenant_service_pb2 as pb
 from center.shared.v1 import audit_service_pb2 as audit_pb
-from control.catalog import store
+from control.catalog import store, tailer
+from control.catalog.abreast import Abreast
 from control.catalog.memory import CHANGES_CHUNK, SNAPSHOT_CHUNK, Catalog
 from control.catalog.store import Logged
 from control.operations import upkeep
@@ -349,3 +350,14 @@ async def test_a_cluster_s_new_endpoint_reaches_watchers(lone: Plane) -> None:
         cluster = (await lone.clusters.UpdateCluster(clusters_pb.UpdateClusterRequest(cluster=changed))).cluster
         await watch.reach(cluster.revision)
         assert watch.clusters["us-1"].endpoints[0].host == "10.0.0.9"
+
+
+async def test_an_answer_waits_until_its_process_has_seen_the_change(plane: Plane) -> None:
+    assert plane.running is not None
+    behind = Catalog(1000)
+    answering = asyncio.create_task(Abreast(plane.running.db, behind)())
+    done, _ = await asyncio.wait([answering], timeout=0.3)
+    assert not done
+    await tailer.load(plane.running.db, behind)
+    async with asyncio.timeout(0.5):
+        await answering
