@@ -128,6 +128,9 @@ class Quotas:
                 return _refusal(access_pb.DECISION_CODE_TOKEN_UNKNOWN, revision)
             if not self.peppers.holds(request.token, found.pepper, found.mac):
                 return _refusal(access_pb.DECISION_CODE_TOKEN_UNKNOWN, revision)
+            if found.pepper != self.peppers.newest:
+                # The whole token is here when it is shown, and never else: old peppers fall out of use.
+                await entitlement_store.reseal(tx, found.kid, *self.peppers.seal(request.token))
             if found.solution_id != solution.id:
                 return _refusal(access_pb.DECISION_CODE_SOLUTION_MISMATCH, revision)
             told = pb.AdmitTokenResponse(
