@@ -62,7 +62,7 @@ class Feed:
         self._entitlements.clear()
         self.wake.set()
 
-    def take(self, catalog: Catalog, fresh: datetime) -> pb.WatchAccessResponse:
+    def take(self, catalog: Catalog, fresh: datetime, now: datetime) -> pb.WatchAccessResponse:
         """The next response, if only to say as of when everything is known."""
         told = pb.WatchAccessResponse(reset=self.reset)
         if self.reset:
@@ -80,6 +80,7 @@ class Feed:
         self._recalled.clear()
         told.revision = catalog.revision
         told.time.FromDatetime(fresh)
+        told.send_time.FromDatetime(now)
         return told
 
 
@@ -99,7 +100,7 @@ class Feeds:
     def attach(self, apply: Apply) -> None:
         """A validator of this very process: it hears of each change at once."""
         self._here.append(apply)
-        apply(Feed(None).take(self._catalog, self.fresh))
+        apply(Feed(None).take(self._catalog, self.fresh, self._clock.now()))
 
     async def subscribe(self, solution_ids: frozenset[str] | None, from_revision: int) -> Feed:
         """A feed that starts with all that changed since, or with everything where that is not known any more."""
@@ -127,6 +128,10 @@ class Feeds:
         feed.reset = False
         for solution in self._catalog.solutions():
             feed.offer(solution.id, pb.WatchAccessResponse(solutions=[solution]))
+
+    def next(self, feed: Feed) -> pb.WatchAccessResponse:
+        """What a watch sends now."""
+        return feed.take(self._catalog, self.fresh, self._clock.now())
 
     def unsubscribe(self, feed: Feed) -> None:
         self._feeds.discard(feed)

@@ -56,7 +56,7 @@ class ValidatorService(pb_grpc.ValidatorServiceServicer):
                 if reading.done():
                     reading.result()  # a malformed report ends the watch
                 feed.wake.clear()
-                yield feed.take(self._catalog, self._feeds.fresh)
+                yield self._feeds.next(feed)
                 await signalled(feed.wake, HEARTBEAT_S)
             # The requests are nobody's any more when the refusal is sent.
             reading.cancel()

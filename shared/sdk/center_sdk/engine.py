@@ -578,7 +578,8 @@ class Engine:
                 self._give_up(recalled)
         self.revision = max(self.revision, told.revision)
         if told.HasField("time"):
-            self._heard = max(self._heard, told.time.seconds + told.time.nanos / 1e9)
+            # Not the greatest so far: another process of the control plane may have another clock.
+            self._heard = told.time.seconds + told.time.nanos / 1e9
 
     def _solution(self, solution: SolutionTerms) -> None:
         before = self._solutions.get(solution.id)

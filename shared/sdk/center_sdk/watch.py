@@ -94,7 +94,7 @@ class Watch:
                 if response is None:
                     return
                 now_s = time.monotonic()
-                sent_s = response.time.seconds + response.time.nanos / 1e9
+                sent_s = response.send_time.seconds + response.send_time.nanos / 1e9
                 lag_s = now_s - self._clock.observe(sent_s, now_s)
                 if self._reported >= 0 and lag_s > LAGS_S:
                     raise _Lagging(lag_s)

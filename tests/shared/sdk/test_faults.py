@@ -13,7 +13,7 @@ import psycopg
 from center.control.v1 import solution_service_pb2 as solutions_pb
 from center_sdk import AsyncValidator, Code
 from tests.control.plane import until
-from tests.shared.sdk.market import Market
+from tests.shared.sdk.market import Market, quota
 from tests.support.postgres import Postgres
 
 
@@ -106,6 +106,22 @@ async def test_a_postgresql_that_restarts_costs_no_unit(start_market: Any) -> No
             spent += await exhausted(validator, token.token)
         assert spent == 200
         assert await used(market, solution_id) == (200, 0)
+
+
+async def test_what_control_itself_cannot_look_up_grows_old(start_market: Any) -> None:
+    async with postgres_of_its_own() as (server, url), start_market(database_url=url) as market:
+        tiers = [solutions_pb.Tier(id="guest", quotas={"search": quota(None)})]
+        solution_id = await market.solution(tiers=tiers, anonymous_tier="guest", max_age_s=2)
+        async with market.validator(solution_id, instance="early") as early:
+            assert await allowed(early, "")
+            server.kill()
+            assert await until(lambda: refused(early, "")) is Code.STALE
+            # Who comes now learns what there is, and that it is old.
+            async with market.validator(solution_id, instance="late") as late:
+                assert await refused(late, "") is Code.STALE
+                server.start()
+                await until(lambda: allowed(early, ""))
+                await until(lambda: allowed(late, ""))
 
 
 async def test_two_solutions_processes_get_the_last_unit_once(market: Market) -> None:

@@ -38,7 +38,7 @@ class WatchAccessReport(_message.Message):
     def __init__(self, applied_revision: _Optional[int] = ...) -> None: ...
 
 class WatchAccessResponse(_message.Message):
-    __slots__ = ("revision", "time", "reset", "solutions", "removed_solution_ids", "tokens", "entitlements", "recalled_lease_ids")
+    __slots__ = ("revision", "time", "reset", "solutions", "removed_solution_ids", "tokens", "entitlements", "recalled_lease_ids", "send_time")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class WatchAccessResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     ENTITLEMENTS_FIELD_NUMBER: _ClassVar[int]
     RECALLED_LEASE_IDS_FIELD_NUMBER: _ClassVar[int]
+    SEND_TIME_FIELD_NUMBER: _ClassVar[int]
     revision: int
     time: _timestamp_pb2.Timestamp
     reset: bool
@@ -55,7 +56,8 @@ class WatchAccessResponse(_message.Message):
     tokens: _containers.RepeatedCompositeFieldContainer[TokenTerms]
     entitlements: _containers.RepeatedCompositeFieldContainer[EntitlementTerms]
     recalled_lease_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reset: _Optional[bool] = ..., solutions: _Optional[_Iterable[_Union[_solution_service_pb2.Solution, _Mapping]]] = ..., removed_solution_ids: _Optional[_Iterable[str]] = ..., tokens: _Optional[_Iterable[_Union[TokenTerms, _Mapping]]] = ..., entitlements: _Optional[_Iterable[_Union[EntitlementTerms, _Mapping]]] = ..., recalled_lease_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    send_time: _timestamp_pb2.Timestamp
+    def __init__(self, revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reset: _Optional[bool] = ..., solutions: _Optional[_Iterable[_Union[_solution_service_pb2.Solution, _Mapping]]] = ..., removed_solution_ids: _Optional[_Iterable[str]] = ..., tokens: _Optional[_Iterable[_Union[TokenTerms, _Mapping]]] = ..., entitlements: _Optional[_Iterable[_Union[EntitlementTerms, _Mapping]]] = ..., recalled_lease_ids: _Optional[_Iterable[str]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TokenTerms(_message.Message):
     __slots__ = ("kid", "entitlement_id", "state", "expire_time")
