@@ -89,13 +89,14 @@ class UserService(pb_grpc.UserServiceServicer):
         claimed.email = self._vault.fingerprint("email", email).hex()
         async with self.db.transaction() as tx:
             stored = await claim(tx, claimed)
-            if not isinstance(stored, pb.RegisterUserResponse):
-                answer = await self._register(tx, request, email, _client(context))
-                await settle(tx, claimed, pb.RegisterUserResponse(registration_id=answer.registration_id))
-                return answer
-            url = await self._url_again(tx, stored.registration_id)
-        _say_replayed(context)
-        return self._registered(stored.registration_id, url)
+            if isinstance(stored, pb.RegisterUserResponse):
+                url = await self._url_again(tx, stored.registration_id)
+                _say_replayed(context)
+                return self._registered(stored.registration_id, url)
+            answer = await self._register(tx, request, email, _client(context))
+            await settle(tx, claimed, pb.RegisterUserResponse(registration_id=answer.registration_id))
+        await self.committed()
+        return answer
 
     async def _register(
         self, tx: AsyncConnection, request: pb.RegisterUserRequest, email: str, client: str
@@ -158,16 +159,17 @@ class UserService(pb_grpc.UserServiceServicer):
             raise domain.link_invalid()
         async with self.db.transaction() as tx:
             stored = await claim(tx, request)
-            if not isinstance(stored, pb.VerifyEmailResponse):
-                verify = self._verify if link.kind == mail.REGISTRATION else self._take_over
-                answer = await verify(tx, link, request.registration_secrets)
-                kept = pb.VerifyEmailResponse(user_id=answer.user_id, revoked_tokens=answer.revoked_tokens)
-                await settle(tx, request, kept)
-                return answer
-            if link.kind == mail.REGISTRATION:
-                stored.redirect_url = await self._url_again(tx, link.id)
-        _say_replayed(context)
-        return stored
+            if isinstance(stored, pb.VerifyEmailResponse):
+                if link.kind == mail.REGISTRATION:
+                    stored.redirect_url = await self._url_again(tx, link.id)
+                _say_replayed(context)
+                return stored
+            verify = self._verify if link.kind == mail.REGISTRATION else self._take_over
+            answer = await verify(tx, link, request.registration_secrets)
+            kept = pb.VerifyEmailResponse(user_id=answer.user_id, revoked_tokens=answer.revoked_tokens)
+            await settle(tx, request, kept)
+        await self.committed()
+        return answer
 
     async def _verify(self, tx: AsyncConnection, link: Link, secrets: Collection[str]) -> pb.VerifyEmailResponse:
         now = self._clock.now()

@@ -88,8 +88,13 @@ async def test_whoever_registered_a_strangers_e_mail_loses_it_to_the_first_proof
     unused = await people.solution()
     await people.register(email, unused)
     own = await people.register(email, solution)
-    proven = await people.verify(await people.link(stolen.user_id, 3), registration_secrets=[own.registration_secret])
+    link = await people.link(stolen.user_id, 3)
+    access = AccessServiceStub(people.plane.channel())
+    asked = access_pb.ValidateTokenRequest(token=stolen.token, solution_id=solution, action="search")
+    assert (await access.ValidateToken(asked)).allowed
+    proven = await people.verify(link, registration_secrets=[own.registration_secret])
     assert proven.revoked_tokens == 1
+    assert (await access.ValidateToken(asked)).code == access_pb.DECISION_CODE_TOKEN_REVOKED, "from the answer on"
     kept = await people.exchange(code_in(proven.redirect_url), solution)
     assert await people.token_states(stolen.user_id) == {stolen.token_kid: REVOKED, kept.token_kid: ACTIVE}
 
