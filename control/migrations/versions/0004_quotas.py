@@ -116,8 +116,8 @@ CREATE INDEX decisions_user_id ON decisions (user_id, create_time, id);
 _MORE = """
 CREATE TABLE partitions.decisions_default PARTITION OF decisions DEFAULT;
 
--- A partition a day, made ahead, and dropped as a whole when it is old. The service's roles own no tables, so the owner's
--- function does it for the steward, and nothing else.
+-- A partition a day, made ahead, and dropped as a whole when it is old. The service's roles own no tables, so the
+-- owner's function does it for the steward, and nothing else.
 CREATE FUNCTION partitions.keep_decisions(today date, ahead integer, kept integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
@@ -129,7 +129,8 @@ BEGIN
         CONTINUE WHEN to_regclass('partitions.decisions_' || to_char(day, 'YYYYMMDD')) IS NOT NULL;
         -- What came before its partition lies in the default one, and would refuse it.
         CONTINUE WHEN EXISTS (SELECT FROM partitions.decisions_default
-            WHERE first_time >= day::timestamp AT TIME ZONE 'UTC' AND first_time < (day + 1)::timestamp AT TIME ZONE 'UTC');
+            WHERE first_time >= day::timestamp AT TIME ZONE 'UTC'
+            AND first_time < (day + 1)::timestamp AT TIME ZONE 'UTC');
         EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.decisions FOR VALUES FROM (%L) TO (%L)',
             'decisions_' || to_char(day, 'YYYYMMDD'), day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
         changed := changed + 1;
