@@ -11,7 +11,9 @@ from center_sdk.engine import TICK_S, Backend, BackendUnavailable, Engine, Lack,
 from center_sdk.leases import Lease
 
 # An answer may be overtaken by others who decide meanwhile; after so many it is the caller's turn to wait.
-TRIES = 15
+TRIES = 50
+# From so many tries on it is not only others: a process of the control plane is behind another one.
+ODD, ODD_PAUSE_S = 5, 0.01
 # How long what others hold is waited for, once they were told.
 PAUSES_S = (0.02, 0.03, 0.05, 0.1, 0.2)
 RETRY_S = 0.2
@@ -45,9 +47,11 @@ class Decider:
             token, solution_id, action, cost, now=self.now(), anonymous_id=anonymous_id, peek=peek, patient=True
         )
         assured, patient, pauses = False, True, iter(PAUSES_S)
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             if isinstance(told, Decision):
                 return told
+            if attempt > ODD and told.need is Need.ADMIT:
+                await asyncio.sleep(ODD_PAUSE_S)
             if told.need is Need.WAIT:
                 assert told.lease is not None
                 if (pause_s := next(pauses, None)) is None:

@@ -10,20 +10,19 @@ safe for two threads at once: who has threads holds a lock around each call.
 """
 
 import hashlib
-import hmac
 import os
 import uuid
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from struct import Struct
 from typing import Protocol
 
 from center.control.v1 import access_service_pb2 as access_pb
 from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import terms, tokens
 from center_sdk.decision import ALLOWING, Code, Decision, Facts, Run, uuid_text, uuid_words
+from center_sdk.held import REVOKED, Subject, Tokens, digest
 from center_sdk.journal import COUNT, LAST, Journal
 from center_sdk.leases import ENDLESS, HELD_S, Lease, without_limit
 from center_sdk.terms import QuotaTerms, SolutionTerms
@@ -32,9 +31,6 @@ from center_sdk.windows import Period
 TICK_S = 1.0
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
-# Changes and refusals that are remembered; older ones are asked for again.
-REMEMBERED = 100_000
-REFUSED_S = 60.0
 # What one batch accounts for at most.
 RUNS_AT_ONCE = 2_000
 LEASES_AT_ONCE = 2_000
@@ -42,8 +38,6 @@ COST_MAX = 1_000_000_000_000
 
 _NAMESPACE = uuid.UUID("6f1d3c1e-6d0b-5f5e-9a39-0b3f5b1d2c11")
 _EVERYTHING = 1 << 62
-_RECORD = Struct("<16sQQQQdqBBHH")
-_ACTIVE, _REVOKED = int(access_pb.TOKEN_STATE_ACTIVE), int(access_pb.TOKEN_STATE_REVOKED)
 _EXPIRED = int(access_pb.TOKEN_STATE_EXPIRED)
 _STATUS = {
     int(access_pb.ENTITLEMENT_STATUS_SUSPENDED): Code.ENTITLEMENT_SUSPENDED,
@@ -94,23 +88,6 @@ class Batch:
     runs: tuple[Run, ...]
     leases: tuple[tuple[Lease, pb.Settlement], ...]
     reported: dict[str, int]
-
-
-class _Subject:
-    """Who asks: a token that is known here, or a caller without one."""
-
-    __slots__ = ("email", "entitlement", "expires", "kid", "solution_id", "state", "status", "tier", "user_id")
-
-    def __init__(self, kid: str, entitlement: int, solution_id: str, tier: str) -> None:
-        self.kid = kid
-        self.entitlement = entitlement
-        self.solution_id = solution_id
-        self.tier = tier
-        self.user_id = ""
-        self.email = ""
-        self.expires = 0.0
-        self.state = _ACTIVE
-        self.status = int(access_pb.ENTITLEMENT_STATUS_ACTIVE)
 
 
 class _Path:
@@ -180,10 +157,7 @@ class Engine:
         self._hot_size = hot
         self._solutions: dict[str, SolutionTerms] = {}
         self._heard = 0.0
-        # kid -> packed record. An index by entitlement would take as much again: what changed is remembered instead.
-        self._tokens: dict[str, bytes] = {}
-        self._names: list[str] = [""]
-        self._numbers: dict[str, int] = {"": 0}
+        self._tokens = Tokens()
         self._hot: dict[bytes | str, dict[str, _Path]] = {}
         self._hot_of: dict[int, set[bytes | str]] = {}
         self._buckets: dict[str, list[float]] = {}
@@ -192,11 +166,6 @@ class Engine:
         # Leases that were used lately, those that only tell that nothing is left, and those on their way back.
         self._live: dict[Lease, None] = {}
         self._wanting: dict[Lease, None] = {}
-        self._refused: OrderedDict[tuple[bytes, str], tuple[Code, float]] = OrderedDict()
-        # What was pushed lately: kid or entitlement -> revision. Records and answers that are older do not count, nor
-        # do those from before the floor, where it is not known any more.
-        self._changed: OrderedDict[str, int] = OrderedDict()
-        self._floor = 0
         self._runs: dict[tuple[Facts, Code, int, str], Run] = {}
         self._pending: deque[Run] = deque()
         # How many of the oldest pending runs are to be handed in.
@@ -301,14 +270,14 @@ class Engine:
             if not solution.anonymous_tier:
                 return self._refuse(Code.TOKEN_MISSING, asked, cost, now, peek)
             entitlement = anonymous_entitlement(solution_id, anonymous_id)
-            subject = _Subject("", entitlement.int, solution_id, solution.anonymous_tier)
+            subject = Subject("", entitlement.int, solution_id, solution.anonymous_tier)
         else:
             assert isinstance(key, bytes)
-            known = self._known(kid, key)
+            known = self._tokens.known(kid, key)
             if known is None:
-                if (code_until := self._refused.get((key, solution_id))) is not None and now < code_until[1]:
+                if (refused := self._tokens.refused(key, solution_id, now)) is not None:
                     asked = Facts(solution_id, action, kid, revision=self.revision)
-                    return self._refuse(code_until[0], asked, cost, now, peek)
+                    return self._refuse(refused, asked, cost, now, peek)
                 if stale or last:
                     return self._refuse(Code.STALE, asked, cost, now, peek)
                 first = 0 if peek else cost
@@ -329,12 +298,12 @@ class Engine:
             self.revision,
             solution.upgrade_url,
         )
-        if subject.state == _REVOKED:
+        if subject.state == REVOKED:
             return self._refuse(Code.TOKEN_REVOKED, facts, cost, now, peek)
         if subject.state == _EXPIRED or (subject.expires and now >= subject.expires):
             return self._refuse(Code.TOKEN_EXPIRED, facts, cost, now, peek)
-        if (refused := _STATUS.get(subject.status)) is not None:
-            return self._refuse(refused, facts, cost, now, peek)
+        if (ended := _STATUS.get(subject.status)) is not None:
+            return self._refuse(ended, facts, cost, now, peek)
         tier = solution.tiers.get(subject.tier)
         quota = tier.quota(action) if tier is not None else None
         if tier is None or quota is None:
@@ -350,7 +319,7 @@ class Engine:
         return self._spend(path, token, anonymous_id, cost, now, peek, stale, patient, last)
 
     def _path(
-        self, key: bytes | str, facts: Facts, subject: _Subject, quota: QuotaTerms, solution: SolutionTerms
+        self, key: bytes | str, facts: Facts, subject: Subject, quota: QuotaTerms, solution: SolutionTerms
     ) -> _Path:
         paths = self._hot.get(key)
         if paths is None:
@@ -555,10 +524,8 @@ class Engine:
     def apply(self, told: pb.WatchAccessResponse, now: float) -> None:
         """Takes over what the control plane pushes."""
         if told.reset:
-            self._tokens.clear()
+            self._tokens.start_over(told.revision)
             self._cool_all()
-            self._refused.clear()
-            self._floor = max(self._floor, told.revision)
             for gone in set(self._solutions) - {solution.id for solution in told.solutions}:
                 self._removed(gone)
             for lease in self._all_leases():
@@ -568,11 +535,11 @@ class Engine:
         for solution_id in told.removed_solution_ids:
             self._removed(solution_id)
         for entitlement in told.entitlements:
-            self._remember(entitlement.id, told.revision)
+            self._tokens.changed(entitlement.id, told.revision)
             self._entitlement_changed(entitlement.id)
         for token in told.tokens:
-            self._remember(token.kid, told.revision)
-            self._token_changed(token, told.revision)
+            if (key := self._tokens.token_changed(token, told.revision)) is not None:
+                self._cool(key)
         for lease_id in told.recalled_lease_ids:
             if (recalled := self._by_id.get(lease_id)) is not None and not recalled.closing:
                 self._give_up(recalled)
@@ -635,88 +602,19 @@ class Engine:
         for lease in list(self._leases.get(number, {}).values()):
             self._doubt(lease)
 
-    def _token_changed(self, token: pb.TokenTerms, revision: int) -> None:
-        record = self._tokens.get(token.kid)
-        if record is None:
-            return
-        self._cool(record[:16])
-        if token.state == _REVOKED:
-            *told, _, _, status, solution, tier = _RECORD.unpack_from(record)
-            head = _RECORD.pack(*told, revision, _REVOKED, status, solution, tier)
-            self._tokens[token.kid] = head + record[_RECORD.size :]
-        else:
-            del self._tokens[token.kid]
-
-    def _remember(self, name: str, revision: int) -> None:
-        self._changed[name] = revision
-        self._changed.move_to_end(name)
-        if len(self._changed) > REMEMBERED:
-            self._floor = max(self._floor, self._changed.popitem(last=False)[1])
-
     def _all_leases(self) -> list[Lease]:
         return [lease for of_entitlement in self._leases.values() for lease in of_entitlement.values()]
 
     def admitted(self, request: pb.AdmitTokenRequest, told: pb.AdmitTokenResponse, now: float) -> None:
         """Takes over what the control plane says of a token, and the lease that came with it."""
         if request.token:
-            key = hashlib.sha256(request.token.encode()).digest()[:16]
+            key = digest(request.token)
             if not told.HasField("token"):
-                self._refused[key, request.solution_id] = (Code(told.code), now + REFUSED_S)
-                if len(self._refused) > REMEMBERED:
-                    self._refused.popitem(last=False)
-            elif self._stands(told.token.kid, told.entitlement.id, told.revision):
-                self._hold(key, told)
+                self._tokens.refuse(key, request.solution_id, Code(told.code), now)
+            elif (before := self._tokens.hold(key, told)) is not None:
+                self._cool(before)
         if told.HasField("lease") and told.lease.entitlement_id:
             self._lent(request.solution_id, told.lease, now)
-
-    def _stands(self, kid: str, entitlement_id: str, revision: int) -> bool:
-        """Whether nothing was pushed since that revision which would make it wrong."""
-        changed = max(self._changed.get(kid, 0), self._changed.get(entitlement_id, 0))
-        return revision >= max(changed, self._floor)
-
-    def _hold(self, key: bytes, told: pb.AdmitTokenResponse) -> None:
-        token, entitlement = told.token, told.entitlement
-        expires = token.expire_time.seconds + token.expire_time.nanos / 1e9 if token.HasField("expire_time") else 0.0
-        kid = token.kid
-        if (before := self._tokens.get(kid)) is not None:
-            self._cool(before[:16])
-        self._tokens[kid] = (
-            _RECORD.pack(
-                key,
-                *uuid_words(entitlement.id),
-                *uuid_words(entitlement.user_id),
-                expires,
-                told.revision,
-                token.state,
-                entitlement.status,
-                self._name(entitlement.solution_id),
-                self._name(entitlement.tier),
-            )
-            + entitlement.user_email.encode()
-        )
-
-    def _known(self, kid: str, key: bytes) -> _Subject | None:
-        record = self._tokens.get(kid)
-        if record is None or not hmac.compare_digest(record[:16], key):
-            return None
-        _, high, low, user_high, user_low, expires, revision, state, status, solution, tier = _RECORD.unpack_from(
-            record
-        )
-        if not self._stands(kid, uuid_text(high, low), revision):
-            del self._tokens[kid]
-            return None
-        subject = _Subject(kid, high << 64 | low, self._names[solution], self._names[tier])
-        subject.user_id = uuid_text(user_high, user_low)
-        subject.email = record[_RECORD.size :].decode()
-        subject.expires, subject.state, subject.status = expires, state, status
-        return subject
-
-    def _name(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self._names)
-            self._names.append(name)
-        return number
 
     @property
     def held(self) -> int:
