@@ -208,7 +208,10 @@ async def running(
             Service(DomainService(db, clock, tokens, resolver, features, zone=config.zone), DOMAINS),
             Service(ClusterService(db, clock, tokens), CLUSTERS),
             Service(
-                PlanService(db, clock, tokens, features, observers, abreast, heartbeat_s=config.heartbeat_s), PLANS
+                PlanService(
+                    db, clock, tokens, features, observers, Abreast(reader, features), heartbeat_s=config.heartbeat_s
+                ),
+                PLANS,
             ),
             Service(FlagSyncService(catalog, features), FLAGS),
             Service(

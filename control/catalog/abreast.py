@@ -2,9 +2,9 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
 
 from control.catalog import store
-from control.catalog.memory import Catalog
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -12,17 +12,22 @@ from shared.runtime.errors import PlatformError
 PATIENCE_S = 1.0
 
 
+class Memory(Protocol):
+    async def reached(self, revision: int) -> None:
+        """Returns when what is here is at least as new."""
+
+
 class Abreast:
     """Called after a commit: returns once this process's memory has it, so that the caller's next question finds it.
     Other processes follow in milliseconds; who must not miss it there asks with the revision."""
 
-    def __init__(self, db: Database, catalog: Catalog) -> None:
+    def __init__(self, db: Database, memory: Memory) -> None:
         self._db = db
-        self._catalog = catalog
+        self._memory = memory
 
     async def __call__(self) -> None:
         with suppress(PlatformError, TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 async with self._db.transaction() as tx:
                     newest = await store.newest(tx)
-                await self._catalog.reached(newest)
+                await self._memory.reached(newest)

@@ -443,6 +443,16 @@ async def test_every_process_computes_the_same(plans: Plans) -> None:
         await other.close()
 
 
+async def test_who_changes_something_finds_it_in_the_next_answer(plans: Plans) -> None:
+    await plans.metered("prompt")
+    tenant_id = await plans.tenant("hasty", "standard")
+    for number in range(20):
+        await plans.override(tenant_id, "prompt", add=units(number))
+        answer = await plans.stub.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=tenant_id))
+        found = {each.feature_id: each.value.quota.limit for each in answer.features.features}
+        assert found["prompt"] == number
+
+
 async def test_lists_come_in_pages(plans: Plans) -> None:
     seen: list[str] = []
     request = pb.ListFeaturesRequest(page_size=2)
