@@ -11,6 +11,7 @@ from dataplane.app import Cluster
 from dataplane.app import running as cluster_running
 from dataplane.config import Config as ClusterConfig
 from tests.control.plane import Plane, config
+from tests.control.solutions import create as create_solution
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +61,9 @@ async def plane(start_plane: Any, start_cluster: Any) -> AsyncIterator[Plane]:
         for cluster_id in ("eu-1", "us-1"):
             await stack.enter_async_context(start_cluster(started, cluster_id))
         yield started
+
+
+@pytest.fixture(scope="session")
+async def search(plane: Plane) -> str:
+    """The solution that the certificate solution/search is of; with the tiers registered and pro."""
+    return (await create_solution(plane, "search", default_tier="registered")).id

@@ -18,7 +18,7 @@ from center.control.v1 import solution_service_pb2 as solutions_pb
 from center_sdk import tokens
 from control.peppers import Peppers
 from tests.control.plane import Plane, until
-from tests.control.test_solutions import DAILY, create, key_of, update
+from tests.control.solutions import DAILY, create, key_of, update
 from tests.control.test_tokens import DAY, Settable, change, email, generate, length, rotate
 from tests.support.grpc import refuses
 
@@ -301,8 +301,7 @@ async def test_an_email_is_told_only_where_the_solution_may_know_it(plane: Plane
     assert told.allowed and told.user_id == made.user_id and not told.user_email
 
 
-async def test_a_solution_asks_about_itself_only(plane: Plane, shop: str) -> None:
-    await create(plane, "search", tiers=TIERS)
+async def test_a_solution_asks_about_itself_only(plane: Plane, shop: str, search: str) -> None:
     made = await generate(plane, email(), "search")
     assert await code(plane, made.token, solution_id="search", identity="solution/search") == "ALLOWED"
     theirs = await generate(plane, email(), shop)

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from typing import Any
 
 import grpc
 import pytest
@@ -14,39 +13,8 @@ from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from center_sdk import tokens
 from tests.control.plane import Plane, until
+from tests.control.solutions import create, gone, key_of, update
 from tests.support.grpc import refuses
-
-DAILY = {"limit": 10, "period": quota_pb2.QUOTA_PERIOD_DAY}
-
-
-def draft(solution_id: str, **changes: Any) -> pb.Solution:
-    given: dict[str, Any] = {
-        "id": solution_id,
-        "display_name": "Search",
-        "tiers": [
-            {"id": "registered", "quotas": {"search": DAILY}},
-            {"id": "pro", "quotas": {"search": {"unlimited": {}, "period": quota_pb2.QUOTA_PERIOD_MONTH}}},
-        ],
-        "redirect_urls": ["https://search.example/done"],
-        **changes,
-    }
-    return pb.Solution(**given)
-
-
-async def create(plane: Plane, solution_id: str, **changes: Any) -> pb.Solution:
-    request = pb.CreateSolutionRequest(solution=draft(solution_id, **changes))
-    return (await plane.solutions.CreateSolution(request)).solution
-
-
-async def update(plane: Plane, solution_id: str, *paths: str, etag: str = "", **changes: Any) -> pb.Solution:
-    request = pb.UpdateSolutionRequest(solution=pb.Solution(id=solution_id, etag=etag, **changes))
-    request.update_mask.paths.extend(paths)
-    return (await plane.solutions.UpdateSolution(request)).solution
-
-
-async def gone(plane: Plane, solution_id: str, **how: Any) -> int:
-    request = pb.DeleteSolutionRequest(id=solution_id, reason="over", **how)
-    return (await plane.solutions.DeleteSolution(request)).revision
 
 
 async def test_a_solution_is_what_was_said_of_it(plane: Plane) -> None:
@@ -227,10 +195,6 @@ async def test_every_change_is_in_the_audit(plane: Plane) -> None:
     assert ("tiers.registered.search", "", "10 DAY HARD") in {
         (c.field, c.before, c.after) for c in listed.entries[1].changes
     }
-
-
-async def key_of(plane: Plane, solution_id: str, **how: Any) -> pb.CreateSolutionKeyResponse:
-    return await plane.solutions.CreateSolutionKey(pb.CreateSolutionKeyRequest(solution_id=solution_id, **how))
 
 
 async def whoami(plane: Plane, solution_id: str, secret: str) -> pb.Solution:

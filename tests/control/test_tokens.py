@@ -19,7 +19,7 @@ from center_sdk import tokens
 from control.peppers import Peppers
 from shared.runtime.errors import PlatformError
 from tests.control.plane import Plane
-from tests.control.test_solutions import create, key_of
+from tests.control.solutions import create, key_of
 from tests.support.grpc import refuses
 
 DAY = timedelta(days=1)
@@ -33,12 +33,6 @@ class Settable:
 
     def now(self) -> datetime:
         return self.time
-
-
-@pytest.fixture(scope="module")
-async def search(plane: Plane) -> str:
-    """A solution with the tiers registered and pro."""
-    return (await create(plane, "search", default_tier="registered")).id
 
 
 @pytest.fixture(scope="module")
