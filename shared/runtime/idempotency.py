@@ -106,10 +106,12 @@ def revealing(
 def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: Sequence[str]) -> Unary[S, Q, A]:
     @functools.wraps(method)
     async def served(self: S, request: Q, context: "grpc.aio.ServicerContext[Any, Any]") -> A:
+        # What is hashed of a request is what a servicer makes of it, where it has something that must not be tried out.
+        hashed: Message = getattr(self, "hashed", _unchanged)(request)
         async with self.db.transaction(current().tenant_id or None) as tx:
-            if (stored := await claim(tx, request)) is None:
+            if (stored := await claim(tx, hashed)) is None:
                 answer = await method(self, request, tx)
-                await settle(tx, request, _without(answer, secret))
+                await settle(tx, hashed, _without(answer, secret))
         if stored is None:
             if (committed := getattr(self, "committed", None)) is not None:
                 await committed()
@@ -118,6 +120,10 @@ def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: S
         return cast("A", stored)
 
     return served
+
+
+def _unchanged(request: Message) -> Message:
+    return request
 
 
 def _without(answer: A, fields: Sequence[str]) -> A:

@@ -267,9 +267,16 @@ async def test_no_hash_of_a_request_lets_anybody_try_e_mails_out(people: People)
     user_id = (await people.find(email)).id
     asked = pb.ChangeUserEmailRequest(id=user_id, email=wanted, reason="x", request_id=str(uuid.uuid4()))
     await people.users.ChangeUserEmail(asked)
+    trusted = access_pb.GenerateSolutionTokenRequest(
+        user_email=email, solution_id=solution, request_id=str(uuid.uuid4())
+    )
+    access = AccessServiceStub(people.plane.channel())
+    first, again = [await access.GenerateSolutionToken(trusted) for _ in range(2)]
+    assert (first.token_kid, again.token) == (again.token_kid, "")
     dump = await dumped(people.plane)
-    asked.ClearField("request_id")
-    for guessed in (pb.RegisterUserRequest(email=email, solution_id=solution), asked):
+    for request in (asked, trusted):
+        request.ClearField("request_id")
+    for guessed in (pb.RegisterUserRequest(email=email, solution_id=solution), asked, trusted):
         assert not is_in(hashlib.sha256(guessed.SerializeToString(deterministic=True)).digest(), dump)
 
 
