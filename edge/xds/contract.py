@@ -41,6 +41,19 @@ class Contract:
         return self._paths(lambda method, rules: method.client_streaming or method.server_streaming)
 
     @cached_property
+    def watch_paths(self) -> tuple[str, ...]:
+        """Paths of the control plane's methods that solutions may call and that have no natural end."""
+        return tuple(
+            sorted(
+                f"/{service}/{method.name}"
+                for service, method in self._methods
+                if service.startswith("center.control.")
+                and rules_pb2.CALLER_SOLUTION in method.options.Extensions[_RULES].callers
+                and (method.client_streaming or method.server_streaming)
+            )
+        )
+
+    @cached_property
     def descriptors(self) -> bytes:
         """A FileDescriptorSet for Envoy's transcoder: no comments, and the types that typed errors are made of."""
         slim = descriptor_pb2.FileDescriptorSet()

@@ -19,7 +19,7 @@ def routes_of(topology: Topology, contract: Contract) -> Find:
 
     def find(name: str) -> Resource | None:
         if name == translate.PLATFORM:
-            return translate.platform_routes()
+            return translate.platform_routes(contract)
         if name.startswith(SOLUTION):
             solution = topology.solutions.get(name.removeprefix(SOLUTION))
             return translate.absent_routes(name) if solution is None else translate.solution_routes(solution)

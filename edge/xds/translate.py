@@ -88,7 +88,7 @@ def platform_scope(zone: str) -> Resource:
     return _scope(PLATFORM, zone, PLATFORM)
 
 
-def platform_routes() -> Resource:
+def platform_routes(contract: Contract) -> Resource:
     """The platform's own domain: the control plane answers, and decides whom."""
     host = components.VirtualHost(name=PLATFORM, domains=["*"])
     _finish(host)
@@ -97,6 +97,7 @@ def platform_routes() -> Resource:
         option = _header(name, value)
         option.append_action = core.HeaderValueOption.ADD_IF_ABSENT
         host.response_headers_to_add.append(option)
+    host.routes.extend(_forward(CONTROL_CLUSTER, path) for path in contract.watch_paths)
     host.routes.extend([_forward(CONTROL_CLUSTER, package=_OF_PLATFORM), _nothing_here()])
     return _routes(PLATFORM, host, (CONTROL_CLUSTER,), cors=False)
 

@@ -71,7 +71,7 @@ EU = Cluster("eu-1", 1, "eu", (Endpoint("127.0.0.1", 7301), Endpoint("127.0.0.2"
 CASES: dict[str, Resource] = {
     "scope": translate.scope(Claim(Domain("shop.example", 1_000_000), "0192c0de-0000-7000-8000-000000000001", 7)),
     "scope-platform": translate.platform_scope("center.localhost"),
-    "routes-platform": translate.platform_routes(),
+    "routes-platform": translate.platform_routes(TERMS),
     "routes-active": translate.tenant_routes(tenant(), TERMS),
     "routes-read-only": translate.tenant_routes(tenant(mode=Mode.READ_ONLY), TERMS),
     "routes-maintenance": translate.tenant_routes(tenant(mode=Mode.MAINTENANCE), TERMS),
