@@ -243,7 +243,8 @@ class PlanServiceServicer:
 
     def CreateFeature(self, request, context):
         """Adds a feature. What kind it is of stays so.
-        Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that does not fit).
+        Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that
+        does not fit).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -403,11 +404,11 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PublishPlanVersion(self, request, context):
-        """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is archived,
-        and the tenants of the plan that are not pinned get the new one.
-        Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
-        FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-        INVALID_ARGUMENT/TIME_PAST.
+        """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is
+        archived, and the tenants of the plan that are not pinned get the new one.
+        Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all
+        that is wrong), FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at
+        the same time), INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -423,8 +424,8 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DiffPlanVersions(self, request, context):
-        """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are not pinned,
-        each with the features that would change for it.
+        """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are
+        not pinned, each with the features that would change for it.
         Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -433,8 +434,8 @@ class PlanServiceServicer:
 
     def CreateAddOn(self, request, context):
         """Adds an add-on.
-        Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/FEATURE_REPEATED,
-        FAILED_PRECONDITION/FEATURE_ARCHIVED.
+        Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID,
+        INVALID_ARGUMENT/FEATURE_REPEATED, FAILED_PRECONDITION/FEATURE_ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -475,7 +476,8 @@ class PlanServiceServicer:
 
     def AttachAddOn(self, request, context):
         """Gives a tenant an add-on, or another quantity of it.
-        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
+        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED,
+        INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -499,11 +501,11 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetOverride(self, request, context):
-        """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override for each
-        tenant, feature and kind of change; setting it again replaces it.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-        INVALID_ARGUMENT/TIME_PAST.
+        """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override
+        for each tenant, feature and kind of change; setting it again replaces it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED,
+        ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has
+        no more and less), INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -528,9 +530,9 @@ class PlanServiceServicer:
 
     def AssignPlan(self, request, context):
         """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
-        FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/TIME_PAST.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND,
+        FAILED_PRECONDITION/PLAN_NOT_ACTIVE, FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/TIME_PAST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -570,8 +572,8 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTenantFeatures(self, request_iterator, context):
-        """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
-        introduces the watcher; each later one reports what it has applied or refused.
+        """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first
+        request introduces the watcher; each later one reports what it has applied or refused.
         Errors: INVALID_ARGUMENT/WATCH_NOT_INTRODUCED, UNAVAILABLE/DRAINING (another process will answer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,7 +35,8 @@ class PlanServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PlanServiceAsyncStub: ...
     CreateFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.CreateFeatureRequest, _plan_service_pb2.CreateFeatureResponse]
     """Adds a feature. What kind it is of stays so.
-    Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that does not fit).
+    Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that
+    does not fit).
     """
     GetFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.GetFeatureRequest, _plan_service_pb2.GetFeatureResponse]
     """Reads one feature, with its rollouts and kill switches.
@@ -119,11 +120,11 @@ class PlanServiceStub:
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND.
     """
     PublishPlanVersion: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.PublishPlanVersionRequest, _plan_service_pb2.PublishPlanVersionResponse]
-    """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is archived,
-    and the tenants of the plan that are not pinned get the new one.
-    Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
-    FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-    INVALID_ARGUMENT/TIME_PAST.
+    """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is
+    archived, and the tenants of the plan that are not pinned get the new one.
+    Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all
+    that is wrong), FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at
+    the same time), INVALID_ARGUMENT/TIME_PAST.
     """
     ArchivePlanVersion: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ArchivePlanVersionRequest, _plan_service_pb2.ArchivePlanVersionResponse]
     """Ends a version: a draft that is not wanted, one that is scheduled, or the active one of a plan that no tenant has.
@@ -131,14 +132,14 @@ class PlanServiceStub:
     FAILED_PRECONDITION/PLAN_VERSION_ARCHIVED.
     """
     DiffPlanVersions: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.DiffPlanVersionsRequest, _plan_service_pb2.DiffPlanVersionsResponse]
-    """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are not pinned,
-    each with the features that would change for it.
+    """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are
+    not pinned, each with the features that would change for it.
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     CreateAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.CreateAddOnRequest, _plan_service_pb2.CreateAddOnResponse]
     """Adds an add-on.
-    Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/FEATURE_REPEATED,
-    FAILED_PRECONDITION/FEATURE_ARCHIVED.
+    Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID,
+    INVALID_ARGUMENT/FEATURE_REPEATED, FAILED_PRECONDITION/FEATURE_ARCHIVED.
     """
     GetAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.GetAddOnRequest, _plan_service_pb2.GetAddOnResponse]
     """Reads one add-on.
@@ -159,7 +160,8 @@ class PlanServiceStub:
     """
     AttachAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.AttachAddOnRequest, _plan_service_pb2.AttachAddOnResponse]
     """Gives a tenant an add-on, or another quantity of it.
-    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
+    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED,
+    INVALID_ARGUMENT/TIME_PAST.
     """
     DetachAddOn: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.DetachAddOnRequest, _plan_service_pb2.DetachAddOnResponse]
     """Takes an add-on away from a tenant.
@@ -171,11 +173,11 @@ class PlanServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SetOverride: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.SetOverrideRequest, _plan_service_pb2.SetOverrideResponse]
-    """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override for each
-    tenant, feature and kind of change; setting it again replaces it.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-    INVALID_ARGUMENT/TIME_PAST.
+    """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override
+    for each tenant, feature and kind of change; setting it again replaces it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED,
+    ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has
+    no more and less), INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveOverride: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveOverrideRequest, _plan_service_pb2.RemoveOverrideResponse]
     """Ends an override.
@@ -188,9 +190,9 @@ class PlanServiceStub:
     """
     AssignPlan: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.AssignPlanRequest, _plan_service_pb2.AssignPlanResponse]
     """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
-    FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/TIME_PAST.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND,
+    FAILED_PRECONDITION/PLAN_NOT_ACTIVE, FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/TIME_PAST.
     """
     ListPlanAssignments: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ListPlanAssignmentsRequest, _plan_service_pb2.ListPlanAssignmentsResponse]
     """Lists the assignments that wait for their time, the next one first.
@@ -210,8 +212,8 @@ class PlanServiceStub:
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
     """
     WatchTenantFeatures: _grpc.StreamStreamMultiCallable[_plan_service_pb2.WatchTenantFeaturesRequest, _plan_service_pb2.WatchTenantFeaturesResponse]
-    """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
-    introduces the watcher; each later one reports what it has applied or refused.
+    """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first
+    request introduces the watcher; each later one reports what it has applied or refused.
     Errors: INVALID_ARGUMENT/WATCH_NOT_INTRODUCED, UNAVAILABLE/DRAINING (another process will answer).
     """
     ListFeatureWatchers: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ListFeatureWatchersRequest, _plan_service_pb2.ListFeatureWatchersResponse]
@@ -227,7 +229,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.CreateFeatureRequest, _plan_service_pb2.CreateFeatureResponse]  # type: ignore[assignment]
     """Adds a feature. What kind it is of stays so.
-    Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that does not fit).
+    Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that
+    does not fit).
     """
     GetFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.GetFeatureRequest, _plan_service_pb2.GetFeatureResponse]  # type: ignore[assignment]
     """Reads one feature, with its rollouts and kill switches.
@@ -311,11 +314,11 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND.
     """
     PublishPlanVersion: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.PublishPlanVersionRequest, _plan_service_pb2.PublishPlanVersionResponse]  # type: ignore[assignment]
-    """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is archived,
-    and the tenants of the plan that are not pinned get the new one.
-    Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
-    FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-    INVALID_ARGUMENT/TIME_PAST.
+    """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is
+    archived, and the tenants of the plan that are not pinned get the new one.
+    Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all
+    that is wrong), FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at
+    the same time), INVALID_ARGUMENT/TIME_PAST.
     """
     ArchivePlanVersion: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ArchivePlanVersionRequest, _plan_service_pb2.ArchivePlanVersionResponse]  # type: ignore[assignment]
     """Ends a version: a draft that is not wanted, one that is scheduled, or the active one of a plan that no tenant has.
@@ -323,14 +326,14 @@ class PlanServiceAsyncStub(PlanServiceStub):
     FAILED_PRECONDITION/PLAN_VERSION_ARCHIVED.
     """
     DiffPlanVersions: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.DiffPlanVersionsRequest, _plan_service_pb2.DiffPlanVersionsResponse]  # type: ignore[assignment]
-    """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are not pinned,
-    each with the features that would change for it.
+    """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are
+    not pinned, each with the features that would change for it.
     Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     CreateAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.CreateAddOnRequest, _plan_service_pb2.CreateAddOnResponse]  # type: ignore[assignment]
     """Adds an add-on.
-    Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/FEATURE_REPEATED,
-    FAILED_PRECONDITION/FEATURE_ARCHIVED.
+    Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID,
+    INVALID_ARGUMENT/FEATURE_REPEATED, FAILED_PRECONDITION/FEATURE_ARCHIVED.
     """
     GetAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.GetAddOnRequest, _plan_service_pb2.GetAddOnResponse]  # type: ignore[assignment]
     """Reads one add-on.
@@ -351,7 +354,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """
     AttachAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.AttachAddOnRequest, _plan_service_pb2.AttachAddOnResponse]  # type: ignore[assignment]
     """Gives a tenant an add-on, or another quantity of it.
-    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
+    Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED,
+    INVALID_ARGUMENT/TIME_PAST.
     """
     DetachAddOn: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.DetachAddOnRequest, _plan_service_pb2.DetachAddOnResponse]  # type: ignore[assignment]
     """Takes an add-on away from a tenant.
@@ -363,11 +367,11 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SetOverride: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.SetOverrideRequest, _plan_service_pb2.SetOverrideResponse]  # type: ignore[assignment]
-    """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override for each
-    tenant, feature and kind of change; setting it again replaces it.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-    INVALID_ARGUMENT/TIME_PAST.
+    """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override
+    for each tenant, feature and kind of change; setting it again replaces it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED,
+    ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has
+    no more and less), INVALID_ARGUMENT/TIME_PAST.
     """
     RemoveOverride: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.RemoveOverrideRequest, _plan_service_pb2.RemoveOverrideResponse]  # type: ignore[assignment]
     """Ends an override.
@@ -380,9 +384,9 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """
     AssignPlan: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.AssignPlanRequest, _plan_service_pb2.AssignPlanResponse]  # type: ignore[assignment]
     """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
-    FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-    INVALID_ARGUMENT/TIME_PAST.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND,
+    FAILED_PRECONDITION/PLAN_NOT_ACTIVE, FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED,
+    FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/TIME_PAST.
     """
     ListPlanAssignments: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ListPlanAssignmentsRequest, _plan_service_pb2.ListPlanAssignmentsResponse]  # type: ignore[assignment]
     """Lists the assignments that wait for their time, the next one first.
@@ -402,8 +406,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/TIME_PAST.
     """
     WatchTenantFeatures: _aio.StreamStreamMultiCallable[_plan_service_pb2.WatchTenantFeaturesRequest, _plan_service_pb2.WatchTenantFeaturesResponse]  # type: ignore[assignment]
-    """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
-    introduces the watcher; each later one reports what it has applied or refused.
+    """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first
+    request introduces the watcher; each later one reports what it has applied or refused.
     Errors: INVALID_ARGUMENT/WATCH_NOT_INTRODUCED, UNAVAILABLE/DRAINING (another process will answer).
     """
     ListFeatureWatchers: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ListFeatureWatchersRequest, _plan_service_pb2.ListFeatureWatchersResponse]  # type: ignore[assignment]
@@ -422,7 +426,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.CreateFeatureResponse, _abc.Awaitable[_plan_service_pb2.CreateFeatureResponse]]:
         """Adds a feature. What kind it is of stays so.
-        Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that does not fit).
+        Errors: ALREADY_EXISTS/FEATURE_EXISTS, INVALID_ARGUMENT/SCHEMA_INVALID (bounds that nothing fits, or a default that
+        does not fit).
         """
 
     @_abc_1.abstractmethod
@@ -620,11 +625,11 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.PublishPlanVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.PublishPlanVersionResponse, _abc.Awaitable[_plan_service_pb2.PublishPlanVersionResponse]]:
-        """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is archived,
-        and the tenants of the plan that are not pinned get the new one.
-        Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all that is wrong),
-        FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at the same time),
-        INVALID_ARGUMENT/TIME_PAST.
+        """Makes a draft the plan's active version, now or at a time; from then on nothing of it changes. The version before it is
+        archived, and the tenants of the plan that are not pinned get the new one.
+        Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PLAN_VERSION_INVALID (says all
+        that is wrong), FAILED_PRECONDITION/PLAN_VERSION_PUBLISHED, FAILED_PRECONDITION/PLAN_VERSION_SCHEDULED (another one at
+        the same time), INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -644,8 +649,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.DiffPlanVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.DiffPlanVersionsResponse, _abc.Awaitable[_plan_service_pb2.DiffPlanVersionsResponse]]:
-        """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are not pinned,
-        each with the features that would change for it.
+        """Compares two versions of a plan, and says whom publishing `to_version` would touch: the tenants of the plan that are
+        not pinned, each with the features that would change for it.
         Errors: NOT_FOUND/PLAN_VERSION_NOT_FOUND, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
@@ -656,8 +661,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.CreateAddOnResponse, _abc.Awaitable[_plan_service_pb2.CreateAddOnResponse]]:
         """Adds an add-on.
-        Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/FEATURE_REPEATED,
-        FAILED_PRECONDITION/FEATURE_ARCHIVED.
+        Errors: ALREADY_EXISTS/ADD_ON_EXISTS, NOT_FOUND/FEATURE_NOT_FOUND, INVALID_ARGUMENT/VALUE_INVALID,
+        INVALID_ARGUMENT/FEATURE_REPEATED, FAILED_PRECONDITION/FEATURE_ARCHIVED.
         """
 
     @_abc_1.abstractmethod
@@ -708,7 +713,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.AttachAddOnResponse, _abc.Awaitable[_plan_service_pb2.AttachAddOnResponse]]:
         """Gives a tenant an add-on, or another quantity of it.
-        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED, INVALID_ARGUMENT/TIME_PAST.
+        Errors: NOT_FOUND/ADD_ON_NOT_FOUND, NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/ADD_ON_ARCHIVED,
+        INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -738,11 +744,11 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.SetOverrideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.SetOverrideResponse, _abc.Awaitable[_plan_service_pb2.SetOverrideResponse]]:
-        """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override for each
-        tenant, feature and kind of change; setting it again replaces it.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has no more and less),
-        INVALID_ARGUMENT/TIME_PAST.
+        """Changes one feature for one tenant, whatever its plan says: adds, removes, raises or lowers it. There is one override
+        for each tenant, feature and kind of change; setting it again replaces it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_ARCHIVED,
+        ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/VALUE_INVALID, INVALID_ARGUMENT/VALUE_WITHOUT_ORDER (raises or lowers what has
+        no more and less), INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -773,9 +779,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.AssignPlanResponse, _abc.Awaitable[_plan_service_pb2.AssignPlanResponse]]:
         """Gives a tenant a plan, now or at a time. A later assignment replaces one that still waits.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND, FAILED_PRECONDITION/PLAN_NOT_ACTIVE,
-        FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED, FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH,
-        INVALID_ARGUMENT/TIME_PAST.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/PLAN_NOT_FOUND, NOT_FOUND/PLAN_VERSION_NOT_FOUND,
+        FAILED_PRECONDITION/PLAN_NOT_ACTIVE, FAILED_PRECONDITION/PLAN_VERSION_NOT_PUBLISHED,
+        FAILED_PRECONDITION/TENANT_TRANSITION_ILLEGAL, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/TIME_PAST.
         """
 
     @_abc_1.abstractmethod
@@ -825,8 +831,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_plan_service_pb2.WatchTenantFeaturesRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_plan_service_pb2.WatchTenantFeaturesResponse], _abc.AsyncIterator[_plan_service_pb2.WatchTenantFeaturesResponse]]:
-        """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first request
-        introduces the watcher; each later one reports what it has applied or refused.
+        """Streams what tenants have: first whatever differs from what the watcher knows, then every change, forever. The first
+        request introduces the watcher; each later one reports what it has applied or refused.
         Errors: INVALID_ARGUMENT/WATCH_NOT_INTRODUCED, UNAVAILABLE/DRAINING (another process will answer).
         """
 
