@@ -15,6 +15,7 @@ from center_sdk.decision import Decision
 from control.access.answers import Answers, message
 from control.catalog.memory import Catalog
 from control.quotas.ops import Quotas
+from control.quotas.reservations import Reservations
 from control.solutions.callers import check_yours, solution_of
 from control.tenants.messages import timestamp
 from shared.runtime.context import current
@@ -50,7 +51,7 @@ class Deciding:
 
     def __init__(self, catalog: Catalog, decider: Decider, quotas: Quotas) -> None:
         self._catalog = catalog
-        self._quotas = quotas
+        self._reservations = Reservations(quotas)
         self._decider = decider
         self._engine = decider.engine
         self._answers = Answers()
@@ -92,7 +93,7 @@ class Deciding:
             return pb.ReserveUnitsResponse(decision=message(decision))
         ttl = request.ttl.ToTimedelta() if request.HasField("ttl") else DEFAULT_RESERVATION
         validator = f"control/{self._engine.instance}"
-        made = await self._quotas.reserve(tx, decision.facts, request.units, ttl, validator)
+        made = await self._reservations.reserve(tx, decision.facts, request.units, ttl, validator)
         resets_at = made.resets_at.timestamp() if made.resets_at is not None else None
         told = message(Decision(made.code, decision.facts, made.limit, made.remaining, resets_at, None, 0))
         told.decision_id = made.decision_id or decision.decision_id
@@ -108,7 +109,7 @@ class Deciding:
     async def CommitReservation(
         self, request: pb.CommitReservationRequest, tx: AsyncConnection
     ) -> pb.CommitReservationResponse:
-        told = await self._quotas.commit(tx, request.reservation_id, request.cost, solution_of(current()))
+        told = await self._reservations.commit(tx, request.reservation_id, request.cost, solution_of(current()))
         return pb.CommitReservationResponse(
             spent_units=told.spent, released_units=told.released, short_units=told.short
         )
@@ -117,7 +118,7 @@ class Deciding:
     async def ReleaseReservation(
         self, request: pb.ReleaseReservationRequest, tx: AsyncConnection
     ) -> pb.ReleaseReservationResponse:
-        units = await self._quotas.release(tx, request.reservation_id, solution_of(current()))
+        units = await self._reservations.release(tx, request.reservation_id, solution_of(current()))
         return pb.ReleaseReservationResponse(released_units=units)
 
     def refusal(self, decision: Decision) -> PlatformError:

@@ -18,6 +18,7 @@ from center_sdk.journal import Journal, JournalBusy
 from control.quotas import store
 from control.quotas.feeds import Feeds
 from control.quotas.ops import Quotas
+from control.quotas.reservations import Reservations
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
@@ -125,10 +126,10 @@ async def _hand_in(journal: Journal, backend: Here, instance: str) -> None:
 
 async def keep(quotas: Quotas, steward: Database) -> None:
     """Expires leases and reservations, makes and drops partitions of the log, forgets what is long over; for ever."""
-    cleaned = 0.0
+    cleaned, reservations = 0.0, Reservations(quotas)
     while True:
         try:
-            while await quotas.expire() or await quotas.expire_reservations():
+            while await quotas.expire() or await reservations.expire():
                 pass
             if time.monotonic() - cleaned > CLEAN_S:
                 await clean(quotas, steward)

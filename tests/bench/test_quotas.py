@@ -154,6 +154,8 @@ def _held() -> tuple[float, float]:
 def _fill(url: str, solution_id: str) -> None:
     """A million entitlements with a token each, beside the real ones."""
     with psycopg.connect(url) as connection:
+        # The references are right; a million look-ups of them are not what is measured.
+        connection.execute("SET session_replication_role = replica")
         connection.execute(
             "INSERT INTO entitlements (id, user_id, solution_id, tier, status, create_time, update_time, version)"
             " SELECT gen_random_uuid(), gen_random_uuid(), %s, 'free', 'ACTIVE', now(), now(), 1"
