@@ -13,7 +13,7 @@ from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from center_sdk import tokens
 from tests.control.plane import Plane, until
-from tests.control.solutions import create, gone, key_of, update
+from tests.control.solutions import DAILY, create, gone, key_of, update
 from tests.support.grpc import refuses
 
 
