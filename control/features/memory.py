@@ -205,6 +205,7 @@ class Features:
     async def load(self, db: Database) -> None:
         async with db.transaction(snapshot=True) as tx:
             self.definitions = await definitions.read(tx)
+        self.told = self._catalog.revision
         self._defined()
 
     async def follow(self, db: Database) -> None:
