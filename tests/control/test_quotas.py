@@ -533,3 +533,71 @@ async def test_a_watch_tells_terms_changes_and_time(market: Market, home: Path) 
     response = await again.read()
     assert not response.reset and [token.kid for token in response.tokens] == [made.token_kid]
     again.cancel()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"code": 0}, {"code": 99}, {"cost": 2**62, "count": 4}, {"cost": -1}, {"count": 0}, {"id": "no uuid"}]
+)
+async def test_a_batch_that_makes_no_sense_is_refused_as_a_whole(market: Market, changes: dict[str, Any]) -> None:
+    solution_id = await market.solution(10)
+    made = await market.token(solution_id)
+    good, bad = run(solution_id, made, "", 1), run(solution_id, made, "", **{"count": 1, **changes})
+    async with refuses("INVALID_ARGUMENT"):
+        await market.validators().SettleLeases(pb.SettleLeasesRequest(instance="web-1", runs=[good, bad]))
+    assert market.books(solution_id)["logged"] == 0
+
+
+async def test_what_a_validator_says_of_time_is_kept_within_reason(market: Market) -> None:
+    solution_id = await market.solution(10)
+    made = await market.token(solution_id)
+    told = run(solution_id, made, "", 1)
+    told.first_time.FromSeconds(0)
+    told.last_time.FromJsonString("9999-12-31T00:00:00Z")
+    await market.validators().SettleLeases(pb.SettleLeasesRequest(instance="web-1", runs=[told]))
+    [(first, last)] = market.rows(
+        "SELECT now() - first_time < '91 days', last_time - now() < '6 minutes' FROM decisions WHERE solution_id = %s",
+        solution_id,
+    )
+    assert first and last
+
+
+async def test_a_validator_that_says_it_spent_more_than_it_had_is_counted(market: Market) -> None:
+    solution_id = await market.solution(10)
+    made = await market.token(solution_id)
+    request = pb.AdmitTokenRequest(
+        instance="web-1", solution_id=solution_id, token=made.token, action="query", least_units=1, wanted_units=2
+    )
+    lent = (await market.validators().AdmitToken(request)).lease
+    await market.validators().SettleLeases(
+        pb.SettleLeasesRequest(
+            instance="web-1",
+            settlements=[pb.Settlement(lease_id=lent.id, close=True)],
+            runs=[run(solution_id, made, lent.id, 7)],
+        )
+    )
+    books = market.books(solution_id)
+    assert (books["used"], books["taken"], books["outstanding"]) == (7, 7, 0)
+
+
+async def test_the_log_has_a_partition_for_today(market: Market) -> None:
+    solution_id = await market.solution(10)
+    made = await market.token(solution_id)
+
+    async def made_ahead() -> bool:
+        names = market.rows(
+            "SELECT to_regclass('partitions.decisions_' || to_char(now() + '2 days', 'YYYYMMDD'))::text"
+        )
+        return names[0][0] is not None
+
+    await until(made_ahead)
+    assert (await market.decide(made.token, solution_id)).allowed
+    await market.settled()
+    assert market.books(solution_id)["logged"] == 1
+
+
+async def test_a_watch_begins_with_its_start(market: Market) -> None:
+    call = market.validators().WatchAccess()
+    await call.write(pb.WatchAccessRequest(report=pb.WatchAccessReport(applied_revision=1)))
+    async with refuses("INVALID_ARGUMENT", "WATCH_NOT_INTRODUCED"):
+        await call.read()
+        await call
