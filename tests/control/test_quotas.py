@@ -601,3 +601,27 @@ async def test_a_watch_begins_with_its_start(market: Market) -> None:
     async with refuses("INVALID_ARGUMENT", "WATCH_NOT_INTRODUCED"):
         await call.read()
         await call
+
+
+async def test_actions_without_a_quota_of_their_own_share_one(market: Market) -> None:
+    shared = quota_pb2.Quota(limit=3, period=DAY)
+    solution_id = await market.solution(10, quotas={"*": shared})
+    made = await market.token(solution_id)
+    codes = [
+        (await market.decider.decide(made.token, solution_id, action)).code for action in ("a", "b", "c", "a", "d")
+    ]
+    assert codes == [Code.ALLOWED] * 3 + [Code.QUOTA_EXHAUSTED] * 2
+    assert (await market.decide(made.token, solution_id)).allowed
+
+
+async def test_callers_without_a_token_are_counted_one_by_one(market: Market) -> None:
+    solution_id = await market.solution(2, anonymous_tier="free")
+    for anonymous_id in ("one", "other", ""):
+        told = [(await market.decide("", solution_id, anonymous_id=anonymous_id)) for _ in range(3)]
+        assert [each.code for each in told] == [Code.ALLOWED, Code.ALLOWED, Code.ANONYMOUS_EXHAUSTED]
+    await market.settled()
+    [(used, names)] = market.rows(
+        "SELECT sum(used_units), count(DISTINCT entitlement_id) FROM usage_days WHERE solution_id = %s", solution_id
+    )
+    assert (used, names) == (6, 3)
+    assert (await market.decide("", await market.solution(2))).code is Code.TOKEN_MISSING
