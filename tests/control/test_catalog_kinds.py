@@ -8,6 +8,7 @@ import pytest
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1.solution_service_pb2 import Solution
 from control.catalog.store import Change, record
+from shared.runtime.migrate import missing_migration
 from tests.control.plane import Plane
 
 
@@ -118,3 +119,7 @@ async def test_listeners_are_told_of_a_gap(lone: Plane) -> None:
     heard = Heard(lone)
     heard.catalog.load(heard.catalog.revision, [], [])
     assert heard.resets == [heard.catalog.revision]
+
+
+async def test_the_tables_and_the_migrations_agree(lone: Plane) -> None:
+    assert await missing_migration(lone.config.database_url, "control") == []
