@@ -16,6 +16,11 @@ from center.control.v1 import access_service_pb2 as pb
 from center.control.v1 import quota_pb2
 from center.control.v1 import solution_service_pb2 as solutions_pb
 from center_sdk import tokens
+from center_sdk.decision import Code, Decision, Facts, Run
+from center_sdk.leases import without_limit
+from center_sdk.terms import QuotaTerms
+from center_sdk.windows import Period
+from control.access.answers import Answers, message
 from control.peppers import Peppers
 from tests.control.plane import Plane, until
 from tests.control.solutions import DAILY, create, key_of, update
@@ -424,6 +429,23 @@ async def test_an_unknown_token_and_a_wrong_secret_take_the_same_time(plane: Pla
         if 0.9 < ratio < 1.11:
             return
     raise AssertionError(f"one takes {ratio:.2f} times what the other takes")
+
+
+def test_what_the_decisions_of_a_run_have_in_common_is_made_anew_when_it_changes() -> None:
+    answers, facts = Answers(), Facts("shop", "search", "kid", "e", "u", "u@mail.example", "free", 7)
+    run = Run(1, 2, facts, Code.ALLOWED, 1, without_limit("shop", "e", QuotaTerms("search", 10, Period.DAY)), 0.0)
+    for number, (limit, remaining, resets_at) in enumerate(
+        [
+            (10, 9, 1000.5),
+            (10, 8, 1000.5),
+            (20, 300, 1000.5),
+            (20, 299, 2000.0),
+            (None, None, None),
+            (2**40, 2**40, 1.0),
+        ]
+    ):
+        decision = Decision(Code.ALLOWED, facts, limit, remaining, resets_at, run, number)
+        assert pb.ValidateTokenResponse.FromString(answers.packed(decision)) == message(decision)
 
 
 # -- reservations

@@ -129,18 +129,18 @@ class AccessServiceServicer:
 
     def ValidateToken(self, request, context):
         """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
-        `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED with the code as reason.
+        `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or (STALE, LOG_FULL) UNAVAILABLE,
+        with the code as reason.
         The same question asked twice spends twice.
-        Errors: INVALID_ARGUMENT/COST_INVALID, PERMISSION_DENIED/SOLUTION_NOT_YOURS, UNAVAILABLE/DECISIONS_UNAVAILABLE,
-        DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReserveUnits(self, request, context):
-        """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken.
-        Errors: as ValidateToken.
+        """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken; a refusal is an answer.
+        Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

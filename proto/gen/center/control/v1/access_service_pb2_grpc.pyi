@@ -42,14 +42,14 @@ class AccessServiceStub:
     """
     ValidateToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ValidateTokenRequest, _access_service_pb2.ValidateTokenResponse]
     """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
-    `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED with the code as reason.
+    `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or (STALE, LOG_FULL) UNAVAILABLE,
+    with the code as reason.
     The same question asked twice spends twice.
-    Errors: INVALID_ARGUMENT/COST_INVALID, PERMISSION_DENIED/SOLUTION_NOT_YOURS, UNAVAILABLE/DECISIONS_UNAVAILABLE,
-    DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ReserveUnits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ReserveUnitsRequest, _access_service_pb2.ReserveUnitsResponse]
-    """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken.
-    Errors: as ValidateToken.
+    """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken; a refusal is an answer.
+    Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS.
     """
     CommitReservation: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CommitReservationRequest, _access_service_pb2.CommitReservationResponse]
     """Ends a reservation with what the work did cost; the rest is given back. More than was reserved is taken on top, as far as
@@ -122,14 +122,14 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """
     ValidateToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ValidateTokenRequest, _access_service_pb2.ValidateTokenResponse]  # type: ignore[assignment]
     """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
-    `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED with the code as reason.
+    `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or (STALE, LOG_FULL) UNAVAILABLE,
+    with the code as reason.
     The same question asked twice spends twice.
-    Errors: INVALID_ARGUMENT/COST_INVALID, PERMISSION_DENIED/SOLUTION_NOT_YOURS, UNAVAILABLE/DECISIONS_UNAVAILABLE,
-    DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ReserveUnits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ReserveUnitsRequest, _access_service_pb2.ReserveUnitsResponse]  # type: ignore[assignment]
-    """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken.
-    Errors: as ValidateToken.
+    """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken; a refusal is an answer.
+    Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS.
     """
     CommitReservation: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CommitReservationRequest, _access_service_pb2.CommitReservationResponse]  # type: ignore[assignment]
     """Ends a reservation with what the work did cost; the rest is given back. More than was reserved is taken on top, as far as
@@ -211,10 +211,10 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ValidateTokenResponse, _abc.Awaitable[_access_service_pb2.ValidateTokenResponse]]:
         """Answers whether a token may do an action now, and spends the units if so. A refusal is an answer, not an error, unless
-        `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED with the code as reason.
+        `http_status` asks for one: then UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED or (STALE, LOG_FULL) UNAVAILABLE,
+        with the code as reason.
         The same question asked twice spends twice.
-        Errors: INVALID_ARGUMENT/COST_INVALID, PERMISSION_DENIED/SOLUTION_NOT_YOURS, UNAVAILABLE/DECISIONS_UNAVAILABLE,
-        DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
         """
 
     @_abc_1.abstractmethod
@@ -223,8 +223,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ReserveUnitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ReserveUnitsResponse, _abc.Awaitable[_access_service_pb2.ReserveUnitsResponse]]:
-        """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken.
-        Errors: as ValidateToken.
+        """Sets units aside for work whose cost is known only afterwards. Decided as by ValidateToken; a refusal is an answer.
+        Errors: PERMISSION_DENIED/SOLUTION_NOT_YOURS.
         """
 
     @_abc_1.abstractmethod
