@@ -20,6 +20,8 @@ from center.control.v1 import (
     cluster_service_pb2_grpc,
     operations_service_pb2,
     operations_service_pb2_grpc,
+    solution_service_pb2,
+    solution_service_pb2_grpc,
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
@@ -121,6 +123,7 @@ async def _compare_once(client: Client, code: str) -> Report:
         await _compare_watchers(client, report)
         tenants = [tenant async for tenant in _tenants(client, code)]
         clusters = [cluster async for cluster in _clusters(client)]
+        hosts = {host async for solution in _solutions(client) for host in solution.gateway.hosts}
     except grpc.aio.AioRpcError as error:
         found.append(_silent("control", error))
         return report
@@ -134,7 +137,7 @@ async def _compare_once(client: Client, code: str) -> Report:
     for cluster in clusters:
         found += await _compare_cluster(client, cluster, tenants, whole=not code)
     found += await _compare_edge(client, tenants)
-    found += await asyncio.to_thread(_compare_envoy, client.config, tenants, whole=not code)
+    found += await asyncio.to_thread(_compare_envoy, client.config, tenants, hosts if not code else None)
     return report
 
 
@@ -284,14 +287,17 @@ def _outcome(tenant: pb.Tenant) -> tuple[int, str, edge_service_pb2.RouteOutcome
     return 200, "", edge_service_pb2.ROUTE_OUTCOME_CLUSTER
 
 
-def _compare_envoy(config: Config, tenants: Sequence[pb.Tenant], *, whole: bool) -> list[Difference]:
-    """Asks Envoy as a shopper at every domain, and its admin page which names it knows."""
+def _compare_envoy(config: Config, tenants: Sequence[pb.Tenant], others: set[str] | None) -> list[Difference]:
+    """Asks Envoy as a shopper at every domain, and its admin page which names it knows.
+
+    others: names that are no tenant's; None where these are not all tenants.
+    """
     asked = [(tenant, domain) for tenant in tenants for domain in tenant.domains]
     shopper = _Shopper(config.connect_host, ports.ENVOY + config.offset)
     with ThreadPoolExecutor(SHOPPERS) as pool:
         found = [difference for some in pool.map(lambda one: _shopped(shopper, *one), asked) for difference in some]
-    if whole:
-        found += _compare_names(config, {domain for _, domain in asked})
+    if others is not None:
+        found += _compare_names(config, others | {domain for _, domain in asked})
     return found
 
 
@@ -396,6 +402,18 @@ async def _clusters(client: Client) -> AsyncIterator[cluster_service_pb2.Cluster
         answer = await stub.ListClusters(request)
         for cluster in answer.clusters:
             yield cluster
+        if not answer.next_page_token:
+            return
+        request.page_token = answer.next_page_token
+
+
+async def _solutions(client: Client) -> AsyncIterator[solution_service_pb2.Solution]:
+    stub = solution_service_pb2_grpc.SolutionServiceStub(client.control())
+    request = solution_service_pb2.ListSolutionsRequest(page_size=PAGE)
+    while True:
+        answer = await stub.ListSolutions(request)
+        for solution in answer.solutions:
+            yield solution
         if not answer.next_page_token:
             return
         request.page_token = answer.next_page_token

@@ -78,6 +78,11 @@ class Plane:
             await channel.close()
         await self.stop()
 
+    async def seen(self, revision: int) -> None:
+        """Returns when the process has the change in its memory: what watches after that is told it at once."""
+        assert self.running is not None
+        await self.running.catalog.reached(revision)
+
     def beside(self, **changes: Any) -> "Plane":
         """Another process on the same database."""
         return Plane(replace(self.config, address=f"127.0.0.1:{free_port()}", **changes))

@@ -112,6 +112,7 @@ async def test_a_watcher_goes_on_where_it_stopped(lone: Plane) -> None:
         await watch.reach(other.revision)
     await label(lone, made.id, "1")
     last = await label(lone, made.id, "2")
+    await lone.seen(last)
     async with lone.watch(from_revision=other.revision) as watch:
         await watch.reach(last)
         assert [response.phase for response in watch.responses] == [catalog_pb.WATCH_PHASE_CHANGES]
@@ -123,6 +124,7 @@ async def test_a_watcher_that_is_too_far_behind_gets_a_snapshot(lone: Plane) -> 
     made = (await lone.create("chatty", draft=True)).tenant
     for n in range(lone.config.retained + lone.config.retained // 3):
         last = await label(lone, made.id, str(n))
+    await lone.seen(last)
     async with lone.watch(from_revision=made.revision) as watch:
         await watch.reach(last)
         assert watch.responses[-1].phase == catalog_pb.WATCH_PHASE_SNAPSHOT_END
