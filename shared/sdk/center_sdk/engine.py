@@ -24,7 +24,7 @@ from center_sdk import terms, tokens
 from center_sdk.decision import ALLOWING, Code, Decision, Facts, Run, uuid_text, uuid_words
 from center_sdk.held import REVOKED, Subject, Tokens, digest
 from center_sdk.journal import COUNT, LAST, Journal
-from center_sdk.leases import ENDLESS, HELD_S, Lease, without_limit
+from center_sdk.leases import ENDLESS, HELD_S, IDLE_S, Lease, block, without_limit
 from center_sdk.terms import QuotaTerms, SolutionTerms
 from center_sdk.windows import Period
 
@@ -395,7 +395,8 @@ class Engine:
             return self._refuse(Code.STALE, facts, cost, now, peek)
         if lease is None or not lease.id:
             least = 0 if peek else cost
-            return self._admission(path.solution_id, token, anonymous_id, facts.action, least, least)
+            wanted = max(least, block(quota.limit)) if least else 0
+            return self._admission(path.solution_id, token, anonymous_id, facts.action, least, wanted)
         if peek:
             self._want(lease, 0, 0)
         else:
@@ -724,7 +725,7 @@ class Engine:
         unreported = lease.spent - lease.reported - reporting
         if lease.closing:
             return pb.Settlement(lease_id=lease.id, wanted_units=unreported, close=done)
-        target = int(lease.pace(now) * HELD_S) + 1 if lease.rate or lease.asked else 0
+        target = max(int(lease.pace(now) * HELD_S) + 1, lease.block) if lease.rate or lease.asked else 0
         want = max(lease.left, 0)
         if want < target or lease.asked:
             want = max(lease.asked, target, want)
@@ -751,12 +752,9 @@ class Engine:
                 if not lease.id and not lease.confirmed(now):
                     self._retire(lease)
                 continue
-            # What is used up and slow is not worth keeping, nor is what nobody used.
-            if (
-                everything
-                or now >= lease.until
-                or (not lease.asked and (not used or (not lease.left and lease.rate < 2)))
-            ):
+            # What is used up is not worth keeping, nor is what nobody used: at once if it is much, a little later else.
+            idle = not used and (not 0 < lease.left <= lease.block or now - lease.used_at >= IDLE_S)
+            if everything or now >= lease.until or (idle and not lease.asked):
                 self._live.pop(lease, None)
                 self._retire(lease)
         if everything:

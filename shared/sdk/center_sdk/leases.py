@@ -8,6 +8,11 @@ _PLENTY = 1 << 62
 
 # About as many seconds of use as a lease is to last.
 HELD_S = 1.0
+# What a token that is seldom used holds, so that not each of its calls asks the counter: no more than this part of the
+# limit, and given back when nobody used it for so long.
+BLOCK_UNITS = 16
+BLOCK_PART = 64
+IDLE_S = 10.0
 # Below this part of it more is asked for, so that nobody waits.
 LOW = 0.4
 # A pace is not told from less.
@@ -53,6 +58,7 @@ class Lease:
         "top",
         "units",
         "until",
+        "used_at",
         "waited",
         "within",
     )
@@ -88,6 +94,8 @@ class Lease:
         self.rate = 0.0
         self.seen_spent = 0
         self.seen = 0.0
+        # When it was last seen to be used.
+        self.used_at = 0.0
         # What `spent` may reach of all that is known to be left of the period; None without a limit.
         self.top: int | None = None
         # When somebody last waited in vain for others to give back.
@@ -96,6 +104,11 @@ class Lease:
     @property
     def left(self) -> int:
         return self.units - self.spent
+
+    @property
+    def block(self) -> int:
+        """What is held however slow the use."""
+        return block(self.limit)
 
     def remaining(self) -> int | None:
         """What is left of the period, as far as it is known here."""
@@ -148,6 +161,8 @@ class Lease:
         rate = used / max(now - self.seen, SHORTEST_S)
         self.rate = rate if rate > self.rate else (rate + self.rate) / 2
         self.seen, self.seen_spent = now, self.spent
+        if used or not self.used_at:
+            self.used_at = now
         return used
 
     def pace(self, now: float) -> float:
@@ -164,6 +179,11 @@ class Lease:
         """Nothing more is spent, and what is left goes back."""
         self.closing = True
         self.mark = 0
+
+
+def block(limit: int | None) -> int:
+    """Units that a token may hold without being in a hurry."""
+    return BLOCK_UNITS if limit is None else min(BLOCK_UNITS, max(1, limit // BLOCK_PART))
 
 
 def without_limit(solution_id: str, entitlement_id: str, quota: QuotaTerms) -> Lease:
