@@ -70,7 +70,7 @@ class CatalogFollower:
         """One stream: yields each revision that is in effect and reported."""
         async with self._steward.transaction() as tx:
             self.revision = await store.watched_revision(tx)
-        requests: asyncio.Queue[pb.WatchRequest] = asyncio.Queue()
+        requests: asyncio.Queue[pb.WatchRequest | None] = asyncio.Queue()
         requests.put_nowait(
             pb.WatchRequest(
                 start=pb.WatchStart(instance=self._cluster_id, from_revision=self.revision, cluster_id=self._cluster_id)
@@ -102,6 +102,7 @@ class CatalogFollower:
                     yield self.revision
         finally:
             reading.cancel()
+            requests.put_nowait(None)
             call.cancel()
             with contextlib.suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                 await reading
@@ -144,9 +145,10 @@ class CatalogFollower:
         return pb.WatchRequest(report=pb.WatchReport(applied_revision=self.revision, refusals=refusals))
 
 
-async def _all(requests: asyncio.Queue[pb.WatchRequest]) -> AsyncIterator[pb.WatchRequest]:
-    while True:
-        yield await requests.get()
+async def _all(requests: asyncio.Queue[pb.WatchRequest | None]) -> AsyncIterator[pb.WatchRequest]:
+    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
+    while (request := await requests.get()) is not None:
+        yield request
 
 
 async def _read(call: AsyncIterable[pb.WatchResponse], arrived: asyncio.Queue[pb.WatchResponse | None]) -> None:

@@ -65,7 +65,7 @@ class FeaturesFollower:
 
     async def _follow(self) -> AsyncIterator[int]:
         """One stream: yields each revision that is in effect and reported. Ends where something did not fit."""
-        requests: asyncio.Queue[pb.WatchTenantFeaturesRequest] = asyncio.Queue()
+        requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None] = asyncio.Queue()
         self._distrusted.update(islice(self._features.known, self.known_at_most, None))
         known = [
             pb.KnownFeatures(tenant_id=tenant_id, version=version, hash=hashed)
@@ -87,6 +87,7 @@ class FeaturesFollower:
                 requests.put_nowait(self._report())
                 yield self.revision
         finally:
+            requests.put_nowait(None)
             call.cancel()
 
     async def _take(self, response: pb.WatchTenantFeaturesResponse) -> None:
@@ -152,6 +153,9 @@ def _entry(features: pb.TenantFeatures) -> store.Entry:
     )
 
 
-async def _all(requests: asyncio.Queue[pb.WatchTenantFeaturesRequest]) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
-    while True:
-        yield await requests.get()
+async def _all(
+    requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None],
+) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
+    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
+    while (request := await requests.get()) is not None:
+        yield request

@@ -49,7 +49,8 @@ class Authorization:
         route = attributes.context_extensions
         if not route[SOLUTION_KEY] or not route[ACTION_KEY] or not route[COST_KEY].isdecimal():
             # Envoy refuses what it has no answer to.
-            raise InvalidArgument("ROUTE_SAYS_NOTHING", "the route says neither solution nor action")
+            why = "the route says neither solution nor action"
+            raise InvalidArgument("ROUTE_SAYS_NOTHING", why, fields={"attributes.context_extensions": why})
         solution_id, action = route[SOLUTION_KEY], route[ACTION_KEY]
         headers = attributes.request.http.headers
         token = token_of(headers)

@@ -233,7 +233,7 @@ class FeatureClient:
 
     async def _stream(self) -> AsyncIterator[int]:
         """One stream: yields each revision that is in and reported."""
-        requests: asyncio.Queue[pb.WatchTenantFeaturesRequest] = asyncio.Queue()
+        requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None] = asyncio.Queue()
         start = pb.FeatureWatchStart(
             instance=self._watched.instance,
             tenant_ids=self._watched.tenant_ids,
@@ -262,6 +262,7 @@ class FeatureClient:
                     self._heard()
                 yield self.revision
         finally:
+            requests.put_nowait(None)
             call.cancel()
 
     def _report(self) -> pb.FeatureWatchReport:
@@ -284,9 +285,12 @@ class FeatureClient:
                 listener.features_fresh(is_fresh)
 
 
-async def _all(requests: asyncio.Queue[pb.WatchTenantFeaturesRequest]) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
-    while True:
-        yield await requests.get()
+async def _all(
+    requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None],
+) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
+    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
+    while (request := await requests.get()) is not None:
+        yield request
 
 
 class FeatureReader:
