@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from center.control.v1 import access_service_pb2 as pb
 from center_sdk.decision import Decision, Run
+from control.varint import varint
 
 # The greatest number that JSON gets as a number (the transcoder writes 64 bits as a text).
 UINT32_MAX = 0xFFFF_FFFF
@@ -32,7 +33,7 @@ class Answers:
         tail = _DECISION_ID + bytes((len(decision_id),)) + decision_id
         if decision.remaining is None:
             return known[2] + tail
-        return known[2] + _REMAINING + _varint(decision.remaining) + tail
+        return known[2] + _REMAINING + varint(min(decision.remaining, UINT32_MAX)) + tail
 
     def _remember(self, run: Run, decision: Decision) -> tuple[int | None, float | None, bytes, str]:
         if len(self._known) >= REMEMBERED:
@@ -77,15 +78,3 @@ def _duration(seconds: float) -> Duration:
     made = Duration()
     made.FromNanoseconds(round(seconds * 1e9))
     return made
-
-
-def _varint(value: int) -> bytes:
-    value = min(value, UINT32_MAX)
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

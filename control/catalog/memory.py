@@ -14,6 +14,7 @@ from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1 import solution_service_pb2 as solution_pb
 from center.control.v1 import tenant_service_pb2 as tenant_pb
 from control.catalog.store import CLUSTER, KEPT, SOLUTION, TENANT, Logged
+from control.varint import varint
 from shared.runtime.errors import Unavailable
 
 # A million entries of some 300 bytes do not fit one message; a chunk of this size is sent in about a millisecond.
@@ -212,7 +213,7 @@ class Catalog:
 
     def _reach(self, revision: int) -> None:
         self.revision = revision
-        self._suffix = b"\x48" + _varint(revision)  # field 9 of ResolveTenantResponse
+        self._suffix = b"\x48" + varint(revision)  # field 9 of ResolveTenantResponse
         for feed in self.feeds:
             feed.reach(revision)
         if self._waiters:
@@ -345,18 +346,9 @@ def _removed(kind: str, resource_id: str, revision: int) -> bytes:
 
 def _response(phase: pb.WatchPhase, entries: Sequence[tuple[int, bytes]], revision: int) -> bytes:
     """A WatchResponse put together from entries that are serialised already; all watchers get the same bytes."""
-    parts = [b"\x08", _varint(phase)]  # field 1
+    parts = [b"\x08", varint(phase)]  # field 1
     for _, data in entries:
-        parts += (b"\x12", _varint(len(data)), data)  # field 2
+        parts += (b"\x12", varint(len(data)), data)  # field 2
     if revision:
-        parts += (b"\x18", _varint(revision))  # field 3
+        parts += (b"\x18", varint(revision))  # field 3
     return b"".join(parts)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -32,6 +32,7 @@ from control.features.values import Value
 from control.plans import store
 from control.signals import signalled
 from control.tables import kill_switches, rollouts
+from control.varint import varint
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
@@ -427,7 +428,7 @@ class Features:
         if found is None:
             return None
         features = _tenant(tenant_id, found)
-        return b"".join((b"\x0a", _varint(len(features)), features, b"\x10", _varint(self.revision)))
+        return b"".join((b"\x0a", varint(len(features)), features, b"\x10", varint(self.revision)))
 
     def subscribe(self, cluster_id: str, tenant_ids: Iterable[str], known: Mapping[str, tuple[int, str]]) -> Feed:
         """known: (version, hash) by tenant, which are not sent again while they hold."""
@@ -542,7 +543,7 @@ class Features:
     def _response(self, phase: bytes, parts: list[bytes], revision: int, check: bytes = b"") -> bytes:
         end = [phase, *parts]
         if revision:
-            end += (b"\x28", _varint(revision))
+            end += (b"\x28", varint(revision))
         end.append(_field(6, _time(self._clock.now())))
         if check:
             end.append(_field(7, check))
@@ -568,7 +569,7 @@ def _delta(tenant_id: str, before: Held, after: Held, made: dict[tuple[str, str]
 
 def _tenant(tenant_id: str, held: Held) -> bytes:
     id = tenant_id.encode()
-    return b"".join((b"\x0a", _varint(len(id)), id, b"\x10", _varint(held.version), held.shared.body))
+    return b"".join((b"\x0a", varint(len(id)), id, b"\x10", varint(held.version), held.shared.body))
 
 
 def _removed(tenant_id: str) -> bytes:
@@ -576,23 +577,14 @@ def _removed(tenant_id: str) -> bytes:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    return b"".join((bytes((number << 3 | 2,)), _varint(len(data)), data))
+    return b"".join((bytes((number << 3 | 2,)), varint(len(data)), data))
 
 
 def _phase(phase: catalog_pb.WatchPhase) -> bytes:
-    return b"\x08" + _varint(phase)
+    return b"\x08" + varint(phase)
 
 
 def _time(now: datetime) -> bytes:
     stamp = pb.WatchTenantFeaturesResponse().time
     stamp.FromDatetime(now)
     return stamp.SerializeToString()
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

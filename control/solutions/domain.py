@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from control.domains.domain import RESERVED
+from shared.runtime.clock import time_zones
 from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PlatformError
 
 DEFAULT_MAX_AGE = timedelta(seconds=30)
@@ -133,7 +132,7 @@ def check(solution: Solution, zone: str) -> Solution:
     for name, wanted in (("default_tier", solution.default_tier), ("anonymous_tier", solution.anonymous_tier)):
         if wanted and wanted not in ids:
             raise _wrong("TIER_UNKNOWN", f"solution.{name}", f"{wanted!r} is none of {', '.join(ids)}")
-    if solution.time_zone and solution.time_zone not in _time_zones():
+    if solution.time_zone and solution.time_zone not in time_zones():
         why = f"{solution.time_zone!r} is no name of the IANA time zone database, such as Europe/Berlin"
         raise _wrong("TIME_ZONE_UNKNOWN", "solution.time_zone", why)
     for index, url in enumerate(solution.redirect_urls):
@@ -185,11 +184,6 @@ def _against_url(url: str) -> str:
 
 def _is_local(host: str) -> bool:
     return host in ("127.0.0.1", "::1") or host == "localhost" or host.endswith(".localhost")
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _wrong(reason: str, where: str, why: str) -> InvalidArgument:

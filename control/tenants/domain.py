@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
-from zoneinfo import available_timezones
 
+from shared.runtime.clock import time_zones
 from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
 from shared.runtime.money import CURRENCIES
 
@@ -305,7 +304,7 @@ def configure(tenant: Tenant, config: Config, etag: str, now: datetime) -> Tenan
 
 def check_config(config: Config) -> None:
     """Names that a pattern cannot check."""
-    if config.time_zone and config.time_zone not in _time_zones():
+    if config.time_zone and config.time_zone not in time_zones():
         raise InvalidArgument(
             "TIME_ZONE_UNKNOWN",
             f"{config.time_zone!r} is no name of the IANA time zone database",
@@ -317,11 +316,6 @@ def check_config(config: Config) -> None:
             f"{config.currency_code!r} is no currency of ISO 4217",
             fields={"config.currency_code": "such as EUR"},
         )
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def delete(tenant: Tenant, reason: str, etag: str, grace: timedelta, now: datetime) -> Tenant:

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import protovalidate
 
@@ -20,6 +19,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import Aborted, AlreadyExists, PlatformError, ResourceExhausted
 from shared.runtime.ids import uuid7
+from shared.runtime.rpc.violations import path_of
 
 # The transaction of a batch is short enough for a freeze to wait for, and long enough to cost little a row.
 BATCH_ROWS = 200
@@ -102,7 +102,7 @@ async def _with_pauses(
 def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
     """What is wrong with the row by itself."""
     found = [
-        pb.RowError(row=row, reason="FIELD_INVALID", field=_path(violation), message=violation.proto.message)
+        pb.RowError(row=row, reason="FIELD_INVALID", field=path_of(violation), message=violation.proto.message)
         for violation in protovalidate.collect_violations(message)
     ]
     texts = {"title": message.title, "description": message.description}
@@ -113,16 +113,6 @@ def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
         if "\0" in text
     ]
     return found
-
-
-def _path(violation: Any) -> str:
-    """Where a violation is, as `variants[2].sku`."""
-    path = ""
-    for element in violation.proto.field.elements:
-        path += f".{element.field_name}" if path else element.field_name
-        if element.subscript is not None:
-            path += f"[{element.subscript.value}]"
-    return path
 
 
 async def _keep(

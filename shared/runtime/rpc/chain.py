@@ -39,6 +39,7 @@ from shared.runtime.errors import (
     Unavailable,
 )
 from shared.runtime.rpc import rules, status
+from shared.runtime.rpc.violations import path_of
 
 # What a unary call without a deadline of its own gets. A stream without one may live as long as it likes.
 DEFAULT_DEADLINE_S = 60.0
@@ -286,7 +287,7 @@ def _reader(method: Method, descriptor: MethodDescriptor) -> Read:
             # A text, so that no short message can be made that reads the same.
             mark = hashlib.sha256(data).hexdigest()
         if mark not in valid:
-            found = {_path(violation): violation.proto.message for violation in collect(request)}
+            found = {path_of(violation): violation.proto.message for violation in collect(request)}
             # The test of the bytes is nearly free; a zero in them is a length or a number far more often than a text's.
             if b"\0" in data:
                 found |= dict.fromkeys(_texts_with_zero(request), "holds a NUL character")
@@ -326,19 +327,6 @@ def _texts_with_zero(message: Message, path: str = "") -> Iterator[str]:
 
 
 _FIELD_RULES: Any = validate_pb2.field
-
-
-def _path(violation: Any) -> str:
-    """Where a violation is, as `tenant.labels["a"]` or `tenants[3].code`."""
-    path = ""
-    for element in violation.proto.field.elements:
-        name = element.field_name
-        path += f".{name}" if path else name
-        subscript = element.subscript
-        if subscript is not None:
-            key = subscript.value
-            path += f"[{key!r}]" if isinstance(key, str) else f"[{key}]"
-    return path
 
 
 async def _parsed(requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Message]:
