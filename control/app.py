@@ -27,6 +27,7 @@ from center.control.v1 import (
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2
 from center_sdk.decider import Decider
+from control import schedule
 from control.access.service import AccessService
 from control.audit.service import AuditService
 from control.catalog import store as catalog_store
@@ -52,6 +53,7 @@ from control.operations.waiting import Waiting
 from control.operations.worker import Boundary, Worker, Workflow, no_boundary
 from control.peppers import Peppers
 from control.plans import ops as plan_ops
+from control.plans import store as plan_store
 from control.plans.service import PlanService
 from control.quotas import backend as quota_backend
 from control.quotas import store as quota_store
@@ -61,6 +63,7 @@ from control.quotas.service import ValidatorService
 from control.solutions.memory import Keys
 from control.solutions.service import SolutionService
 from control.tables import feature_watchers
+from control.tenants import store as tenant_store
 from control.tenants.move import Move
 from control.tenants.provision import Provision
 from control.tenants.purge import Purge
@@ -191,7 +194,7 @@ async def running(
             app_url(config.database_url, config.home),
             {
                 catalog_store.CHANNEL: on_change,
-                operation_store.CHANNEL: lambda payload: worker.wake(),
+                operation_store.CHANNEL: worker.wake,
                 operation_store.ENDED_CHANNEL: lambda payload: waiting.wake(),
                 mail.CHANNEL: lambda payload: outbox.wake(),
                 quota_store.RECALL_CHANNEL: feeds.recalled,
@@ -239,7 +242,7 @@ async def running(
                 watchers.keep(),
                 observers.keep(),
                 features.follow(reader),
-                plan_ops.keep_time(workers, clock, planned),
+                schedule.keep(workers, clock, planned, plan_store.next_due, plan_ops.happen),
                 waiting.look(),
                 worker.work(),
                 solution_keys.follow(),
@@ -247,7 +250,7 @@ async def running(
                 quota_backend.keep(quotas, steward),
                 outbox.work(),
                 user_upkeep.clean(workers, clock, vault, delivery),
-                upkeep.keep_time(workers, clock, due),
+                schedule.keep(workers, clock, due, tenant_store.next_due, upkeep.happen),
                 upkeep.clean(steward, workers, clock, config.retained),
                 _close_feeds(draining, catalog, features, feeds),
             )

@@ -134,7 +134,7 @@ class LongRunning:
                 return empty_pb2.Empty()
             after = domain.request_cancel(before, self._clock.now())
             await store.save(tx, [after])
-            await store.wake(tx)
+            await store.wake(tx, [after.kind])
             await record(tx, [_changed(before, after, "cancelled")])
         return empty_pb2.Empty()
 

@@ -13,7 +13,7 @@ from control.rows import among, inserting, packed, updating
 from control.tables import operations
 from shared.runtime.errors import NotFound
 
-# Wakes workers; and whoever waits for operations to end.
+# Wakes the workers of the kind in the payload; and whoever waits for operations to end.
 CHANNEL = "center_operations"
 ENDED_CHANNEL = "center_operations_ended"
 
@@ -47,11 +47,13 @@ async def add(tx: AsyncConnection, added: Sequence[Operation]) -> None:
     """Adds them and wakes the workers when the transaction commits."""
     if added:
         await tx.execute(_ADD, packed([_values(operation) for operation in added]))
-        await wake(tx)
+        await wake(tx, {operation.kind for operation in added})
 
 
-async def wake(tx: AsyncConnection) -> None:
-    await tx.execute(select(func.pg_notify(CHANNEL, "")))
+async def wake(tx: AsyncConnection, kinds: Iterable[Kind]) -> None:
+    """Tells the workers of these kinds when the transaction commits."""
+    for kind in kinds:
+        await tx.execute(select(func.pg_notify(CHANNEL, kind)))
 
 
 async def get(tx: AsyncConnection, operation_id: str, *, lock: bool = False) -> Operation:
@@ -148,8 +150,7 @@ async def save(tx: AsyncConnection, changed: Sequence[Operation]) -> None:
     await tx.execute(_SAVE, packed([_values(operation) for operation in changed]))
     if any(operation.is_decided for operation in changed):
         await tx.execute(select(func.pg_notify(ENDED_CHANNEL, "")))
-    if any(operation.end_time is None and not operation.lease_owner for operation in changed):
-        await wake(tx)
+    await wake(tx, {each.kind for each in changed if each.end_time is None and not each.lease_owner})
 
 
 async def stamp(tx: AsyncConnection, revisions: dict[str, int]) -> None:
@@ -182,5 +183,5 @@ async def hurry(tx: AsyncConnection, lane: str, now: datetime) -> None:
         & (operations.c.lease_owner == "")
         & (operations.c.next_attempt_time > now)
     )
-    if (await tx.execute(update(operations).where(waiting).values(next_attempt_time=now))).rowcount:
-        await wake(tx)
+    hurried = update(operations).where(waiting).values(next_attempt_time=now).returning(operations.c.kind)
+    await wake(tx, {Kind(kind) for kind in (await tx.execute(hurried)).scalars()})

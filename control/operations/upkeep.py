@@ -11,7 +11,6 @@ from center.shared.v1 import rules_pb2
 from control.catalog import store as catalog_store
 from control.catalog import watchers
 from control.catalog.store import record
-from control.signals import signalled
 from control.tenants import domain, purge
 from control.tenants import store as tenant_store
 from shared.runtime import context as calls
@@ -23,34 +22,16 @@ from shared.runtime.errors import PlatformError
 
 log = structlog.stdlib.get_logger("center.upkeep")
 
-LOOK_S = 1.0
-# A change that may have made something due is on its way to the edges in this time; it goes first.
-AFTER_CHANGE_S = 0.1
 CLEAN_S = 60.0
 MODES_AT_ONCE = 500
 
 
-async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
-    """Ends modes and starts purges when they are due, for ever; `wake` says that something may be due earlier."""
-    while True:
-        delay_s = LOOK_S
-        try:
-            with called("workflow/MODE/expire"):
-                while await expire_modes(db, clock):
-                    pass
-            with called("workflow/PURGE/start"):
-                while await purge.start(db, clock):
-                    pass
-            async with db.transaction() as tx:
-                due = await tenant_store.next_due(tx)
-            if due is not None:
-                delay_s = min(LOOK_S, max(0.01, (due - clock.now()).total_seconds()))
-        except PlatformError as error:
-            log.debug("upkeep waits for the database", error=str(error))
-        if not await signalled(wake, delay_s):
-            continue
-        await asyncio.sleep(AFTER_CHANGE_S)
-        wake.clear()
+async def happen(db: Database, clock: Clock) -> int:
+    """Ends modes and starts purges that are due, and says how many."""
+    with called("workflow/MODE/expire"):
+        done = await expire_modes(db, clock)
+    with called("workflow/PURGE/start"):
+        return done + await purge.start(db, clock)
 
 
 async def expire_modes(db: Database, clock: Clock) -> int:

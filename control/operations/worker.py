@@ -80,9 +80,12 @@ class Worker:
         self._owner = uuid7()
         self._wakes = {kind: asyncio.Event() for kind in workflows}
 
-    def wake(self) -> None:
-        for event in self._wakes.values():
-            event.set()
+    def wake(self, kind: str) -> None:
+        """Something of this kind may be due; of any kind for an empty word. The others are left to sleep: to look costs
+        a transaction, beside the change that is on its way."""
+        for each, event in self._wakes.items():
+            if kind in ("", each):
+                event.set()
 
     async def work(self) -> None:
         """Runs whatever is due, for ever."""
@@ -98,9 +101,8 @@ class Worker:
                 delay_s = POLL_S
                 try:
                     while len(running) < SLOTS[kind]:
-                        batch = await self._claim(kind, running.values())
+                        batch, delay_s = await self._claim(kind, running.values())
                         if not batch:
-                            delay_s = await self._delay_s(kind)
                             break
                         task = asyncio.create_task(self._run(kind, batch))
                         task.add_done_callback(lambda _: wake.set())
@@ -113,19 +115,18 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _claim(self, kind: Kind, busy: Iterable[str]) -> list[Operation]:
+    async def _claim(self, kind: Kind, busy: Iterable[str]) -> tuple[list[Operation], float]:
+        """What is due and, when nothing is, how long until something will be; never quite nothing, for what is due may
+        be another process's by now."""
         async with self._db.transaction() as tx:
-            return await store.claim(
-                tx, kind, owner=self._owner, now=self._clock.now(), lease=self._lease, at_most=AT_ONCE[kind], busy=busy
+            now = self._clock.now()
+            batch = await store.claim(
+                tx, kind, owner=self._owner, now=now, lease=self._lease, at_most=AT_ONCE[kind], busy=busy
             )
-
-    async def _delay_s(self, kind: Kind) -> float:
-        """How long until something is due; never quite nothing, for what is due may be another process's by now."""
-        async with self._db.transaction() as tx:
-            due = await store.next_due(tx, kind)
+            due = None if batch else await store.next_due(tx, kind)
         if due is None:
-            return POLL_S
-        return min(POLL_S, max(0.02, (due - self._clock.now()).total_seconds()))
+            return batch, POLL_S
+        return batch, min(POLL_S, max(0.02, (due - now).total_seconds()))
 
     async def _run(self, kind: Kind, batch: Sequence[Operation]) -> None:
         step, first = batch[0].step, batch[0]

@@ -1,10 +1,8 @@
 """Changes that an operator asks for now, or that were to happen at a time: publishing, assigning and expiring."""
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.catalog.store import Change
@@ -14,7 +12,6 @@ from control.features.domain import FeatureSet, KillSwitch, effective
 from control.operations.upkeep import called
 from control.plans import domain, store
 from control.plans.domain import Assignment, PlanVersion
-from control.signals import signalled
 from control.tables import tenants
 from control.tenants import domain as tenant_domain
 from control.tenants import store as tenant_store
@@ -23,12 +20,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, PlatformError
 
-log = structlog.stdlib.get_logger("center.plans")
-
-LOOK_S = 1.0
 AT_ONCE = 200
-# A change that may have made something due is on its way to the watchers in this time; it goes first.
-AFTER_CHANGE_S = 0.05
 
 
 async def publish(tx: AsyncConnection, version: PlanVersion, now: datetime, reason: str) -> tuple[PlanVersion, Change]:
@@ -91,25 +83,6 @@ async def features_of(tx: AsyncConnection, tenant: Tenant) -> tuple[FeatureSet, 
     overlay = known.overlays.get(tenant.id)
     revision = known.revision_of(given, (each.feature_id for each in found.entries))
     return found, max(revision, tenant.revision, overlay.revision if overlay is not None else 0)
-
-
-async def keep_time(db: Database, clock: Clock, wake: asyncio.Event) -> None:
-    """Makes happen what is due, for ever; `wake` says that something may be due earlier."""
-    while True:
-        delay_s = LOOK_S
-        try:
-            while await happen(db, clock):
-                pass
-            async with db.transaction() as tx:
-                due = await store.next_due(tx)
-            if due is not None:
-                delay_s = min(LOOK_S, max(0.01, (due - clock.now()).total_seconds()))
-        except PlatformError as error:
-            log.debug("plans wait for the database", error=str(error))
-        if not await signalled(wake, delay_s):
-            continue
-        await asyncio.sleep(AFTER_CHANGE_S)
-        wake.clear()
 
 
 async def happen(db: Database, clock: Clock) -> int:

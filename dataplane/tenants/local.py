@@ -45,8 +45,7 @@ class LocalTenants:
     async def refresh(self, tenant_ids: Collection[str]) -> None:
         """Reads what was just committed."""
         async with self._reading:
-            async with self._steward.transaction() as tx:
-                found = await store.some(tx, tenant_ids)
+            found = await store.some(self._steward, tenant_ids)
             for tenant_id in tenant_ids:
                 self._known.pop(tenant_id, None)
             self._known.update((local.tenant_id, local) for local in found)

@@ -73,11 +73,9 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
             for tenant_id, revision in removed:
                 await self._remove(tenant_id, revision)
             try:
-                async with self._steward.transaction() as tx:
-                    if entries:
-                        await store.apply(tx, entries, introducing=list(introducing), again=again)
-                    if watched_revision is not None:
-                        await store.keep_watched_revision(tx, watched_revision)
+                await store.apply(
+                    self._steward, entries, introducing=introducing, watched_revision=watched_revision, again=again
+                )
             finally:
                 # Also after an error: a commit whose answer was lost may have happened.
                 await self._tenants.refresh(ids)

@@ -1,9 +1,10 @@
-"""Tenants in this cluster's database. Functions run in a steward's transaction; the counting ones in a tenant's."""
+"""Tenants in this cluster's database. Functions run in a steward's transaction, or make one of their own; the counting
+ones in a tenant's."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import ColumnElement, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.tables import MOVED, products, tenants, variants, watch
 from dataplane.tenants.domain import Local, Mode, State, has_moved, outlives
+from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition
 
 # Removing or copying a large tenant takes longer than any request may.
@@ -45,16 +47,16 @@ class Entry:
 # Rows are locked in the order of their ids, so that two batches never wait for each other in a circle. A tenant that is
 # unknown, or was removed (served is false then, and only the revision is left), comes in with a newer entry that places
 # it here; one that is known takes every newer entry. `served` never ends here: see domain.Local.
-_APPLY = text(
-    """
+_APPLY = """
     INSERT INTO tenants AS t (tenant_id, revision, state, mode, writes_frozen, placed_here, arriving, served, entry)
     SELECT n.tenant_id, n.revision, n.state, n.mode, n.writes_frozen, n.placed_here, n.arriving, n.placed_here, n.entry
     FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:revisions AS bigint[]), CAST(:states AS text[]), CAST(:modes AS text[]),
-        CAST(:frozen AS boolean[]), CAST(:placed AS boolean[]), CAST(:arriving AS boolean[]), CAST(:entries AS bytea[])
+        CAST(%(ids)s AS uuid[]), CAST(%(revisions)s AS bigint[]), CAST(%(states)s AS text[]),
+        CAST(%(modes)s AS text[]), CAST(%(frozen)s AS boolean[]), CAST(%(placed)s AS boolean[]),
+        CAST(%(arriving)s AS boolean[]), CAST(%(entries)s AS bytea[])
     ) AS n (tenant_id, revision, state, mode, writes_frozen, placed_here, arriving, entry)
     LEFT JOIN tenants known ON known.tenant_id = n.tenant_id
-    WHERE (n.placed_here AND n.state = ANY (CAST(:introducing AS text[]))) OR known.served
+    WHERE (n.placed_here AND n.state = ANY (CAST(%(introducing)s AS text[]))) OR known.served
     ORDER BY n.tenant_id
     ON CONFLICT (tenant_id) DO UPDATE SET
         revision = excluded.revision, state = excluded.state, mode = excluded.mode,
@@ -64,23 +66,34 @@ _APPLY = text(
     WHERE t.revision < excluded.revision
         -- Left out of a snapshot once and named again, or not what its revision says.
         OR (t.revision = excluded.revision AND t.served
-            AND (t.placed_here <> excluded.placed_here OR CAST(:again AS boolean)))
-    """
-)
+            AND (t.placed_here <> excluded.placed_here OR CAST(%(again)s AS boolean)))
+"""
+_WATCHED = """
+    INSERT INTO watch (name, revision) VALUES ('catalog', %(watched_revision)s)
+    ON CONFLICT (name) DO UPDATE SET revision = excluded.revision
+"""
+# Edges have turned by the time that a cluster has written a change down; until then it is one round trip away.
+_APPLY_WATCHED: LiteralString = f"WITH watched AS ({_WATCHED}) {_APPLY}"
 
 
 async def apply(
-    tx: AsyncConnection, entries: Sequence[Entry], *, introducing: Collection[State], again: bool = False
-) -> int:
-    """Takes entries over that are newer than what is here, and says how many were.
+    steward: Database,
+    entries: Sequence[Entry],
+    *,
+    introducing: Iterable[State],
+    watched_revision: int | None = None,
+    again: bool = False,
+) -> None:
+    """Takes entries over that are newer than what is here, in a transaction of its own.
 
     introducing: the states in which an entry makes an unknown tenant known.
+    watched_revision: how far the catalog is followed with this.
     again: takes over an entry of the same revision, too: what is here may not be what the revision says.
     """
     # A batch may name a tenant twice; ON CONFLICT takes a row once.
     newest = {e.tenant_id: e for e in sorted(entries, key=lambda e: e.revision)}.values()
-    result = await tx.execute(
-        _APPLY,
+    await steward.once(
+        _APPLY if watched_revision is None else _APPLY_WATCHED,
         {
             "ids": [e.tenant_id for e in newest],
             "revisions": [e.revision for e in newest],
@@ -91,10 +104,10 @@ async def apply(
             "arriving": [e.arriving for e in newest],
             "entries": [e.encoded for e in newest],
             "introducing": list(introducing),
+            "watched_revision": watched_revision,
             "again": again,
         },
     )
-    return result.rowcount
 
 
 async def adopt(tx: AsyncConnection, entry: Entry) -> None:
@@ -205,9 +218,16 @@ async def lock(tx: AsyncConnection, tenant_id: str) -> Local | None:
     return None if row is None else _local(row)
 
 
-async def some(tx: AsyncConnection, tenant_ids: Collection[str]) -> list[Local]:
-    stmt = select(*_LOCAL).where(tenants.c.tenant_id == func.any(text("CAST(:ids AS uuid[])")))
-    return [_local(row) for row in await tx.execute(stmt, {"ids": list(tenant_ids)})]
+async def some(steward: Database, tenant_ids: Collection[str]) -> list[Local]:
+    """Those of the tenants that are known here, in a transaction of its own."""
+    rows = await steward.once(_SOME, {"ids": list(tenant_ids)})
+    return [Local(id, revision, State(state), Mode(mode), *rest) for id, revision, state, mode, *rest in rows]
+
+
+_SOME = """
+    SELECT tenant_id::text, revision, state, mode, writes_frozen, placed_here, arriving, served
+    FROM tenants WHERE tenant_id = ANY (CAST(%(ids)s AS uuid[]))
+"""
 
 
 async def everyone(tx: AsyncConnection) -> AsyncIterator[Local]:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -78,7 +78,7 @@ class Database:
         Internal.
         """
         with translated():
-            connection = await self._begin(_prelude(tenant_id, snapshot))
+            connection, _ = await self._reached(_prelude(tenant_id, snapshot))
             try:
                 transaction = await connection.begin()
                 yield connection
@@ -89,11 +89,26 @@ class Database:
                 # abandoned connection would hold its locks until a timeout.
                 await asyncio.shield(asyncio.ensure_future(connection.close()))
 
-    async def _begin(self, prelude: bytes) -> AsyncConnection:
-        """A connection on which the transaction has begun.
+    async def once(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows of one statement that is a transaction of its own: one round trip instead of four.
 
-        Nothing of the caller's has run yet, so this may be tried again: a pool full of connections that died with
-        the server costs no request.
+        statement: with psycopg's placeholders, for a role that sees every tenant. It is sent again when its connection
+        is lost, so twice must be the same as once.
+        """
+        with translated():
+            connection, answer = await self._reached(statement, parameters)
+            try:
+                return await answer.fetchall() if answer.description else []
+            finally:
+                await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+    async def _reached(
+        self, first: bytes | LiteralString, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[AsyncConnection, psycopg.AsyncCursor[Any]]:
+        """A connection, and its answer to what is sent first.
+
+        Nothing that may not run twice has run yet, so this may be tried again: a pool full of connections that died
+        with the server costs no request.
         """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._patience_s
@@ -102,8 +117,7 @@ class Database:
             connection = self._engine.connect()
             try:
                 await connection.start()
-                await (await _driver(connection)).execute(prelude)
-                return connection
+                return connection, await (await _driver(connection)).execute(first, parameters)
             except BaseException as error:
                 reached = connection.sync_connection is not None
                 if reached:

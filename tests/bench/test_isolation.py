@@ -149,8 +149,7 @@ async def _known(steward_url: str) -> list[str]:
         for n in range(TENANTS)
     ]
     steward = Database.connect(steward_url)
-    async with steward.transaction() as tx:
-        await tenant_store.apply(tx, [entry(tenant, "eu-1") for tenant in told], introducing=list(State))
+    await tenant_store.apply(steward, [entry(tenant, "eu-1") for tenant in told], introducing=State)
     await steward.close()
     return [tenant.id for tenant in told]
 
