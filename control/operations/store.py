@@ -144,13 +144,13 @@ _SAVE = updating(operations, [name for name in _COLUMNS if name not in _FIXED], 
 
 
 async def save(tx: AsyncConnection, changed: Sequence[Operation]) -> None:
-    """Writes operations that this transaction has locked, and tells whoever waits for them."""
+    """Writes operations that this transaction has locked, and tells whoever waits for their end. The worker that has
+    moved one on looks for the next step by itself; others need not look, too."""
     if not changed:
         return
     await tx.execute(_SAVE, packed([_values(operation) for operation in changed]))
     if any(operation.is_decided for operation in changed):
         await tx.execute(select(func.pg_notify(ENDED_CHANNEL, "")))
-    await wake(tx, {each.kind for each in changed if each.end_time is None and not each.lease_owner})
 
 
 async def stamp(tx: AsyncConnection, revisions: dict[str, int]) -> None:

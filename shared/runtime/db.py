@@ -58,6 +58,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
+            # What was used last has its statements prepared and the server's caches warm.
+            pool_use_lifo=True,
             # transaction() sends its own BEGIN together with everything else that comes first.
             connect_args={"autocommit": True, "connect_timeout": 5, "options": options, "application_name": name},
         )
