@@ -214,8 +214,11 @@ class Catalog:
     def _reach(self, revision: int) -> None:
         self.revision = revision
         self._suffix = b"\x48" + varint(revision)  # field 9 of ResolveTenantResponse
-        for feed in self.feeds:
-            feed.reach(revision)
+        # Those that follow everything, the edges, go first: a request meets them before it meets a cluster.
+        for of_cluster in (False, True):
+            for feed in self.feeds:
+                if bool(feed.cluster_id) is of_cluster:
+                    feed.reach(revision)
         if self._waiters:
             for wanted, waiter in self._waiters:
                 if wanted <= revision and not waiter.done():

@@ -24,7 +24,7 @@ log = structlog.stdlib.get_logger("center.watchers")
 HEARTBEAT_S = 5.0
 # A stream whose process has not said so for this long is not open any more, whatever its row says.
 SILENCE_S = 15.0
-# Reports that come within this time are written together.
+# Reports that come within this time are written together, and after what they report has reached everyone.
 COALESCE_S = 0.05
 FORGOTTEN_AFTER = timedelta(days=7)
 
@@ -99,6 +99,7 @@ class Watchers:
         while True:
             if not await signalled(self._wake, HEARTBEAT_S):
                 self._dirty.update((stream.id, stream) for stream in self._streams.values())
+            await asyncio.sleep(COALESCE_S)
             self._wake.clear()
             try:
                 await self.write()
@@ -106,7 +107,6 @@ class Watchers:
                 log.debug("reports wait for the database", error=str(error))
                 await asyncio.sleep(1)
                 self._wake.set()
-            await asyncio.sleep(COALESCE_S)
 
     async def write(self) -> None:
         """Writes what has changed since the last time."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, DateTime, Row, bindparam, column, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.operations.domain import Fault, Kind, Operation, State
@@ -83,29 +83,30 @@ _CLAIM = text(f"""
         SELECT o.id FROM operations o JOIN due ON o.step = due.step AND o.lane = due.lane
         WHERE o.end_time IS NULL AND o.kind = :kind AND o.next_attempt_time <= :now
         ORDER BY o.next_attempt_time LIMIT :at_most FOR UPDATE OF o SKIP LOCKED
+    ), claimed AS (
+        UPDATE operations o
+        SET lease_owner = :owner, next_attempt_time = :until, fence = fence + 1, attempts = attempts + 1
+        FROM picked WHERE o.id = picked.id
+        RETURNING {", ".join("o." + name for name in _COLUMNS)}
     )
-    UPDATE operations o SET lease_owner = :owner, next_attempt_time = :until, fence = fence + 1, attempts = attempts + 1
-    FROM picked WHERE o.id = picked.id
-    RETURNING {", ".join("o." + name for name in _COLUMNS)}
-""").columns(*(operations.c[name] for name in _COLUMNS))
+    SELECT claimed.*, rest.due FROM (
+        SELECT min(next_attempt_time) AS due FROM operations
+        WHERE end_time IS NULL AND kind = :kind AND id NOT IN (SELECT id FROM picked)
+    ) rest LEFT JOIN claimed ON true
+""").columns(*(operations.c[name] for name in _COLUMNS), column("due", DateTime(timezone=True)))
 
 
 async def claim(
     tx: AsyncConnection, kind: Kind, *, owner: str, now: datetime, lease: timedelta, at_most: int, busy: Iterable[str]
-) -> list[Operation]:
-    """Leases due operations that are at the same step of the same lane; none of those that are `busy` (step/lane)."""
-    rows = await tx.execute(
+) -> tuple[list[Operation], datetime | None]:
+    """Leases due operations that are at the same step of the same lane; none of those that are `busy` (step/lane).
+    Also, when the next of the others is due; None when there are no others."""
+    answer = await tx.execute(
         _CLAIM,
         {"kind": kind, "owner": owner, "now": now, "until": now + lease, "at_most": at_most, "busy": list(busy)},
     )
-    return [_operation(row) for row in rows.all()]
-
-
-async def next_due(tx: AsyncConnection, kind: Kind) -> datetime | None:
-    stmt = select(func.min(operations.c.next_attempt_time)).where(
-        operations.c.end_time.is_(None), operations.c.kind == kind
-    )
-    return (await tx.execute(stmt)).scalar_one()  # type: ignore[no-any-return]
+    rows = answer.all()
+    return [_operation(row) for row in rows if row.id is not None], rows[0].due
 
 
 async def renew(tx: AsyncConnection, batch: Sequence[Operation], until: datetime) -> None:

@@ -101,12 +101,15 @@ class Worker:
                 delay_s = POLL_S
                 try:
                     while len(running) < SLOTS[kind]:
-                        batch, delay_s = await self._claim(kind, running.values())
-                        if not batch:
+                        batch, due_s = await self._claim(kind, running.values())
+                        if batch:
+                            task = asyncio.create_task(self._run(kind, batch))
+                            task.add_done_callback(lambda _: wake.set())
+                            running[task] = f"{batch[0].step}/{batch[0].lane}"
+                        if not batch or due_s > 0:
+                            # Never quite nothing, for what is due may be another process's by now.
+                            delay_s = min(POLL_S, max(0.02, due_s))
                             break
-                        task = asyncio.create_task(self._run(kind, batch))
-                        task.add_done_callback(lambda _: wake.set())
-                        running[task] = f"{batch[0].step}/{batch[0].lane}"
                 except PlatformError as error:
                     log.debug("operations wait for the database", error=str(error))
                 await signalled(wake, delay_s)
@@ -116,17 +119,13 @@ class Worker:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _claim(self, kind: Kind, busy: Iterable[str]) -> tuple[list[Operation], float]:
-        """What is due and, when nothing is, how long until something will be; never quite nothing, for what is due may
-        be another process's by now."""
+        """What is due, and how long until something else is."""
         async with self._db.transaction() as tx:
             now = self._clock.now()
-            batch = await store.claim(
+            batch, due = await store.claim(
                 tx, kind, owner=self._owner, now=now, lease=self._lease, at_most=AT_ONCE[kind], busy=busy
             )
-            due = None if batch else await store.next_due(tx, kind)
-        if due is None:
-            return batch, POLL_S
-        return batch, min(POLL_S, max(0.02, (due - now).total_seconds()))
+        return batch, POLL_S if due is None else (due - now).total_seconds()
 
     async def _run(self, kind: Kind, batch: Sequence[Operation]) -> None:
         step, first = batch[0].step, batch[0]

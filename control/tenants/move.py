@@ -33,6 +33,8 @@ PING_TIMEOUT_S = 5.0
 # Edges that have not been seen for longer are not waited for.
 EDGE_MEMORY = timedelta(minutes=10)
 DRAIN_LOOK_S = 0.2
+# The switch is on its way to the edges and to the target, which follow the catalog; it goes first.
+AFTER_SWITCH = timedelta(milliseconds=25)
 PREPARE_TRIES = 3
 
 # Whatever else goes wrong will go wrong again.
@@ -167,14 +169,13 @@ class Move:
                 after = domain.switch(before, target.region_id, held.target_shard_id, now)
                 await store.save(tx, [after])
                 await cluster_store.count(tx, {(before.placement.cluster_id, before.placement.shard_id): -1})
-                await operation_store.save(
-                    tx, [replace(operations.advance(held, "settle", held.id, now), thaw_time=now)]
-                )
+                moved = replace(operations.advance(held, "settle", held.id, now), thaw_time=now)
+                await operation_store.save(tx, [operations.wait(moved, now + AFTER_SWITCH, now)])
                 [revision] = await record(tx, [store.changed(before, after, "moved", held.reason)])
                 await operation_store.stamp(tx, {held.id: revision})
 
     async def _settle(self, operation: Operation, tenant: Tenant) -> None:
-        """The target takes writes at once; it would learn so by its watch, too, a moment later."""
+        """The target takes writes from here on, should it not have learnt of the switch by its watch before."""
         await self._apply(operation.target_cluster_id, tenant)
         await self._advance(operation, "drain")
 
