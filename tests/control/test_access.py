@@ -623,7 +623,10 @@ async def test_an_explanation_is_by_the_terms_of_then(plane: Plane) -> None:
     assert answer.steps[-1].explanation.startswith("2 of 1 a day")
 
 
-@pytest.mark.parametrize("decision_id", ["x", f"{uuid.uuid4()}", f"{uuid.uuid4()}.", f"{uuid.uuid4()}.x", ".1"])
+RUN = "5f0c1c52-9d1e-4a4b-8f0e-1d2a3b4c5d6e"
+
+
+@pytest.mark.parametrize("decision_id", ["x", RUN, f"{RUN}.", f"{RUN}.x", ".1"])
 async def test_what_is_no_decision_id_is_said(plane: Plane, decision_id: str) -> None:
     async with refuses("INVALID_ARGUMENT", "DECISION_ID_INVALID"):
         await plane.access().ExplainDecision(pb.ExplainDecisionRequest(decision_id=decision_id))
