@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from control.backoff import Backoff
 from shared.runtime.errors import FailedPrecondition, PlatformError
 
-FIRST_BACKOFF_S = 0.5
-LAST_BACKOFF_S = 15.0
+backoff_s = Backoff(first_s=0.5, last_s=15.0).delay_s
 
 
 class Kind(StrEnum):
@@ -160,12 +160,6 @@ def retry(operation: Operation, fault: Fault, delay_s: float, now: datetime) -> 
         next_attempt_time=now + timedelta(seconds=delay_s),
         update_time=now,
     )
-
-
-def backoff_s(attempts: int, chance: float) -> float:
-    """chance: between 0 and 1; spreads the tries of operations that failed together."""
-    longest: float = min(FIRST_BACKOFF_S * 2.0 ** min(attempts - 1, 20), LAST_BACKOFF_S)
-    return longest * (0.5 + chance / 2)
 
 
 def compensate(operation: Operation, fault: Fault, cluster_id: str, now: datetime) -> Operation:

@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control.backoff import Backoff
 from control.signals import signalled
 from control.solutions import store as solution_store
 from control.tables import mails
@@ -41,8 +42,7 @@ AT_ONCE = 8
 LEASE = timedelta(seconds=60)
 LOOK_S = 1.0
 SMTP_TIMEOUT_S = 15.0
-FIRST_BACKOFF_S = 2.0
-LAST_BACKOFF_S = 1800.0
+backoff_s = Backoff(first_s=2.0, last_s=1800.0).delay_s
 
 REGISTRATION, CHANGE = "r", "c"
 
@@ -391,12 +391,6 @@ class Outbox:
         mine = (mails.c.id == mail.id) & (mails.c.attempts == mail.attempts) & (mails.c.state == Outcome.PENDING)
         async with self._db.transaction() as tx:
             await tx.execute(update(mails).where(mine).values(sending=False, next_attempt_time=when, last_error=why))
-
-
-def backoff_s(attempts: int, chance: float) -> float:
-    """chance: between 0 and 1; spreads the tries of mails that failed together."""
-    longest: float = min(FIRST_BACKOFF_S * 2.0 ** min(attempts - 1, 20), LAST_BACKOFF_S)
-    return longest * (0.5 + chance / 2)
 
 
 _HOURS = round(domain.LINK_LIFE.total_seconds() / 3600)

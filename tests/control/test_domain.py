@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from control.clusters import domain as placement
 from control.clusters.domain import Cluster, Needs, Shard
 from control.config import seeds
-from control.operations import domain as operations
 from control.tenants import domain
 from control.tenants.domain import Action, Mode, State, Tenant
 from shared.runtime.environment import EnvironmentProblem
@@ -193,12 +192,6 @@ def test_many_at_once_spread_evenly_and_fill_no_cluster_twice(count: int, tenant
     for number in range(count):
         mine = [shard.tenant_count for shard in shards_after if shard.cluster_id == f"c{number}"]
         assert sum(mine) == held[number] and max(mine) - min(mine) <= 1
-
-
-def test_tries_come_slower_and_slower_but_never_too_slowly() -> None:
-    longest = [operations.backoff_s(attempts, 1.0) for attempts in range(1, 40)]
-    assert longest == sorted(longest) and longest[0] == 0.5 and longest[-1] == operations.LAST_BACKOFF_S
-    assert operations.backoff_s(3, 0.0) == operations.backoff_s(3, 1.0) / 2
 
 
 def test_the_first_clusters_are_read_from_a_line() -> None:

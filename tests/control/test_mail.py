@@ -269,8 +269,3 @@ def test_a_password_is_not_sent_in_clear_and_never_told(server: Server) -> None:
     with pytest.raises(ValueError, match="CENTER_SMTP_URL") as wrong:
         Smtp("http://user:hunter2@127.0.0.1")
     assert "hunter2" not in str(wrong.value)
-
-
-def test_backoff_grows_and_stays_below_half_an_hour() -> None:
-    waits = [mail.backoff_s(attempts, 1.0) for attempts in range(1, 30)]
-    assert waits == sorted(waits) and waits[0] == mail.FIRST_BACKOFF_S and waits[-1] == mail.LAST_BACKOFF_S
