@@ -10,6 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from center_sdk.streams import until_none
 from dataplane.tenants import store
 from dataplane.tenants.domain import KEPT
 from dataplane.tenants.local import LocalTenants
@@ -76,7 +77,7 @@ class CatalogFollower:
                 start=pb.WatchStart(instance=self._cluster_id, from_revision=self.revision, cluster_id=self._cluster_id)
             )
         )
-        call = self._stub.Watch(_all(requests))
+        call = self._stub.Watch(until_none(requests))
         arrived: asyncio.Queue[pb.WatchResponse | None] = asyncio.Queue(WAITING_RESPONSES)
         reading = asyncio.ensure_future(_read(call, arrived))
         named: set[str] | None = None
@@ -143,12 +144,6 @@ class CatalogFollower:
     def _report(self) -> pb.WatchRequest:
         refusals = [pb.Refusal(resource_id=id, reason=why[:2000]) for id, why in list(self._refusals.items())[:1000]]
         return pb.WatchRequest(report=pb.WatchReport(applied_revision=self.revision, refusals=refusals))
-
-
-async def _all(requests: asyncio.Queue[pb.WatchRequest | None]) -> AsyncIterator[pb.WatchRequest]:
-    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
-    while (request := await requests.get()) is not None:
-        yield request
 
 
 async def _read(call: AsyncIterable[pb.WatchResponse], arrived: asyncio.Queue[pb.WatchResponse | None]) -> None:

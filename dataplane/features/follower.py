@@ -12,6 +12,7 @@ from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center_sdk.features import OutOfStep, changed_set, checksum, set_hash
+from center_sdk.streams import until_none
 from dataplane.features import store
 from dataplane.features.local import LocalFeatures
 from dataplane.features.messages import grants
@@ -74,7 +75,7 @@ class FeaturesFollower:
         ]
         start = pb.FeatureWatchStart(instance=self._cluster_id, cluster_id=self._cluster_id, known=known)
         requests.put_nowait(pb.WatchTenantFeaturesRequest(start=start))
-        call = self._stub.WatchTenantFeatures(_all(requests))
+        call = self._stub.WatchTenantFeatures(until_none(requests))
         try:
             async for response in call:
                 await self._take(response)
@@ -151,11 +152,3 @@ def _entry(features: pb.TenantFeatures) -> store.Entry:
         products_limit=grants(features).products_limit,
         encoded=features.SerializeToString(),
     )
-
-
-async def _all(
-    requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None],
-) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
-    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
-    while (request := await requests.get()) is not None:
-        yield request

@@ -19,6 +19,7 @@ import grpc
 from center.control.v1 import catalog_service_pb2 as catalog_pb
 from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
+from center_sdk.streams import until_none
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -241,7 +242,7 @@ class FeatureClient:
             known=self._sets.known(),
         )
         requests.put_nowait(pb.WatchTenantFeaturesRequest(start=start))
-        call = self._stub.WatchTenantFeatures(_all(requests), metadata=self._metadata)
+        call = self._stub.WatchTenantFeatures(until_none(requests), metadata=self._metadata)
         try:
             async for response in call:
                 changed = self._sets.take(response)
@@ -283,14 +284,6 @@ class FeatureClient:
             self.is_fresh = is_fresh
             for listener in self._listeners:
                 listener.features_fresh(is_fresh)
-
-
-async def _all(
-    requests: asyncio.Queue[pb.WatchTenantFeaturesRequest | None],
-) -> AsyncIterator[pb.WatchTenantFeaturesRequest]:
-    """Until None: of a stream that the server ended, grpc would wait for more until the garbage collector comes."""
-    while (request := await requests.get()) is not None:
-        yield request
 
 
 class FeatureReader:
