@@ -21,6 +21,7 @@ from typing import Self
 from center.control.v1 import access_service_pb2 as access_pb
 from center.control.v1 import user_service_pb2 as users_pb
 from center.control.v1 import validator_service_pb2 as pb
+from center_sdk import forks
 from center_sdk.clock import ControlClock
 from center_sdk.credentials import Credentials
 from center_sdk.decider import Decider
@@ -41,6 +42,7 @@ CONNECT_S = 10.0
 CLOSE_S = 5.0
 
 _alive: "weakref.WeakSet[AsyncValidator]" = weakref.WeakSet()
+forks.tell(_alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,7 @@ class AsyncValidator:
             raise InvalidRequest("COST_INVALID", f"a cost is 0 to {COST_MAX}, not {units}")
 
     def _forked(self) -> None:
-        self._ended = "the validator was made before a fork: its leases are the parent's; make one after the fork"
+        self._ended = forks.WHY
 
 
 class _Settling:
@@ -388,11 +390,3 @@ def _decision(told: access_pb.ValidateTokenResponse, solution_id: str, action: s
         int(number) if run_id else 0,
         told.retry_after.seconds + told.retry_after.nanos / 1e9 if told.HasField("retry_after") else None,
     )
-
-
-def _after_fork() -> None:
-    for validator in list(_alive):
-        validator._forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,6 @@ with Validator.connect("127.0.0.1:7100", "search", credentials) as validator:
 
 import asyncio
 import atexit
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from center.control.v1 import validator_service_pb2 as pb
-from center_sdk import background
+from center_sdk import background, forks
 from center_sdk.aio import CONNECT_S, AsyncValidator, Committed, Exchanged, Reservation
 from center_sdk.credentials import Credentials
 from center_sdk.decision import Decision
@@ -25,6 +24,7 @@ from center_sdk.errors import CenterError, InvalidRequest, ValidatorClosed
 from center_sdk.leases import Lease
 
 _alive: "weakref.WeakSet[Validator]" = weakref.WeakSet()
+forks.tell(_alive)
 
 
 class _SharedEngine(Engine):
@@ -216,12 +216,7 @@ class Validator:
     def _forked(self) -> None:
         # Another thread of the parent may have held it.
         self._lock = threading.Lock()
-        self._end("the validator was made before a fork: its leases are the parent's; make one after the fork")
-
-
-def _after_fork() -> None:
-    for validator in list(_alive):
-        validator._forked()
+        self._end(forks.WHY)
 
 
 def _at_exit() -> None:
@@ -229,6 +224,5 @@ def _at_exit() -> None:
         validator.close()
 
 
-os.register_at_fork(after_in_child=_after_fork)
 # What a program that ends without a word still holds goes back all the same.
 atexit.register(_at_exit)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from center_sdk import CenterError, Credentials, Validator
+from center_sdk import CenterError, Credentials, Decision, Validator
 
 
 def main() -> None:
@@ -47,16 +49,17 @@ def answer(validator: Validator, question: dict[str, Any]) -> Any:
                 ]
                 return sum(each.result() for each in work)
         case "fork":
-            return forked(validator, token)
+            return [forked(validator.validate, token), forked(validator.peek, token)]
     raise ValueError(question)
 
 
-def forked(validator: Validator, token: str) -> str:
-    """What a child gets of its parent's validator."""
+def forked(decide: Callable[[str, str], Decision], token: str) -> str:
+    """What a child gets of its parent's validator; empty when it gets no answer."""
     reading, writing = os.pipe()
     if not (child := os.fork()):
+        signal.alarm(10)
         try:
-            word = validator.validate(token, "search").code.name
+            word = decide(token, "search").code.name
         except CenterError as error:
             word = type(error).__name__
         os.write(writing, word.encode())

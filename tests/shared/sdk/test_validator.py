@@ -257,5 +257,6 @@ async def test_a_fork_has_no_share_of_the_lease(market: Market) -> None:
     token = await market.token(solution_id)
     async with market.process(solution_id) as solution:
         assert await solution.validate(token.token) == ["ALLOWED"]
-        assert await solution.ask(do="fork", token=token.token) == "ValidatorClosed"
+        # Of a lease, and where the control plane would be asked.
+        assert await solution.ask(do="fork", token=token.token) == ["ValidatorClosed", "ValidatorClosed"]
         assert await solution.validate(token.token) == ["ALLOWED"]
