@@ -31,6 +31,7 @@ _WORDS: dict[Code, tuple[str, str]] = {
     Code.STALE: ("Nobody can say yes", "whether this request is allowed cannot be told for now; try again in a moment"),
     Code.LOG_FULL: ("Nobody can say yes", "requests cannot be recorded for now; try again in a moment"),
 }
+_EXPOSED = ", ".join(answers.HEADERS)
 # After these a new registration helps.
 _REGISTER = frozenset(
     {
@@ -78,6 +79,11 @@ def allowed(decision: Decision, asked: Asked, now_s: float) -> auth.CheckRespons
     response.ok_response.headers.extend(_headers((name, value) for name, value in told.items() if value))
     limits = answers.http_headers(decision, asked.action, now_s)
     response.ok_response.response_headers_to_add.extend(_headers(limits))
+    if limits:
+        # Beside what the solution exposes itself. Whose pages may read its answers is the solution's to say.
+        exposed = core.HeaderValue(key="access-control-expose-headers", value=_EXPOSED)
+        appended = core.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
+        response.ok_response.response_headers_to_add.add(header=exposed, append_action=appended)
     return response
 
 
@@ -106,7 +112,7 @@ def refused(decision: Decision, asked: Asked, now_s: float, register_url: str) -
         headers += [
             ("content-type", "application/json"),
             ("access-control-allow-origin", "*"),
-            ("access-control-expose-headers", "retry-after, ratelimit, ratelimit-policy, www-authenticate"),
+            ("access-control-expose-headers", _EXPOSED),
         ]
     denied.headers.extend(_headers(headers))
     return response

@@ -11,6 +11,7 @@ from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
+from center_sdk.answers import HEADERS
 from edge.xds.contract import Contract
 from edge.xds.refusals import (
     ROUTE_REFUSED,
@@ -47,6 +48,7 @@ _PAGE_BYTES = 16 << 10
 SOLUTION_KEY, ACTION_KEY, COST_KEY = "solution", "action", "cost"
 _AUTHZ, _CORS_FILTER = "envoy.filters.http.ext_authz", "envoy.filters.http.cors"
 _TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+_EXPOSED = ",".join(("grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id", *HEADERS))
 
 
 def _any_origin() -> any_pb2.Any:
@@ -54,7 +56,7 @@ def _any_origin() -> any_pb2.Any:
     policy = cors_pb2.CorsPolicy(
         allow_methods="GET,POST,PUT,PATCH,DELETE,OPTIONS",
         allow_headers="authorization,content-type,x-grpc-web,x-user-agent,grpc-timeout,traceparent",
-        expose_headers="grpc-status,grpc-message,grpc-status-details-bin,retry-after,x-request-id",
+        expose_headers=_EXPOSED,
         max_age="86400",
     )
     policy.allow_origin_string_match.add(contains="://")
@@ -309,6 +311,7 @@ def _refuse(
         if kind in ("json", "grpc-web"):
             # The CORS filter has no part in answers of the edge, and a page's script is to read this one.
             route.response_headers_to_add.append(_header("access-control-allow-origin", "*"))
+            route.response_headers_to_add.append(_header("access-control-expose-headers", _EXPOSED))
         routes.append(route)
     return routes
 

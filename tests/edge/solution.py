@@ -16,7 +16,7 @@ UPGRADE = "http://search.test/upgrade?tier={tier}&action={action}"
 
 
 class Upstream:
-    """Answers every request with its method, path, headers and body."""
+    """Answers every request with its method, path, headers and body; scripts of other origins may see `x-mine`."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -41,7 +41,7 @@ class Upstream:
                 text = json.dumps(told).encode()
                 content = b"" if method == "HEAD" else text
                 writer.write(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\naccess-control-expose-headers: x-mine\r\n"
                     b"content-length: %d\r\n\r\n%b" % (len(text), content)
                 )
                 await writer.drain()

@@ -53,6 +53,11 @@ def registered(name: str, port: int, *rules: Rule, host: str = "127.0.0.1") -> S
     return Solution(name, 1, name.title(), domains, Endpoint(host, port), rules or RULES)
 
 
+def about_limits(answer: Answer) -> set[str]:
+    """What a client goes by that has to wait, to ask less or to show another token."""
+    return {name for name in answer.headers if "ratelimit" in name or name in ("retry-after", "www-authenticate")}
+
+
 @pytest.fixture
 async def behind(edge: Edge, envoy: Envoy) -> AsyncIterator[Behind]:
     name = f"solution-{next(_fresh)}"
@@ -75,6 +80,8 @@ async def test_a_request_that_is_allowed_reaches_the_solution_with_what_was_deci
     assert answer.headers["ratelimit-policy"] == '"search";q=10'
     assert re.fullmatch(r'"search";r=7;t=3(600|59\d)', answer.headers["ratelimit"])
     assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("10", "7")
+    assert about_limits(answer) | {"x-mine"} <= answer.exposed
+    assert "access-control-allow-origin" not in answer.headers, "who may read its answers is the solution's to say"
     assert answer.headers["x-center-solution"] == behind.host.split(".")[0]
     assert behind.asked == [
         {
@@ -177,6 +184,7 @@ async def test_a_refusal_is_typed_for_programs_and_a_page_for_people(
     assert as_json.headers["content-type"] == "application/json"
     assert as_json.headers["cache-control"] == "no-store"
     assert as_json.headers["access-control-allow-origin"] == "*"
+    assert about_limits(as_json) <= as_json.exposed
     assert ("www-authenticate" in as_json.headers) == (status == 401)
     assert ("retry-after" in as_json.headers) == (status in (429, 503) and code is not Code.ANONYMOUS_EXHAUSTED)
     (info,) = [detail for detail in as_json.json["details"] if detail["@type"].endswith("ErrorInfo")]

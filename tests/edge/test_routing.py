@@ -156,6 +156,8 @@ async def test_a_page_of_another_site_may_call(shopper: Shopper) -> None:
     assert asked.headers["access-control-allow-origin"] == "https://a.test"
     answer = await shopper.get("shop-4.test", Origin="https://a.test")
     assert answer.headers["access-control-allow-origin"] == "https://a.test"
+    limits = {"ratelimit-policy", "ratelimit", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
+    assert limits | {"retry-after", "x-request-id", "grpc-status"} <= answer.exposed
 
 
 async def test_a_query_parameter_that_does_not_exist_is_refused(shopper: Shopper) -> None:
@@ -233,6 +235,7 @@ async def test_a_tenant_that_is_not_served_is_refused_in_every_language(
     assert b"Back on &lt;Monday&gt;" in as_page.body
     if status == 503:
         assert as_json.headers["retry-after"] == as_page.headers["retry-after"]
+        assert "retry-after" in as_json.exposed
 
     async with products(envoy, host) as stub, refuses(code, reason) as refusal:
         await stub.ListProducts(pb.ListProductsRequest())
@@ -241,6 +244,7 @@ async def test_a_tenant_that_is_not_served_is_refused_in_every_language(
 
     web = await shopper.send("POST", host, f"{PRODUCTS}/ListProducts", EMPTY_MESSAGE, content_type=GRPC_WEB)
     assert web.headers["grpc-status"] == str(grpc.StatusCode[code].value[0])
+    assert {"grpc-status", "grpc-message"} <= web.exposed
     assert clusters.eu.calls == calls, "nothing of it reached the cluster"
 
 

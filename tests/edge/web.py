@@ -17,6 +17,11 @@ class Answer:
         return json.loads(self.body)
 
     @property
+    def exposed(self) -> set[str]:
+        """The headers that a script of another origin sees, if it sees the answer."""
+        return {name.strip() for name in self.headers.get("access-control-expose-headers", "").split(",")}
+
+    @property
     def reason(self) -> str:
         """google.rpc.ErrorInfo.reason of a typed error."""
         infos = [d for d in self.json["details"] if d["@type"].endswith("google.rpc.ErrorInfo")]
@@ -48,7 +53,9 @@ class Shopper:
         async with asyncio.timeout(20):
             head = await reader.readuntil(b"\r\n\r\n")
             status_line, *rest = head.decode().split("\r\n")
-            got = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest if line)}
+            got: dict[str, str] = {}
+            for name, _, value in (line.partition(":") for line in rest if line):
+                got[name.lower()] = ", ".join(filter(None, (got.get(name.lower()), value.strip())))
             if got.get("transfer-encoding") == "chunked":
                 content = b""
                 while size := int(await reader.readline(), 16):

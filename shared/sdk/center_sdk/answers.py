@@ -14,6 +14,16 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from center_sdk.decision import Code, Decision
 
 PROBLEM = "application/problem+json"
+# All that `http_headers` may give. Scripts of other origins see those alone that Access-Control-Expose-Headers names.
+HEADERS = (
+    "ratelimit-policy",
+    "ratelimit",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "retry-after",
+    "www-authenticate",
+)
 _DETAILS = "grpc-status-details-bin"
 
 _UNAUTHENTICATED = frozenset(
