@@ -782,6 +782,26 @@ plan_assignments = Table(
     Index("plan_assignments_assign_time", "assign_time", "tenant_id"),
 )
 
+# What tenants have used of metered features, a row a window.
+feature_usage = Table(
+    "feature_usage",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    # The first moment of the window on the wall clock of the tenant's zone, which names it whatever the zone becomes.
+    Column("period_start", DateTime, primary_key=True),
+    Column("feature_id", Text, primary_key=True),
+    _time("window_start"),
+    # Null for what stands.
+    _time("window_end", nullable=True),
+    Column("used", BigInteger, nullable=False),
+    # What the window before left over.
+    Column("carried", BigInteger, nullable=False),
+    _time("update_time"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="feature_usage_tenant_id_fkey", ondelete="CASCADE"),
+    CheckConstraint("used >= 0 AND carried >= 0", name="feature_usage_counted"),
+    Index("feature_usage_window_end", "window_end", postgresql_where=text("window_end IS NOT NULL")),
+)
+
 feature_watchers = _watchers("feature_watchers")
 
 idempotency = requests.table(metadata)

@@ -66,6 +66,7 @@ class Held:
     revision: int
     version: int
     shared: Shared
+    time_zone: str = ""
 
 
 @dataclass(slots=True)
@@ -378,13 +379,14 @@ class Features:
         cluster_ids = tuple(each for each in (where.cluster_id, where.moving_to_cluster_id) if each)
         shared, revision = self._set_of(tenant_id, tenant.plan_id, where.cluster_id)
         version = max(tenant.revision, revision)
-        return Held(tenant.plan_id, where.cluster_id, cluster_ids, tenant.revision, version, shared)
+        zone = tenant.config.time_zone
+        return Held(tenant.plan_id, where.cluster_id, cluster_ids, tenant.revision, version, shared, zone)
 
     def _again(self, tenant_id: str, before: Held) -> Held:
         """What a tenant that did not change itself has now."""
         shared, revision = self._set_of(tenant_id, before.plan_id, before.cluster_id)
         version = max(before.revision, revision)
-        return Held(before.plan_id, before.cluster_id, before.cluster_ids, before.revision, version, shared)
+        return replace(before, version=version, shared=shared)
 
     def _set_of(self, tenant_id: str, plan_id: str, cluster_id: str) -> tuple[Shared, int]:
         known, overlay = self.definitions, self.definitions.overlays.get(tenant_id)

@@ -34,11 +34,25 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # How long a watcher that knows more than this process waits for it to catch up.
 CATCH_UP_S = 5.0
-# How long GetTenantFeatures waits for a revision when the caller set no deadline, and what is kept for the answer.
+# How long a question waits for a revision when the caller set no deadline, and what is kept for the answer.
 PATIENCE_S = 10.0
 ANSWER_S = 0.05
 
 WATCHERS_BY_ID = Ordering((Term(feature_watchers.c.id),))
+
+
+async def reached(features: Features, revision: int) -> None:
+    """Returns when changes up to the revision are in; DEADLINE_EXCEEDED/REVISION_NOT_REACHED when they do not come."""
+    if revision <= features.revision:
+        return
+    deadline, now = current().deadline, asyncio.get_running_loop().time()
+    patience_s = PATIENCE_S if deadline is None else max(0.0, deadline - now - ANSWER_S)
+    try:
+        async with asyncio.timeout(patience_s):
+            await features.reached(revision)
+    except TimeoutError:
+        message = f"plans and features here are at revision {features.revision}"
+        raise DeadlineExceeded("REVISION_NOT_REACHED", message, revision=str(features.revision)) from None
 
 
 class WatchMethods:
@@ -50,23 +64,11 @@ class WatchMethods:
     _heartbeat_s: float
 
     async def GetTenantFeatures(self, request: pb.GetTenantFeaturesRequest, context: Context) -> bytes:
-        if request.min_revision > self._features.revision:
-            await self._reached(request.min_revision)
+        await reached(self._features, request.min_revision)
         answer = self._features.answer(request.tenant_id) or self._features.answer(request.tenant_id.lower())
         if answer is None:
             raise NotFound("TENANT_NOT_FOUND", f"there is no tenant {request.tenant_id}", id=request.tenant_id)
         return answer
-
-    async def _reached(self, revision: int) -> None:
-        deadline, now = current().deadline, asyncio.get_running_loop().time()
-        patience_s = PATIENCE_S if deadline is None else max(0.0, deadline - now - ANSWER_S)
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._features.reached(revision)
-        except TimeoutError:
-            at = self._features.revision
-            message = f"plans and features here are at revision {at}"
-            raise DeadlineExceeded("REVISION_NOT_REACHED", message, revision=str(at)) from None
 
     async def ExplainFeature(self, request: pb.ExplainFeatureRequest, context: Context) -> pb.ExplainFeatureResponse:
         now = self._clock.now()

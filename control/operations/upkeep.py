@@ -11,6 +11,7 @@ from center.shared.v1 import rules_pb2
 from control.catalog import store as catalog_store
 from control.catalog import watchers
 from control.catalog.store import record
+from control.features import counts as feature_counts
 from control.tenants import domain, purge
 from control.tenants import store as tenant_store
 from shared.runtime import context as calls
@@ -66,6 +67,10 @@ async def clean_once(steward: Database, db: Database, now: datetime, retained: i
     while more:
         async with steward.transaction() as tx:
             more = bool(await idempotency.purge(tx, now))
+    more = True
+    while more:
+        async with steward.transaction() as tx:
+            more = bool(await feature_counts.clean(tx, now))
     async with db.transaction() as tx:
         await watchers.forget(tx, now)
 

@@ -54,6 +54,15 @@ class FeatureEffect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FEATURE_EFFECT_HELD_BACK: _ClassVar[FeatureEffect]
     FEATURE_EFFECT_KILLED: _ClassVar[FeatureEffect]
     FEATURE_EFFECT_NONE: _ClassVar[FeatureEffect]
+
+class FeatureUseCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEATURE_USE_CODE_UNSPECIFIED: _ClassVar[FeatureUseCode]
+    FEATURE_USE_CODE_ALLOWED: _ClassVar[FeatureUseCode]
+    FEATURE_USE_CODE_ALLOWED_OVER_LIMIT: _ClassVar[FeatureUseCode]
+    FEATURE_USE_CODE_FEATURE_ABSENT: _ClassVar[FeatureUseCode]
+    FEATURE_USE_CODE_FEATURE_KILLED: _ClassVar[FeatureUseCode]
+    FEATURE_USE_CODE_LIMIT_REACHED: _ClassVar[FeatureUseCode]
 FEATURE_STATE_UNSPECIFIED: FeatureState
 FEATURE_STATE_ACTIVE: FeatureState
 FEATURE_STATE_ARCHIVED: FeatureState
@@ -79,6 +88,12 @@ FEATURE_EFFECT_REMOVED: FeatureEffect
 FEATURE_EFFECT_HELD_BACK: FeatureEffect
 FEATURE_EFFECT_KILLED: FeatureEffect
 FEATURE_EFFECT_NONE: FeatureEffect
+FEATURE_USE_CODE_UNSPECIFIED: FeatureUseCode
+FEATURE_USE_CODE_ALLOWED: FeatureUseCode
+FEATURE_USE_CODE_ALLOWED_OVER_LIMIT: FeatureUseCode
+FEATURE_USE_CODE_FEATURE_ABSENT: FeatureUseCode
+FEATURE_USE_CODE_FEATURE_KILLED: FeatureUseCode
+FEATURE_USE_CODE_LIMIT_REACHED: FeatureUseCode
 
 class Feature(_message.Message):
     __slots__ = ("id", "display_name", "description", "boolean", "metered", "configuration", "state", "rollouts", "kill_switches", "create_time", "update_time", "etag", "revision")
@@ -1280,3 +1295,127 @@ class FeatureWatcher(_message.Message):
     seen_time: _timestamp_pb2.Timestamp
     refusals: _containers.RepeatedCompositeFieldContainer[_catalog_service_pb2.Refusal]
     def __init__(self, id: _Optional[str] = ..., applied_revision: _Optional[int] = ..., live: _Optional[bool] = ..., seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refusals: _Optional[_Iterable[_Union[_catalog_service_pb2.Refusal, _Mapping]]] = ...) -> None: ...
+
+class UseFeatureRequest(_message.Message):
+    __slots__ = ("tenant_id", "feature_id", "units", "request_id", "min_revision")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_ID_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    feature_id: str
+    units: int
+    request_id: str
+    min_revision: int
+    def __init__(self, tenant_id: _Optional[str] = ..., feature_id: _Optional[str] = ..., units: _Optional[int] = ..., request_id: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
+
+class UseFeatureResponse(_message.Message):
+    __slots__ = ("allowed", "code", "limit", "used_units", "remaining_units", "window_start", "resets_at", "revision")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_UNITS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    allowed: bool
+    code: FeatureUseCode
+    limit: int
+    used_units: int
+    remaining_units: int
+    window_start: _timestamp_pb2.Timestamp
+    resets_at: _timestamp_pb2.Timestamp
+    revision: int
+    def __init__(self, allowed: _Optional[bool] = ..., code: _Optional[_Union[FeatureUseCode, str]] = ..., limit: _Optional[int] = ..., used_units: _Optional[int] = ..., remaining_units: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resets_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class PeekFeatureRequest(_message.Message):
+    __slots__ = ("tenant_id", "feature_id", "units", "min_revision")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_ID_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    feature_id: str
+    units: int
+    min_revision: int
+    def __init__(self, tenant_id: _Optional[str] = ..., feature_id: _Optional[str] = ..., units: _Optional[int] = ..., min_revision: _Optional[int] = ...) -> None: ...
+
+class PeekFeatureResponse(_message.Message):
+    __slots__ = ("allowed", "code", "limit", "used_units", "remaining_units", "window_start", "resets_at", "revision")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_UNITS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    allowed: bool
+    code: FeatureUseCode
+    limit: int
+    used_units: int
+    remaining_units: int
+    window_start: _timestamp_pb2.Timestamp
+    resets_at: _timestamp_pb2.Timestamp
+    revision: int
+    def __init__(self, allowed: _Optional[bool] = ..., code: _Optional[_Union[FeatureUseCode, str]] = ..., limit: _Optional[int] = ..., used_units: _Optional[int] = ..., remaining_units: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resets_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ReturnFeatureUnitsRequest(_message.Message):
+    __slots__ = ("tenant_id", "feature_id", "units", "window_start", "request_id")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_ID_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    feature_id: str
+    units: int
+    window_start: _timestamp_pb2.Timestamp
+    request_id: str
+    def __init__(self, tenant_id: _Optional[str] = ..., feature_id: _Optional[str] = ..., units: _Optional[int] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ReturnFeatureUnitsResponse(_message.Message):
+    __slots__ = ("returned_units", "used_units")
+    RETURNED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    USED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    returned_units: int
+    used_units: int
+    def __init__(self, returned_units: _Optional[int] = ..., used_units: _Optional[int] = ...) -> None: ...
+
+class ListFeatureUsageRequest(_message.Message):
+    __slots__ = ("tenant_id", "page_size", "page_token", "filter")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, tenant_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListFeatureUsageResponse(_message.Message):
+    __slots__ = ("usage", "next_page_token")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    usage: _containers.RepeatedCompositeFieldContainer[FeatureUsage]
+    next_page_token: str
+    def __init__(self, usage: _Optional[_Iterable[_Union[FeatureUsage, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class FeatureUsage(_message.Message):
+    __slots__ = ("feature_id", "window_start", "window_end", "used_units", "carried_units", "update_time")
+    FEATURE_ID_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_END_FIELD_NUMBER: _ClassVar[int]
+    USED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    CARRIED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    feature_id: str
+    window_start: _timestamp_pb2.Timestamp
+    window_end: _timestamp_pb2.Timestamp
+    used_units: int
+    carried_units: int
+    update_time: _timestamp_pb2.Timestamp
+    def __init__(self, feature_id: _Optional[str] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., used_units: _Optional[int] = ..., carried_units: _Optional[int] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -235,6 +235,26 @@ class PlanServiceStub:
                 request_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersRequest.SerializeToString,
                 response_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersResponse.FromString,
                 _registered_method=True)
+        self.UseFeature = channel.unary_unary(
+                '/center.control.v1.PlanService/UseFeature',
+                request_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureRequest.SerializeToString,
+                response_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureResponse.FromString,
+                _registered_method=True)
+        self.PeekFeature = channel.unary_unary(
+                '/center.control.v1.PlanService/PeekFeature',
+                request_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureRequest.SerializeToString,
+                response_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureResponse.FromString,
+                _registered_method=True)
+        self.ReturnFeatureUnits = channel.unary_unary(
+                '/center.control.v1.PlanService/ReturnFeatureUnits',
+                request_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsRequest.SerializeToString,
+                response_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsResponse.FromString,
+                _registered_method=True)
+        self.ListFeatureUsage = channel.unary_unary(
+                '/center.control.v1.PlanService/ListFeatureUsage',
+                request_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageRequest.SerializeToString,
+                response_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageResponse.FromString,
+                _registered_method=True)
 
 
 class PlanServiceServicer:
@@ -589,6 +609,47 @@ class PlanServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UseFeature(self, request, context):
+        """Uses units of a metered feature where what the tenant has of it allows that. A refusal is an answer, and spends
+        nothing. Units are counted exactly, whichever process is asked. A cluster asks for the tenants placed on it, or moving
+        to it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PeekFeature(self, request, context):
+        """Says what UseFeature would, and spends nothing.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnFeatureUnits(self, request, context):
+        """Gives units back: of what exists no more, or of a use that came to nothing. Also where the tenant does not have the
+        feature any more. Never more than are used.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeatureUsage(self, request, context):
+        """Lists what a tenant has used, by feature and window, the newest windows first; what stands is last. Windows are kept for
+        13 months after their end.
+        Filter fields: feature_id, window_start, window_end, used_units, update_time.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, INVALID_ARGUMENT/FILTER_INVALID,
+        INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlanServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -791,6 +852,26 @@ def add_PlanServiceServicer_to_server(servicer, server):
                     servicer.ListFeatureWatchers,
                     request_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersRequest.FromString,
                     response_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersResponse.SerializeToString,
+            ),
+            'UseFeature': grpc.unary_unary_rpc_method_handler(
+                    servicer.UseFeature,
+                    request_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureRequest.FromString,
+                    response_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureResponse.SerializeToString,
+            ),
+            'PeekFeature': grpc.unary_unary_rpc_method_handler(
+                    servicer.PeekFeature,
+                    request_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureRequest.FromString,
+                    response_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureResponse.SerializeToString,
+            ),
+            'ReturnFeatureUnits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnFeatureUnits,
+                    request_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsRequest.FromString,
+                    response_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsResponse.SerializeToString,
+            ),
+            'ListFeatureUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeatureUsage,
+                    request_deserializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageRequest.FromString,
+                    response_serializer=center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1874,6 +1955,114 @@ class PlanService:
             '/center.control.v1.PlanService/ListFeatureWatchers',
             center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersRequest.SerializeToString,
             center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureWatchersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseFeature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.control.v1.PlanService/UseFeature',
+            center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureRequest.SerializeToString,
+            center_dot_control_dot_v1_dot_plan__service__pb2.UseFeatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PeekFeature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.control.v1.PlanService/PeekFeature',
+            center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureRequest.SerializeToString,
+            center_dot_control_dot_v1_dot_plan__service__pb2.PeekFeatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnFeatureUnits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.control.v1.PlanService/ReturnFeatureUnits',
+            center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsRequest.SerializeToString,
+            center_dot_control_dot_v1_dot_plan__service__pb2.ReturnFeatureUnitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeatureUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.control.v1.PlanService/ListFeatureUsage',
+            center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageRequest.SerializeToString,
+            center_dot_control_dot_v1_dot_plan__service__pb2.ListFeatureUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -221,6 +221,31 @@ class PlanServiceStub:
     Filter fields: id, live, applied_revision.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
+    UseFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.UseFeatureRequest, _plan_service_pb2.UseFeatureResponse]
+    """Uses units of a metered feature where what the tenant has of it allows that. A refusal is an answer, and spends
+    nothing. Units are counted exactly, whichever process is asked. A cluster asks for the tenants placed on it, or moving
+    to it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    """
+    PeekFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.PeekFeatureRequest, _plan_service_pb2.PeekFeatureResponse]
+    """Says what UseFeature would, and spends nothing.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    """
+    ReturnFeatureUnits: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ReturnFeatureUnitsRequest, _plan_service_pb2.ReturnFeatureUnitsResponse]
+    """Gives units back: of what exists no more, or of a use that came to nothing. Also where the tenant does not have the
+    feature any more. Never more than are used.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    """
+    ListFeatureUsage: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ListFeatureUsageRequest, _plan_service_pb2.ListFeatureUsageResponse]
+    """Lists what a tenant has used, by feature and window, the newest windows first; what stands is last. Windows are kept for
+    13 months after their end.
+    Filter fields: feature_id, window_start, window_end, used_units, update_time.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, INVALID_ARGUMENT/FILTER_INVALID,
+    INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class PlanServiceAsyncStub(PlanServiceStub):
@@ -414,6 +439,31 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """Lists who watches, and what each has applied.
     Filter fields: id, live, applied_revision.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """
+    UseFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.UseFeatureRequest, _plan_service_pb2.UseFeatureResponse]  # type: ignore[assignment]
+    """Uses units of a metered feature where what the tenant has of it allows that. A refusal is an answer, and spends
+    nothing. Units are counted exactly, whichever process is asked. A cluster asks for the tenants placed on it, or moving
+    to it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    """
+    PeekFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.PeekFeatureRequest, _plan_service_pb2.PeekFeatureResponse]  # type: ignore[assignment]
+    """Says what UseFeature would, and spends nothing.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    """
+    ReturnFeatureUnits: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ReturnFeatureUnitsRequest, _plan_service_pb2.ReturnFeatureUnitsResponse]  # type: ignore[assignment]
+    """Gives units back: of what exists no more, or of a use that came to nothing. Also where the tenant does not have the
+    feature any more. Never more than are used.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+    PERMISSION_DENIED/TENANT_NOT_YOURS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    """
+    ListFeatureUsage: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ListFeatureUsageRequest, _plan_service_pb2.ListFeatureUsageResponse]  # type: ignore[assignment]
+    """Lists what a tenant has used, by feature and window, the newest windows first; what stands is last. Windows are kept for
+    13 months after their end.
+    Filter fields: feature_id, window_start, window_end, used_units, update_time.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, INVALID_ARGUMENT/FILTER_INVALID,
+    INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
 
 class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -845,6 +895,55 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists who watches, and what each has applied.
         Filter fields: id, live, applied_revision.
         Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def UseFeature(
+        self,
+        request: _plan_service_pb2.UseFeatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_service_pb2.UseFeatureResponse, _abc.Awaitable[_plan_service_pb2.UseFeatureResponse]]:
+        """Uses units of a metered feature where what the tenant has of it allows that. A refusal is an answer, and spends
+        nothing. Units are counted exactly, whichever process is asked. A cluster asks for the tenants placed on it, or moving
+        to it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def PeekFeature(
+        self,
+        request: _plan_service_pb2.PeekFeatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_service_pb2.PeekFeatureResponse, _abc.Awaitable[_plan_service_pb2.PeekFeatureResponse]]:
+        """Says what UseFeature would, and spends nothing.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        """
+
+    @_abc_1.abstractmethod
+    def ReturnFeatureUnits(
+        self,
+        request: _plan_service_pb2.ReturnFeatureUnitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_service_pb2.ReturnFeatureUnitsResponse, _abc.Awaitable[_plan_service_pb2.ReturnFeatureUnitsResponse]]:
+        """Gives units back: of what exists no more, or of a use that came to nothing. Also where the tenant does not have the
+        feature any more. Never more than are used.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, NOT_FOUND/FEATURE_NOT_FOUND, FAILED_PRECONDITION/FEATURE_NOT_METERED,
+        PERMISSION_DENIED/TENANT_NOT_YOURS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFeatureUsage(
+        self,
+        request: _plan_service_pb2.ListFeatureUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_service_pb2.ListFeatureUsageResponse, _abc.Awaitable[_plan_service_pb2.ListFeatureUsageResponse]]:
+        """Lists what a tenant has used, by feature and window, the newest windows first; what stands is last. Windows are kept for
+        13 months after their end.
+        Filter fields: feature_id, window_start, window_end, used_units, update_time.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, INVALID_ARGUMENT/FILTER_INVALID,
+        INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
 def add_PlanServiceServicer_to_server(servicer: PlanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
