@@ -15,6 +15,7 @@ app = typer.Typer(help="What tenants may have, and what each has.", no_args_is_h
 
 FeatureArgument = Annotated[str, typer.Argument(metavar="FEATURE")]
 Name = Annotated[str, typer.Option(help="Display name.")]
+Units = Annotated[int, typer.Option(min=1, help="How many.")]
 ForLength = Annotated[str, typer.Option("--for", help="How long it holds, such as 2h; for good unless given.")]
 
 
@@ -265,6 +266,70 @@ def _explained(answer: Any) -> None:
         out.print(f"{source(cause) or 'nothing'}: {step.message}{why}", markup=False)
     has = "has it" if answer.feature.enabled else "does not have it"
     out.print(f"The tenant {has}: {text_of(answer.feature.value)}", markup=False)
+
+
+@operator(app)
+async def use(
+    call: Call,
+    tenant: TenantArgument,
+    feature: FeatureArgument,
+    units: Units = 1,
+    peek: Annotated[bool, typer.Option("--peek", help="Decides without spending.")] = False,
+) -> None:
+    """Use a metered feature for a tenant; it spends, unless --peek is given."""
+    tenant_id = await call.tenant_id(tenant)
+    if peek:
+        question = pb.PeekFeatureRequest(tenant_id=tenant_id, feature_id=feature, units=units)
+        answer = await call(PLANS, "PeekFeature", question)
+    else:
+        request = pb.UseFeatureRequest(tenant_id=tenant_id, feature_id=feature, units=units)
+        answer = await call(PLANS, "UseFeature", request)
+    call.show(answer, lambda: _told(answer))
+
+
+def _told(answer: Any) -> Table:
+    return card(
+        [
+            ("decision", "allowed" if answer.allowed else "refused"),
+            ("code", word(pb.FeatureUseCode, answer.code)),
+            ("used", answer.used_units),
+            ("remaining", answer.remaining_units if answer.HasField("remaining_units") else "unlimited"),
+            ("limit", answer.limit if answer.HasField("limit") else "unlimited"),
+            ("resets", answer.resets_at if answer.HasField("resets_at") else "never"),
+            ("revision", answer.revision),
+        ]
+    )
+
+
+@operator(app)
+async def give_back(call: Call, tenant: TenantArgument, feature: FeatureArgument, units: Units = 1) -> None:
+    """Give units back that a tenant has used in the present window."""
+    request = pb.ReturnFeatureUnitsRequest(tenant_id=await call.tenant_id(tenant), feature_id=feature, units=units)
+    answer = await call(PLANS, "ReturnFeatureUnits", request)
+    call.show(answer, lambda: f"{answer.returned_units} came back, {answer.used_units} are used")
+
+
+@operator(app)
+async def usage(
+    call: Call,
+    tenant: TenantArgument,
+    filter: Annotated[str, filtered_by('feature_id = "products"')] = "",
+    limit: Limit = 1000,
+) -> None:
+    """List what a tenant has used of metered features, the newest windows first."""
+    request = pb.ListFeatureUsageRequest(tenant_id=await call.tenant_id(tenant), filter=filter)
+    await call.table(
+        call.pages(PLANS, "ListFeatureUsage", request, "usage", limit),
+        "usage",
+        [
+            ("FEATURE", lambda u: u.feature_id),
+            ("FROM", lambda u: u.window_start if u.HasField("window_start") else "stands"),
+            ("TO", lambda u: u.window_end if u.HasField("window_end") else ""),
+            ("USED", lambda u: u.used_units),
+            ("CARRIED", lambda u: u.carried_units),
+            ("LAST USED", lambda u: u.update_time),
+        ],
+    )
 
 
 @operator(app)

@@ -55,6 +55,15 @@ async def test_a_plan_from_draft_to_tenants(platform: Platform) -> None:
     assert "plan cli-plan/2: the plan gives 8 a month" in explained
     assert "The tenant has it: 100/month" in explained
 
+    spent = said(platform, "features", "use", "cli-planned", "cli_seats", "--units", "70")
+    assert (spent["allowed"], spent["used_units"], spent["remaining_units"]) == (True, "70", "30")
+    peeked = platform.center("features", "use", "cli-planned", "cli_seats", "--units", "31", "--peek").stdout
+    assert "LIMIT_REACHED" in peeked
+    assert said(platform, "features", "give-back", "cli-planned", "cli_seats", "--units", "5")["used_units"] == "65"
+    [used] = said(platform, "features", "usage", "cli-planned")["usage"]
+    assert (used["feature_id"], used["used_units"]) == ("cli_seats", "65")
+    assert "cli_seats" in platform.center("features", "usage", "cli-planned").stdout
+
     kill = said(platform, "features", "kill", "cli_seats", "--tenant", "cli-planned", "--for", "1h", "-r", "a test")
     assert [each["id"] for each in said(platform, "features", "kills")["kill_switches"]] == [kill["id"]]
     said(platform, "features", "revive", kill["id"], "-r", "a test")
