@@ -70,7 +70,8 @@ async function send() {
     state: told.state, request_id: requestId(email)});
   if (answer.registration_secret) keep([...kept(), answer.registration_secret]);
   if (answer.redirect_url) location.replace(answer.redirect_url);
-  else tell('Look into your mailbox', 'We sent a link to ' + email + '. Open it to go on. It holds for 24 hours.');
+  else tell('Look into your mailbox',
+    'We sent a link to ' + email + '. Open it in this browser to go on. It holds for 24 hours.');
 }
 """
 )

@@ -8,7 +8,7 @@ from envoy.config.core.v3 import base_pb2 as core
 from envoy.service.auth.v3 import external_auth_pb2 as auth
 from google.rpc import code_pb2
 
-from center_sdk import answers
+from center_sdk import answers, state
 from center_sdk.decision import Code, Decision
 from edge.xds.refusals import BRAND, SAFE_HEADERS, Link, Refusal, document, page
 
@@ -62,6 +62,8 @@ class Asked:
     wants_page: bool = False
     # As it is known to people; empty if it is not.
     solution_name: str = ""
+    # What a registration that begins on the page is tied to the browser by.
+    state: str = ""
 
 
 def allowed(decision: Decision, asked: Asked, now_s: float) -> auth.CheckResponse:
@@ -103,6 +105,8 @@ def refused(decision: Decision, asked: Asked, now_s: float, register_url: str) -
     if asked.wants_page:
         denied.body = page(title, message, asked.solution_name or BRAND, link=link)
         headers.append(("content-type", "text/html; charset=utf-8"))
+        if decision.code in _REGISTER and asked.state:
+            headers.append(("set-cookie", _cookie(asked.state, is_tls=register_url.startswith("https:"))))
     else:
         metadata = {"solution": asked.solution_id, "action": asked.action, "decision_id": decision.decision_id}
         metadata |= {"tier": decision.tier} if decision.tier else {}
@@ -120,10 +124,17 @@ def refused(decision: Decision, asked: Asked, now_s: float, register_url: str) -
 
 def _link(decision: Decision, asked: Asked, register_url: str) -> Link | None:
     if decision.code in _REGISTER:
-        return Link("register", f"{register_url}?{urlencode({'solution_id': asked.solution_id})}", "Register")
+        told = {"solution_id": asked.solution_id} | ({"state": asked.state} if asked.state else {})
+        return Link("register", f"{register_url}?{urlencode(told)}", "Register")
     if decision.upgrade_url:
         return Link("upgrade", decision.upgrade_url, "Upgrade")
     return None
+
+
+def _cookie(begun: str, is_tls: bool) -> str:
+    """The page stands under the solution's name, so the solution finds the cookie when the registration comes back."""
+    secure = "; Secure" if is_tls else ""
+    return f"{state.COOKIE}={begun}; Max-Age={state.LIFE_S}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
 def _headers(pairs: Iterable[tuple[str, str]]) -> list[core.HeaderValueOption]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from envoy.service.auth.v3 import external_auth_pb2 as auth
 from prometheus_client import Counter
 
+from center_sdk import state
 from center_sdk.decision import Decision
 from edge.authz import answers
 from edge.authz.answers import Asked
@@ -64,7 +65,9 @@ class Authorization:
             solution_id=solution_id,
         )
         _decisions.labels(decision.code.name).inc()
-        asked = Asked(solution_id, action, "text/html" in headers.get("accept", ""), self._name_of(solution_id))
+        wants_page = "text/html" in headers.get("accept", "")
+        begun = state.kept(cookie_of(headers, state.COOKIE)) if wants_page else ""
+        asked = Asked(solution_id, action, wants_page, self._name_of(solution_id), begun)
         now_s = self._validator.now()
         if decision.allowed:
             return answers.allowed(decision, asked, now_s)
@@ -83,11 +86,14 @@ class Authorization:
 def token_of(headers: Mapping[str, str]) -> str:
     """The token of `authorization: Bearer`, else of the cookie; empty where there is neither."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()[:_MOST_TOKEN_CHARS]
+    found = token.strip() if scheme.lower() == "bearer" else cookie_of(headers, COOKIE)
+    return found[:_MOST_TOKEN_CHARS]
+
+
+def cookie_of(headers: Mapping[str, str], wanted: str) -> str:
     # Not SimpleCookie: one cookie of somebody else's that it cannot read hides all that follow.
     for pair in headers.get("cookie", "").split(";"):
         name, _, value = pair.strip().partition("=")
-        if name == COOKIE:
-            return value.strip('"')[:_MOST_TOKEN_CHARS]
+        if name == wanted:
+            return value.strip('"')
     return ""

@@ -71,6 +71,13 @@ async def test_a_user_who_is_known_from_elsewhere_goes_on_by_mail_only(people: P
     assert not (await people.register(email, await people.solution())).redirect_url
 
 
+async def test_the_state_of_the_browser_comes_back_by_mail_too(people: People) -> None:
+    solution, email = await people.solution(verified_email_required=True), an_email()
+    await people.register(email, solution, state="begun here & now")
+    proven = await people.verify(await people.link((await people.find(email)).id))
+    assert parse_qs(urlsplit(proven.redirect_url).query)["state"] == ["begun here & now"]
+
+
 async def test_a_solution_that_asks_for_proof_answers_new_and_known_alike(people: People) -> None:
     solution, email = await people.solution(verified_email_required=True), an_email()
     answers = [await people.register(email, solution) for _ in range(2)]

@@ -1,6 +1,7 @@
 """The marketplace through Envoy, from register to upgrade prompt: by curl, over the REST API and in a browser."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -48,9 +49,9 @@ class Curl:
         headers = {"content_type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
         return await self._shopper.send("POST", self.platform.zone, path, body, **headers)
 
-    async def register(self, email: str) -> str:
-        """The one-time code in the redirect."""
-        told = {"email": email, "solution_id": registration.ID, "request_id": str(uuid4())}
+    async def register(self, email: str, state: str = "") -> str:
+        """Where the browser is sent back to, with a one-time code."""
+        told = {"email": email, "solution_id": registration.ID, "state": state, "request_id": str(uuid4())}
         answer = await self.post("/v1/users:register", told)
         assert answer.status == 200, answer
         where = answer.json["redirect_url"]
@@ -100,7 +101,10 @@ async def entitlement_of(platform: Platform, user_id: str) -> Any:
 async def test_the_flow_by_curl_behind_envoy(platform: Platform, curl: Curl) -> None:
     """The solution itself has no word of it: Envoy asks, and the headers say what was decided."""
     # The answer of a solution behind Envoy to somebody who has registered and been sent back.
-    back = await curl.get(await curl.register(f"{uuid4().hex}@example.org"))
+    begun = await curl.get(f"http://{curl.host}/register")
+    url = await curl.register(f"{uuid4().hex}@example.org", begun.headers["location"].rpartition("state=")[2])
+    assert (await curl.get(url)).status == 403, "in a browser that began nothing"
+    back = await curl.get(url, cookie=begun.headers["set-cookie"].partition(";")[0])
     assert (back.status, back.headers["location"]) == (303, "/")
     cookie = back.headers["set-cookie"].partition(";")[0]
     assert cookie.startswith("center_token=cct_")
@@ -251,7 +255,8 @@ async def test_the_flow_in_a_browser(platform: Platform) -> None:
         await expect(page.locator("h1")).to_have_text("Register to go on")
 
         await page.locator("#register").click()
-        await expect(page).to_have_url(f"http://{platform.zone}:{platform.envoy_port}/register?solution_id=search")
+        register = f"http://{platform.zone}:{platform.envoy_port}/register?solution_id=search&state="
+        await expect(page).to_have_url(re.compile(re.escape(register) + "[0-9A-Za-z_-]{24}"))
         await page.get_by_label("E-mail").fill(f"{uuid4().hex}@example.org")
         await page.get_by_role("button", name="Register").click()
         # The code is used and gone from the address bar; the token is where no script can read it.

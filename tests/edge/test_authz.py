@@ -10,7 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from center_sdk.decision import Code
+from center_sdk import state
+from center_sdk.decision import Code, Decision, Facts
+from edge.authz.answers import Asked, refused
 from edge.authz.service import Authorization, token_of
 from edge.xds.topology import Domain, Endpoint, Rule, Solution
 from tests.edge import proxy, solution
@@ -51,6 +53,11 @@ class Behind:
 def registered(name: str, port: int, *rules: Rule, host: str = "127.0.0.1") -> Solution:
     domains = (Domain(f"{name}.test", 2**62 + hash(name) % 2**40),)
     return Solution(name, 1, name.title(), domains, Endpoint(host, port), rules or RULES)
+
+
+def state_in(answer: Answer) -> str:
+    """What the cookie of an answer ties a registration to its browser by; empty where it sets none."""
+    return answer.headers.get("set-cookie", "=").partition(";")[0].partition("=")[2]
 
 
 def about_limits(answer: Answer) -> set[str]:
@@ -199,7 +206,7 @@ async def test_a_refusal_is_typed_for_programs_and_a_page_for_people(
     links = re.findall(r'<a id="(\w+)" href="([^"]+)"', as_page.body.decode())
     name = behind.host.split(".")[0]
     where = {
-        "register": f"http://center.test/register?solution_id={name}",
+        "register": f"http://center.test/register?solution_id={name}&state={state_in(as_page)}",
         "upgrade": "http://search.test/upgrade?tier=free&action=search",
     }
     assert [(key, html.unescape(href)) for key, href in links] == ([(link, where[link])] if link else [])
@@ -224,6 +231,34 @@ def test_an_anonymous_id_is_of_one_solution_one_key_and_one_network() -> None:
     assert len({*ids, of(b"1" * 32, "a", "10.0.0.1")}) == 4
     assert of(bytes(32), "a", "2001:db8::1") == of(bytes(32), "a", "2001:db8::ffff:2")
     assert of(bytes(32), "a", "2001:db8::1") != of(bytes(32), "a", "2001:db8:0:1::1")
+
+
+async def test_a_registration_that_begins_on_a_page_is_tied_to_its_browser(behind: Behind) -> None:
+    page = await behind.get("/search", accept="text/html")
+    begun = state_in(page)
+    cookie = page.headers["set-cookie"]
+    assert cookie == f"{state.COOKIE}={begun}; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax"
+    assert state.holds(begun, begun)
+    assert f"state={begun}".encode() in page.body
+    assert page.headers["cache-control"] == "no-store"
+
+    again = await behind.get("/search", accept="text/html", cookie=f"a=b; {state.COOKIE}={begun}")
+    assert state_in(again) == begun, "what another page of the browser began goes on"
+    assert state_in(await behind.get("/search", accept="text/html", cookie=f"{state.COOKIE}=x")) not in ("x", begun)
+
+    no_page = await behind.get("/search")
+    assert no_page.status == 401 and "set-cookie" not in no_page.headers and b"state=" not in no_page.body
+    no_registration = await behind.get("/search", accept="text/html", authorization="Bearer quota_exhausted")
+    assert no_registration.status == 429 and "set-cookie" not in no_registration.headers
+
+
+def test_the_state_goes_over_tls_only_where_the_platform_is_reached_so() -> None:
+    begun = state.kept("")
+    decision = Decision(Code.TOKEN_MISSING, Facts("search", "search"), None, None, None, None, 0)
+    asked = Asked("search", "search", wants_page=True, state=begun)
+    denied = refused(decision, asked, 0.0, "https://center.example/register").denied_response
+    (cookie,) = [each.header.value for each in denied.headers if each.header.key == "set-cookie"]
+    assert cookie == f"{state.COOKIE}={begun}; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax; Secure"
 
 
 @pytest.mark.parametrize(

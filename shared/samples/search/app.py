@@ -9,13 +9,14 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from center_sdk import AsyncValidator, CenterError, Code, CodeInvalid, Credentials, Decision, answers
+from center_sdk import AsyncValidator, CenterError, Code, CodeInvalid, Credentials, Decision, answers, state
 from center_sdk.asgi import COOKIE, token_of
 from shared.runtime import pki
 from shared.samples import retail
@@ -52,6 +53,7 @@ def application(config: Config) -> Starlette:
         Route("/", _home),
         Route("/search", _search),
         Route("/export", _export),
+        Route("/register", _register),
         Route("/callback", _callback),
         Route("/upgrade", _upgrade),
         Route("/forget", _forget, methods=["POST"]),
@@ -91,7 +93,6 @@ async def _home(request: Request) -> Response:
             None,
             tier=tier,
             remaining=remaining,
-            register_url=solution.config.register_url,
             is_registered=bool(tier),
         )
     )
@@ -116,7 +117,6 @@ async def _search(request: Request) -> Response:
             found,
             tier=tier,
             remaining=remaining,
-            register_url=solution.config.register_url,
             is_registered=bool(told.get("x-center-user-id")),
         )
     )
@@ -144,7 +144,7 @@ def _refusal(request: Request, decision: Decision, headers: dict[str, str]) -> R
         return Response(answers.problem(decision), status, headers, media_type=answers.PROBLEM)
     links = [("again", "/", "Back")]
     if not decision.token_kid:
-        links.insert(0, ("register", _of(request).config.register_url, "Register"))
+        links.insert(0, ("register", "/register", "Register"))
     elif decision.upgrade_url:
         links.insert(0, ("upgrade", decision.upgrade_url, "Upgrade"))
     title = "The exports of today are used up" if decision.code is Code.QUOTA_EXHAUSTED else "No export"
@@ -152,13 +152,28 @@ def _refusal(request: Request, decision: Decision, headers: dict[str, str]) -> R
     return HTMLResponse(pages.prompt(title, text, links), status, headers)
 
 
+async def _register(request: Request) -> Response:
+    """To the platform's page, with what the way back has to bring along."""
+    begun = state.kept(request.cookies.get(state.COOKIE, ""))
+    where = f"{_of(request).config.register_url}&{urlencode({'state': begun})}"
+    answer = RedirectResponse(where, 303, {"cache-control": "no-store"})
+    secure = _needs_tls(request)
+    answer.set_cookie(state.COOKIE, begun, max_age=state.LIFE_S, path="/", secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
 async def _callback(request: Request) -> Response:
     """Where registration sends the browser back to, with a code that is good once and for a minute."""
     solution = _of(request)
+    if not state.holds(request.cookies.get(state.COOKIE, ""), request.query_params.get("state", "")):
+        # Somebody else's code would make this browser search, and be seen, in their name.
+        text = "You are registered. To be known in this browser, begin here and open the link of the mail here, too."
+        links = [("register", "/register", "Register in this browser")]
+        return HTMLResponse(pages.prompt("This did not begin in this browser", text, links), 403)
     try:
         exchanged = await solution.validator.exchange_code(request.query_params.get("code", ""))
     except CodeInvalid:
-        links = [("register", solution.config.register_url, "Register again")]
+        links = [("register", "/register", "Register again")]
         return HTMLResponse(pages.prompt("The link was used or is too old", "Links work once.", links), 400)
     except CenterError as error:
         wait = {"retry-after": "2"}
@@ -169,6 +184,7 @@ async def _callback(request: Request) -> Response:
     answer.set_cookie(
         COOKIE, exchanged.token, max_age=_COOKIE_S, path="/", secure=_needs_tls(request), httponly=True, samesite="lax"
     )
+    answer.delete_cookie(state.COOKIE, path="/", httponly=True, samesite="lax")
     return answer
 
 

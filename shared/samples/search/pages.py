@@ -28,9 +28,7 @@ def page(title: str, body: str) -> str:
     )
 
 
-def search(
-    query: str, found: Sequence[Product] | None, *, tier: str, remaining: str, register_url: str, is_registered: bool
-) -> str:
+def search(query: str, found: Sequence[Product] | None, *, tier: str, remaining: str, is_registered: bool) -> str:
     """The search box and, after a search, what it found.
 
     found: None where nothing was asked yet.
@@ -41,17 +39,17 @@ def search(
         '<form class="search" action="/search" role="search">',
         f'<input name="q" value="{escape(query)}" placeholder="lantern, christmas, mug" aria-label="Search" autofocus>',
         "<button>Search</button></form>",
-        _standing(tier, remaining, register_url, is_registered),
+        _standing(tier, remaining, is_registered),
     ]
     if found is not None:
         parts.append(_found(query, found, is_registered))
     return page("Product search", "".join(parts))
 
 
-def _standing(tier: str, remaining: str, register_url: str, is_registered: bool) -> str:
+def _standing(tier: str, remaining: str, is_registered: bool) -> str:
     left = f'<span id="remaining">{escape(remaining)}</span> searches left today. ' if remaining else ""
     if not is_registered:
-        return f'<p class="quiet">{left}<a id="register" href="{escape(register_url)}">Register</a> for more.</p>'
+        return f'<p class="quiet">{left}<a id="register" href="/register">Register</a> for more.</p>'
     forget = (
         '<form action="/forget" method="post" style="display:inline"><button class="plain">Forget me</button></form>'
     )

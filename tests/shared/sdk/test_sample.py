@@ -16,7 +16,7 @@ from shared.runtime import pki
 from shared.samples.search import registration
 from shared.samples.search.app import application
 from shared.samples.search.config import Config
-from tests.edge.web import Shopper
+from tests.edge.web import Answer, Shopper
 from tests.shared.sdk.market import Market
 
 HOST = "search.center.localhost:8080"
@@ -42,19 +42,35 @@ async def browser(market: Market) -> AsyncIterator[Shopper]:
     await serving
 
 
-async def registered(market: Market) -> str:
-    """A new user's address to be sent back to, with a code."""
+async def registered(market: Market, begun: str = "") -> str:
+    """A new user's address to be sent back to, with a code; begun: the state of the browser."""
     number = next(market._numbers)
-    request = users_pb.RegisterUserRequest(email=f"user-{number}@search.example", solution_id=registration.ID)
+    request = users_pb.RegisterUserRequest(
+        email=f"user-{number}@search.example", solution_id=registration.ID, state=begun
+    )
     answer = await UserServiceStub(market.plane.channel()).RegisterUser(request)
     assert answer.redirect_url
     return str(answer.redirect_url)
 
 
+async def begun(browser: Shopper, host: str = HOST) -> tuple[str, str]:
+    """(state, cookie) of a browser that has gone to the register page."""
+    answer = await browser.get(host, "/register", accept=PAGE)
+    assert answer.status == 303
+    (told,) = parse_qs(urlsplit(answer.headers["location"]).query)["state"]
+    return told, str(answer.headers["set-cookie"].partition(";")[0])
+
+
+async def came_back(market: Market, browser: Shopper, host: str = HOST) -> Answer:
+    """What a new user's browser gets at the end of its registration."""
+    told, cookie = await begun(browser, host)
+    url = urlsplit(await registered(market, told))
+    return await browser.get(host, f"{url.path}?{url.query}", accept=PAGE, cookie=cookie)
+
+
 async def signed_in(market: Market, browser: Shopper) -> str:
     """The cookie of a new user."""
-    url = urlsplit(await registered(market))
-    answer = await browser.get(HOST, f"{url.path}?{url.query}", accept=PAGE)
+    answer = await came_back(market, browser)
     assert answer.status == 303, answer.body
     return str(answer.headers["set-cookie"].partition(";")[0])
 
@@ -63,7 +79,7 @@ async def test_the_first_page_asks_what_to_search(browser: Shopper) -> None:
     answer = await browser.get(HOST, "/", accept=PAGE)
     assert answer.status == 200
     assert b'action="/search"' in answer.body
-    assert b"http://center.localhost:8080/register?solution_id=search" in answer.body
+    assert b'href="/register"' in answer.body
 
 
 async def test_results_come_with_what_envoy_says_is_left(browser: Shopper) -> None:
@@ -83,10 +99,11 @@ async def test_what_was_asked_for_is_shown_as_text(browser: Shopper) -> None:
 
 
 async def test_a_code_gives_the_browser_a_token_that_no_script_reads(market: Market, browser: Shopper) -> None:
-    url = urlsplit(await registered(market))
+    told, begun_in = await begun(browser)
+    url = urlsplit(await registered(market, told))
     assert url.netloc == HOST
-    assert set(parse_qs(url.query)) <= {"code", "state"}
-    answer = await browser.get(HOST, f"{url.path}?{url.query}", accept=PAGE)
+    assert set(parse_qs(url.query)) == {"code", "state"}
+    answer = await browser.get(HOST, f"{url.path}?{url.query}", accept=PAGE, cookie=begun_in)
     assert (answer.status, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
     assert cookie.startswith("center_token=cct_")
@@ -94,15 +111,47 @@ async def test_a_code_gives_the_browser_a_token_that_no_script_reads(market: Mar
     assert "samesite=lax" in cookie
     home = await browser.get(HOST, "/", accept=PAGE, cookie=answer.headers["set-cookie"].partition(";")[0])
     assert re.search(rb'id="remaining">10<', home.body)
-    again = await browser.get(HOST, f"{url.path}?{url.query}", accept=PAGE)
+    assert 'center_state=""; ' in answer.headers["set-cookie"], "one way back, once"
+    again = await browser.get(HOST, f"{url.path}?{url.query}", accept=PAGE, cookie=begun_in)
     assert again.status == 400
     assert b"Register again" in again.body
 
 
+async def test_a_registration_begins_with_a_state_that_the_browser_keeps(browser: Shopper) -> None:
+    answer = await browser.get(HOST, "/register", accept=PAGE)
+    told, cookie = answer.headers["location"], answer.headers["set-cookie"]
+    assert told.startswith("http://center.localhost:8080/register?solution_id=search&state=")
+    assert cookie.startswith(f"center_state={told.rpartition('=')[2]};")
+    assert {"HttpOnly", "SameSite=lax", "Max-Age=86400"} <= set(cookie.split("; "))
+    other_page = await browser.get(HOST, "/register", accept=PAGE, cookie=cookie.partition(";")[0])
+    assert other_page.headers["location"] == told
+
+
+async def test_a_code_of_somebody_else_signs_nobody_in(market: Market, browser: Shopper) -> None:
+    """Who sends a victim the end of their own registration would have them search in the wrong name."""
+    (theirs, _), (mine, my_cookie) = await begun(browser), await begun(browser)
+    stolen, bare = urlsplit(await registered(market, theirs)), urlsplit(await registered(market))
+    code = parse_qs(stolen.query)["code"][0]
+    for path, cookie in (
+        (f"{stolen.path}?{stolen.query}", my_cookie),
+        (f"{stolen.path}?{stolen.query}", ""),
+        (f"{bare.path}?{bare.query}", my_cookie),
+        (f"{bare.path}?{bare.query}&state=", "center_state="),
+    ):
+        answer = await browser.get(HOST, path, accept=PAGE, cookie=cookie)
+        assert answer.status == 403
+        assert b"This did not begin in this browser" in answer.body and b'href="/register"' in answer.body
+        assert "set-cookie" not in answer.headers
+    # None of that has used the code up.
+    answer = await browser.get(HOST, f"/callback?code={code}&state={mine}", accept=PAGE, cookie=my_cookie)
+    assert answer.status == 303
+
+
 async def test_the_cookie_goes_over_tls_only_from_anywhere_else(market: Market, browser: Shopper) -> None:
-    url = urlsplit(await registered(market))
-    answer = await browser.get("search.example", f"{url.path}?{url.query}", accept=PAGE)
-    assert "secure" in answer.headers["set-cookie"].lower()
+    answer = await came_back(market, browser, "search.example")
+    assert "; secure" in answer.headers["set-cookie"].partition("center_state")[0].lower()
+    begun_there = await browser.get("search.example", "/register", accept=PAGE)
+    assert "; secure" in begun_there.headers["set-cookie"].lower()
 
 
 async def test_exports_are_validated_by_the_solution_itself(market: Market, browser: Shopper) -> None:
