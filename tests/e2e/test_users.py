@@ -27,7 +27,7 @@ async def test_who_is_known_comes_back_by_mail_and_no_log_tells_who_it_was(platf
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
 
         async def register(address: str) -> None:
-            await page.goto(f"{base}/register?solution_id=search")
+            await page.goto(f"{home}register")
             await page.get_by_label("E-mail").fill(address)
             await page.get_by_role("button", name="Register").click()
 
