@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from center_sdk.decision import Decision
-from center_sdk.engine import TICK_S, Backend, BackendUnavailable, Engine, Lack, Need
+from center_sdk.engine import FLOW_S, Backend, BackendUnavailable, Engine, Lack, Need
 from center_sdk.leases import Lease
 
 # An answer may be overtaken by others who decide meanwhile; after so many it is the caller's turn to wait.
@@ -115,7 +115,7 @@ class Decider:
         """Settles leases and ships the log, for ever."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(FLOW_S):
                     await self._due.wait()
             self._due.clear()
             if not await self.settle():

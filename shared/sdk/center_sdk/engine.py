@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice, takewhile
 from typing import Protocol
 
 from center.control.v1 import access_service_pb2 as access_pb
@@ -29,6 +30,11 @@ from center_sdk.terms import QuotaTerms, SolutionTerms
 from center_sdk.windows import Period
 
 TICK_S = 1.0
+# The log is handed in little by little, the oldest runs first: a run lasts a second where few tokens are used, and up
+# to ten where very many are, each now and then.
+FLOW_S = 0.1
+FLOW_RUNS = 20
+FLOW_PART = 100
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
 # What one batch accounts for at most: while it is made and read, nothing else is decided in its process, 0.1 ms a run.
@@ -171,7 +177,7 @@ class Engine:
         # How many of the oldest pending runs are to be handed in.
         self._due = 0
         self._flight: Batch | None = None
-        self._ticked = 0.0
+        self._ticked = self._flowed = 0.0
         start = uuid.UUID(bytes=os.urandom(16)).int
         self._run_high = (start >> 64) & ~0xF000 | 0x4000
         self._run_low = (1 << 63) | (start & 0x3FFF_FFFF << 32)
@@ -671,9 +677,11 @@ class Engine:
         leases: dict[Lease, None] = {}
         if everything or now - self._ticked >= TICK_S:
             self._tick(now, everything)
+        if everything or self._journal.used * 2 > self._journal.records:
             self._due = len(self._pending)
-        elif self._journal.used * 2 > self._journal.records:
-            self._due = len(self._pending)
+        elif now - self._flowed >= FLOW_S:
+            self._flowed = now
+            self._due = max(self._due, self._ripe(now))
         # Of these all runs go along: what is given back must not be spent already.
         closing = {lease for lease in self._wanting if lease.closing or lease.doubtful}
         runs: list[Run] = []
@@ -721,6 +729,11 @@ class Engine:
         self._flight = Batch(request, tuple(runs), tuple(settlements), reported)
         return request
 
+    def _ripe(self, now: float) -> int:
+        """How many of the oldest runs it is time to hand in."""
+        most = max(FLOW_RUNS, len(self._pending) // FLOW_PART)
+        return sum(1 for _ in takewhile(lambda run: now - run.first >= TICK_S, islice(self._pending, most)))
+
     def _settlement(self, lease: Lease, now: float, reporting: int, done: bool) -> pb.Settlement:
         unreported = lease.spent - lease.reported - reporting
         if lease.closing:
@@ -752,8 +765,8 @@ class Engine:
                 if not lease.id and not lease.confirmed(now):
                     self._retire(lease)
                 continue
-            # What is used up is not worth keeping, nor is what nobody used: at once if it is much, a little later else.
-            idle = not used and (not 0 < lease.left <= lease.block or now - lease.used_at >= IDLE_S)
+            # What is used up is not worth keeping. What is left is kept for a while: who else needs it recalls it.
+            idle = not used and (lease.left <= 0 or now - lease.used_at >= IDLE_S)
             if everything or now >= lease.until or (idle and not lease.asked):
                 self._live.pop(lease, None)
                 self._retire(lease)

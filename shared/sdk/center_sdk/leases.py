@@ -6,10 +6,11 @@ from center_sdk.terms import QuotaTerms
 ENDLESS = float("inf")
 _PLENTY = 1 << 62
 
-# About as many seconds of use as a lease is to last.
-HELD_S = 1.0
+# About as many seconds of use as a lease is to last: longer than a run, so that it grows when its run is handed in, and
+# asks for no batch of its own.
+HELD_S = 10.0
 # What a token that is seldom used holds, so that not each of its calls asks the counter: no more than this part of the
-# limit, and given back when nobody used it for so long.
+# limit. Whatever is held is given back when nobody used it for so long.
 BLOCK_UNITS = 16
 BLOCK_PART = 64
 IDLE_S = 10.0

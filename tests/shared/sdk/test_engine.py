@@ -17,6 +17,7 @@ from center_sdk import tokens
 from center_sdk.decision import Code, Decision
 from center_sdk.engine import Engine, Lack, Need
 from center_sdk.journal import Journal, JournalBusy
+from center_sdk.leases import IDLE_S
 from tests.support.ledger import ACTION, SOLUTION, Ledger, solution
 
 NOON = 1_700_000_000.0 - 1_700_000_000.0 % 86_400 + 43_200
@@ -411,8 +412,8 @@ def test_idle_units_go_back(ledger: Ledger) -> None:
         validator.decide(token)
         ledger.now += 0.01
     assert sum(lease.unspent for lease in ledger.leases.values()) > 0
-    for _ in range(3):
-        ledger.now += 1.1
+    for _ in range(2):
+        ledger.now += IDLE_S
         validator.engine.apply(ledger.push(), ledger.now)
         validator.settle()
     assert not ledger.leases
