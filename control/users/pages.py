@@ -111,15 +111,28 @@ def verify() -> str:
     return _document("Verify your e-mail", "<form><button autofocus>Verify</button></form>", _VERIFY)
 
 
-def _document(title: str, body: str, script: str) -> str:
+_WRONG_LINKS = {
+    "SOLUTION_NOT_FOUND": "There is no such application: the link is mistyped, or the application is gone.",
+    "REDIRECT_URL_UNKNOWN": "It leads back to where the application sends nobody.",
+    "REDIRECT_URL_MISSING": "The application does not say where to go on after registration.",
+}
+
+
+def refused(reason: str) -> str:
+    """For people whose register link is wrong. reason: as in the error that programs get."""
+    text = _WRONG_LINKS.get(reason, "It does not say what it has to say.")
+    return _document("This link does not work", f"<p>{text} Ask whoever gave it to you for another one.</p>")
+
+
+def _document(title: str, body: str, script: str = "") -> str:
+    live = '<p role="alert"></p><noscript><p>This page needs JavaScript.</p></noscript>' if script else ""
+    run = f"<script>{script}</script>" if script else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer"><meta name="robots" content="noindex">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{body}"
-        '<p role="alert"></p><noscript><p>This page needs JavaScript.</p></noscript></main>'
-        f"<script>{script}</script></body></html>"
+        f"<body><main><h1>{escape(title)}</h1>{body}{live}</main>{run}</body></html>"
     )
 
 

@@ -779,8 +779,9 @@ async def test_pages_escape_what_they_are_given_and_run_their_own_scripts_only(p
         await stub.GetRegisterPage(
             pages_pb.GetRegisterPageRequest(solution_id=solution, redirect_url="https://evil.example")
         )
-    async with refuses("NOT_FOUND", "SOLUTION_NOT_FOUND"):
-        await stub.GetRegisterPage(pages_pb.GetRegisterPageRequest(solution_id="nosuch"))
+    for metadata in ((), (("accept", "text/html"),)):
+        async with refuses("NOT_FOUND", "SOLUTION_NOT_FOUND"):
+            await stub.GetRegisterPage(pages_pb.GetRegisterPageRequest(solution_id="nosuch"), metadata=metadata)
     assert b"<button" in (await stub.GetVerifyPage(pages_pb.GetVerifyPageRequest())).data
 
 

@@ -151,6 +151,26 @@ async def allowed(curl: Curl, cookie: str) -> Answer | None:
     return answer if answer.status == 200 else None
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "reason"),
+    [
+        ("solution_id=nosuch", 404, "SOLUTION_NOT_FOUND"),
+        ("solution_id=search&redirect_url=https://elsewhere.example/", 400, "REDIRECT_URL_UNKNOWN"),
+    ],
+)
+async def test_a_wrong_register_link_is_a_page_for_people_and_an_error_for_programs(
+    platform: Platform, curl: Curl, query: str, status: int, reason: str
+) -> None:
+    url = f"http://{platform.zone}/register?{query}"
+    page = await curl.get(url, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (page.status, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert b"<h1>This link does not work</h1>" in page.body and b"<script" not in page.body
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    error = await curl.get(url, accept="application/json")
+    assert (error.status, reason_of(error.body)) == (status, reason)
+
+
 async def test_the_flow_by_curl_over_the_rest_api(platform: Platform, curl: Curl, key: str) -> None:
     """As a solution that stands elsewhere does it: its own servers ask, with its key."""
     email = f"{uuid4().hex}@example.org"
