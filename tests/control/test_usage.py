@@ -18,6 +18,7 @@ from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from control.catalog.store import newest
 from control.operations import upkeep
 from control.tables import feature_usage
+from control.tenants import store as tenant_store
 from shared.runtime.db import Database, app_url
 from shared.runtime.ids import uuid7
 from tests.control.plane import Plane, until
@@ -501,5 +502,14 @@ async def test_a_purged_tenant_takes_its_counters_along(usage: Usage) -> None:
             return not rows.all()
 
     await until(gone)
+    async with refuses("NOT_FOUND", "TENANT_NOT_FOUND"):
+        await usage.use(tenant, feature)
+
+
+async def test_a_tenant_that_is_just_being_purged_is_not_there(usage: Usage) -> None:
+    tenant, feature = await usage.having(5)
+    # As before the process has heard of it.
+    async with usage.db.transaction() as tx:
+        await tenant_store.erase(tx, [tenant])
     async with refuses("NOT_FOUND", "TENANT_NOT_FOUND"):
         await usage.use(tenant, feature)
