@@ -17,7 +17,7 @@ from control.tenants import store as tenant_store
 from shared.runtime import context as calls
 from shared.runtime import idempotency
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext
+from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -81,8 +81,7 @@ def called(method: str) -> Iterator[None]:
     call = CallContext(
         caller="control",
         role=rules_pb2.CALLER_CONTROL,
-        trace_id=calls.new_trace_id(),
-        span_id=calls.new_span_id(),
+        known_trace=Trace(calls.new_trace_id(), calls.new_span_id()),
         method=method,
     )
     with calls.use(call):

@@ -21,7 +21,7 @@ from control.operations.domain import Fault, Kind, Operation
 from control.signals import signalled
 from shared.runtime import context as calls
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext
+from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import Internal, PlatformError
 from shared.runtime.ids import uuid7
@@ -133,9 +133,11 @@ class Worker:
             caller="control",
             role=rules_pb2.CALLER_CONTROL,
             # A batch belongs to many traces; one operation goes on with its own.
-            trace_id=(first.trace_id if len(batch) == 1 else "") or calls.new_trace_id(),
-            span_id=calls.new_span_id(),
-            request_id=first.request_id if len(batch) == 1 else first.id,
+            known_trace=Trace(
+                trace_id=(first.trace_id if len(batch) == 1 else "") or calls.new_trace_id(),
+                span_id=calls.new_span_id(),
+                request_id=first.request_id if len(batch) == 1 else first.id,
+            ),
             method=f"workflow/{kind}/{step}",
         )
         with calls.use(call):

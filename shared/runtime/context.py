@@ -1,12 +1,28 @@
 """Who asks, for which tenant, under which trace: what every part of one call may read."""
 
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from center.shared.v1 import rules_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where a call stands among others.
+
+    trace_id, span_id: W3C trace context, 32 and 16 hexadecimal digits; the span is this call's own.
+    parent_id: the span of whoever called; empty when the trace began here.
+    request_id: names this call in logs; from `x-request-id` or made here.
+    """
+
+    trace_id: str = ""
+    span_id: str = ""
+    parent_id: str = ""
+    request_id: str = ""
 
 
 @dataclass(slots=True)
@@ -16,24 +32,43 @@ class CallContext:
     caller: the identity in the client's certificate, such as `operator` or `cluster/eu-1`.
     role: a value of center.shared.v1.Caller.
     tenant_id: the tenant that the call acts in; empty where the contract knows none.
-    trace_id, span_id: W3C trace context, 32 and 16 hexadecimal digits; the span is this call's own.
-    parent_id: the span of whoever called; empty when the trace began here.
-    request_id: names this call in logs; from `x-request-id` or made here.
     method: `package.Service/Method`; workers name what they do, as `workflow/KIND/STEP`.
     deadline: when the caller stops waiting, on the event loop's clock; None without a deadline.
     is_outside: whether the call came through Envoy.
+    metadata: as the caller sent it; None for work that no request carries.
+    known_trace: once somebody asked for it. Most calls end without a word of it.
     """
 
     caller: str = ""
     role: int = rules_pb2.CALLER_UNSPECIFIED
     tenant_id: str = ""
-    trace_id: str = ""
-    span_id: str = ""
-    parent_id: str = ""
-    request_id: str = ""
     method: str = ""
     deadline: float | None = None
     is_outside: bool = False
+    metadata: Mapping[str, str | bytes] | None = None
+    known_trace: Trace | None = None
+
+    @property
+    def trace(self) -> Trace:
+        if self.known_trace is None:
+            self.known_trace = Trace() if self.metadata is None else trace_of(self.metadata)
+        return self.known_trace
+
+    @property
+    def trace_id(self) -> str:
+        return self.trace.trace_id
+
+    @property
+    def span_id(self) -> str:
+        return self.trace.span_id
+
+    @property
+    def parent_id(self) -> str:
+        return self.trace.parent_id
+
+    @property
+    def request_id(self) -> str:
+        return self.trace.request_id
 
     @property
     def traceparent(self) -> str:
@@ -63,6 +98,21 @@ def use(call: CallContext) -> Iterator[CallContext]:
         yield call
     finally:
         _current.reset(token)
+
+
+def trace_of(metadata: Mapping[str, str | bytes]) -> Trace:
+    """A span in the caller's W3C trace, or in a new one."""
+    parent, request_id = metadata.get("traceparent"), metadata.get("x-request-id")
+    match = _TRACEPARENT.fullmatch(parent) if isinstance(parent, str) else None
+    trace_id, parent_id = match.groups() if match else (new_trace_id(), "")
+    span_id = new_span_id()
+    if not isinstance(request_id, str) or not request_id.isprintable():
+        request_id = span_id
+    return Trace(trace_id, span_id, parent_id, request_id[:128])
+
+
+# An all-zero trace id is invalid (W3C Trace Context, 3.2.2.3).
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 def new_trace_id() -> str:

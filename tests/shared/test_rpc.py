@@ -22,7 +22,7 @@ from center.dataplane.v1 import product_service_pb2_grpc as products_grpc
 from center.edge.v1 import edge_service_pb2 as edge
 from center.edge.v1 import edge_service_pb2_grpc as edge_grpc
 from shared.runtime import pki
-from shared.runtime.context import CallContext, current, use
+from shared.runtime.context import CallContext, Trace, current, use
 from shared.runtime.errors import FailedPrecondition, ResourceExhausted, Unauthenticated, Unavailable
 from shared.runtime.rpc import Server, Service, connect, received, rules, serving
 from shared.runtime.rpc.chain import Limit
@@ -181,7 +181,7 @@ async def test_an_invalid_trace_is_replaced_by_a_new_one(channel):
 
 
 async def test_what_a_call_calls_is_a_child_in_its_trace_and_gets_less_time(channel):
-    call = CallContext(trace_id="ab" * 16, span_id="cd" * 8, deadline=asyncio.get_running_loop().time() + 5)
+    call = CallContext(known_trace=Trace("ab" * 16, "cd" * 8), deadline=asyncio.get_running_loop().time() + 5)
     with use(call):
         pending = explain(channel("control"), "context")
         answer = await pending

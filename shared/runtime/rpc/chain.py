@@ -78,26 +78,6 @@ Answer = TypeVar("Answer")
 Part = Callable[[Method], Callable[[CallContext, Metadata, Context], None] | None]
 
 
-def trace(_: Method) -> Callable[[CallContext, Metadata, Context], None]:
-    """Takes the caller's W3C trace over, or starts one; this call is a span of its own in it."""
-
-    def fill(call: CallContext, metadata: Metadata, _: Context) -> None:
-        parent = metadata.get("traceparent")
-        match = _TRACEPARENT.fullmatch(parent) if isinstance(parent, str) else None
-        if match:
-            call.trace_id, call.parent_id = match.groups()
-        else:
-            call.trace_id = calls.new_trace_id()
-        call.span_id = calls.new_span_id()
-        request_id = metadata.get("x-request-id")
-        call.request_id = request_id[:128] if isinstance(request_id, str) and request_id.isprintable() else call.span_id
-
-    return fill
-
-
-# An all-zero trace id is invalid (W3C Trace Context, 3.2.2.3).
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-
 _SPIFFE = b"spiffe://center/"
 _ROLES = {
     "operator": rules_pb2.CALLER_OPERATOR,
@@ -197,7 +177,7 @@ def deadline(_: Method) -> Callable[[CallContext, Metadata, Context], None]:
     return fill
 
 
-PARTS: tuple[Part, ...] = (trace, caller, tenant, deadline)
+PARTS: tuple[Part, ...] = (caller, tenant, deadline)
 
 
 def handler(
@@ -256,7 +236,7 @@ def _beginning(method: Method) -> Begin:
     def begin(call: CallContext, context: Context) -> None:
         call.method = method.name
         calls.enter(call)
-        metadata: Metadata = dict(context.invocation_metadata() or ())
+        call.metadata = metadata = dict(context.invocation_metadata() or ())
         for fill in fills:
             fill(call, metadata, context)
 
