@@ -9,6 +9,9 @@ PRODUCTS = "products"
 BULK_IMPORT = "bulk_import"
 API_RATE = "api_rate"
 
+# Plans are assigned by operators; there is no page where a shop could take another one.
+_MORE = "ask whoever runs this platform for a larger plan"
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -61,20 +64,21 @@ class Bucket:
         return self._tokens + (now - self._at) * self._rate.per_second >= self._rate.burst
 
 
-def no_room(limit: str) -> ResourceExhausted:
-    message = f"the shop's plan has room for {limit} products: archive some, or choose a larger plan"
-    return ResourceExhausted("PRODUCT_LIMIT_REACHED", message, feature=PRODUCTS, limit=limit)
+def no_room(grants: Grants, limit: str) -> ResourceExhausted:
+    """limit: as the database, which counts, knows it: its word may be newer than what is in memory."""
+    message = f"the shop's plan has room for {limit} products: archive some, or {_MORE}"
+    return ResourceExhausted("PRODUCT_LIMIT_REACHED", message, feature=PRODUCTS, plan_id=grants.plan_id, limit=limit)
 
 
 def check_import(grants: Grants) -> None:
     """FailedPrecondition FEATURE_NOT_IN_PLAN."""
     if not grants.bulk_import:
-        message = "the shop's plan has no bulk import: create products one by one, or choose a larger plan"
+        message = f"the shop's plan has no bulk import: create products one by one, or {_MORE}"
         raise FailedPrecondition("FEATURE_NOT_IN_PLAN", message, feature=BULK_IMPORT, plan_id=grants.plan_id)
 
 
 def too_fast(grants: Grants, rate: Rate, wait_s: float) -> ResourceExhausted:
-    message = f"the shop's plan has {rate.per_second:g} calls a second: go slower, or choose a larger plan"
+    message = f"the shop's plan has {rate.per_second:g} calls a second: go slower, or {_MORE}"
     return ResourceExhausted(
         "RATE_LIMITED",
         message,

@@ -9,7 +9,7 @@ from datetime import datetime
 import protovalidate
 
 from center.dataplane.v1 import product_service_pb2 as pb
-from dataplane.features.domain import no_room
+from dataplane.features.domain import Grants, no_room
 from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, store
 from dataplane.products.domain import Product
@@ -58,16 +58,16 @@ async def take(
                 handle = message.handle or domain.handle_of(message.title)
                 # The second of two rows with one handle changes what the first made.
                 if handle in batch.rows or len(batch) >= BATCH_ROWS:
-                    yield await _keep(batch, row - 1, progress, db, clock)
+                    yield await _keep(batch, row - 1, progress, db, clock, features)
                     batch = Batch()
                 if errors := _errors(row, message):
                     batch.refused += errors
                 else:
                     batch.rows[handle] = (row, message)
             if request is None and len(batch):
-                yield await _keep(batch, row, progress, db, clock)
+                yield await _keep(batch, row, progress, db, clock, features)
                 batch = Batch()
-    yield await _keep(batch, row, progress, db, clock)
+    yield await _keep(batch, row, progress, db, clock, features)
 
 
 async def _with_pauses(
@@ -116,14 +116,19 @@ def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
 
 
 async def _keep(
-    batch: Batch, rows_done: int, progress: pb.ImportProductsResponse, db: Database, clock: Clock
+    batch: Batch,
+    rows_done: int,
+    progress: pb.ImportProductsResponse,
+    db: Database,
+    clock: Clock,
+    features: LocalFeatures,
 ) -> pb.ImportProductsResponse:
     """Writes the batch and tells how far the stream is; `progress` goes on counting."""
     refused = list(batch.refused)
     if batch.rows:
         for left in reversed(range(TRIES)):
             try:
-                created, updated, refused_now = await _write(batch, db, clock)
+                created, updated, refused_now = await _write(batch, db, clock, features.of(current().tenant_id))
                 break
             except (AlreadyExists, Aborted, ResourceExhausted):
                 if not left:
@@ -140,7 +145,9 @@ async def _keep(
     return answer
 
 
-async def _write(batch: Batch, db: Database, clock: Clock) -> tuple[list[Product], list[Product], list[pb.RowError]]:
+async def _write(
+    batch: Batch, db: Database, clock: Clock, grants: Grants
+) -> tuple[list[Product], list[Product], list[pb.RowError]]:
     """What the batch made, what it changed, and which rows the shop's other products refuse."""
     tenant_id, now = current().tenant_id, clock.now()
     created: list[Product] = []
@@ -157,7 +164,7 @@ async def _write(batch: Batch, db: Database, clock: Clock) -> tuple[list[Product
                 product = _product(message, before, now=now)
                 _refuse_taken(product, owners)
                 if before is None and room is not None and len(created) >= room[0]:
-                    raise no_room(str(room[1]))
+                    raise no_room(grants, str(room[1]))
             except PlatformError as error:
                 refused.append(_row_error(row, error))
                 continue
@@ -166,7 +173,7 @@ async def _write(batch: Batch, db: Database, clock: Clock) -> tuple[list[Product
                 created.append(product)
             elif product is not before:
                 updated.append(product)
-        await store.add(tx, tenant_id, created)
+        await store.add(tx, tenant_id, created, grants)
         await store.save(tx, tenant_id, updated)
         events = [event("product.created.v1", product) for product in created]
         events += [event("product.updated.v1", product) for product in updated]

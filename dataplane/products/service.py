@@ -61,7 +61,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
     async def CreateProduct(self, request: pb.CreateProductRequest, tx: AsyncConnection) -> pb.CreateProductResponse:
         with _in_product():
             product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
-        await store.add(tx, current().tenant_id, [product])
+        await store.add(tx, current().tenant_id, [product], self._features.of(current().tenant_id))
         await self._record(tx, "product.created.v1", product)
         return pb.CreateProductResponse(product=to_proto(product))
 

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import ColumnElement, TextClause, delete, exc, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.features.domain import no_room
+from dataplane.features.domain import Grants, no_room
 from dataplane.products.domain import Product, Status, Variant
 from dataplane.tables import products, variants
 from shared.runtime.db import constraints, violated
@@ -154,11 +154,14 @@ async def sku_owners(tx: AsyncConnection, tenant_id: str, skus: Sequence[str]) -
     return {row.sku: row.product_id for row in rows}
 
 
-async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product]) -> None:
-    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, ResourceExhausted PRODUCT_LIMIT_REACHED; then none of them is there."""
+async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product], grants: Grants) -> None:
+    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, ResourceExhausted PRODUCT_LIMIT_REACHED; then none of them is there.
+
+    grants: for what the refusal says; the limit is the database's.
+    """
     if not new:
         return
-    with constraints(TAKEN), _limited():
+    with constraints(TAKEN), _limited(grants):
         await tx.execute(_ADD, {"tenant_id": tenant_id, **_arrays(new)})
         await _add_variants(tx, tenant_id, new)
 
@@ -173,14 +176,14 @@ async def room(tx: AsyncConnection) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def _limited(grants: Grants) -> Iterator[None]:
     """The trigger that counts says how many there may be."""
     try:
         yield
     except exc.IntegrityError as error:
         if violated(error) != "products_limit" or not isinstance(error.orig, psycopg.Error):
             raise
-        raise no_room(error.orig.diag.message_detail or "") from error
+        raise no_room(grants, error.orig.diag.message_detail or "") from error
 
 
 async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) -> None:

@@ -95,8 +95,9 @@ async def test_an_override_counts_at_the_cluster_that_has_acknowledged_it(shop: 
     lowered = await shop.change("products", "lower", quota(2))
     await shop.change("bulk_import", "remove", pb.Removal())
     await shop.create(2)
-    async with refuses(*NO_ROOM):
+    async with refuses(*NO_ROOM) as refusal:
         await shop.create()
+    assert (refusal.metadata["plan_id"], refusal.metadata["limit"]) == ("standard", "2")
     async with refuses(*NOT_IN_PLAN):
         await shop.run_import()
     gone = await shop.plane.plans.RemoveOverride(pb.RemoveOverrideRequest(id=lowered.id, reason="a test"))

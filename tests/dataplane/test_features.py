@@ -24,6 +24,7 @@ from tests.support.grpc import refuses
 SNAPSHOT_END = catalog_pb.WATCH_PHASE_SNAPSHOT_END
 NO_ROOM = ("RESOURCE_EXHAUSTED", "PRODUCT_LIMIT_REACHED")
 NOT_IN_PLAN = ("FAILED_PRECONDITION", "FEATURE_NOT_IN_PLAN")
+MORE = "ask whoever runs this platform for a larger plan"
 
 
 @pytest.fixture
@@ -87,8 +88,8 @@ async def test_a_plan_has_room_for_so_many_products_and_an_archived_one_makes_ro
     made = await create(cut, tenant_id, product(), product(), product())
     async with refuses(*NO_ROOM) as refusal:
         await create(cut, tenant_id, product())
-    assert refusal.metadata == {"feature": "products", "limit": "3"}
-    assert "larger plan" in refusal.message and refusal.retry_after_s is None
+    assert refusal.metadata == {"feature": "products", "plan_id": "basic", "limit": "3"}
+    assert refusal.message.endswith(f"archive some, or {MORE}") and refusal.retry_after_s is None
     await archive(cut, tenant_id, made[0].id)
     await create(cut, tenant_id, product())
     async with refuses(*NO_ROOM):
@@ -146,6 +147,7 @@ async def test_an_import_takes_what_there_is_room_for_and_names_the_other_rows(
     errors = [error for answer in answers for error in answer.errors]
     assert [error.row for error in errors] == list(range(251, 301))
     assert {error.reason for error in errors} == {"PRODUCT_LIMIT_REACHED"}
+    assert all(error.message.endswith(MORE) for error in errors)
     assert (answers[-1].rows_done, answers[-1].created) == (300, 250)
     # Rows of products that are there are changes, which a full shop may make.
     rows[0].title = "Changed"
@@ -212,6 +214,7 @@ async def test_an_import_that_the_plan_does_not_have_is_refused(cut: Running, sc
     async with refuses(*NOT_IN_PLAN) as refusal:
         await run_import(cut, tenant_id, [])
     assert refusal.metadata == {"feature": "bulk_import", "plan_id": "basic"}
+    assert refusal.message.endswith(f"create products one by one, or {MORE}")
     await create(cut, tenant_id, product())
     await script.tell(delta(off, on))
     assert (await run_import(cut, tenant_id, [product()]))[-1].created == 1
@@ -273,6 +276,7 @@ async def test_calls_from_outside_have_a_rate_and_are_told_how_long_to_wait(
         await cut.shop.ListProducts(pb.ListProductsRequest(), metadata=of(tenant_id))
     assert refusal.retry_after_s is not None and 90 < refusal.retry_after_s <= 100
     assert refusal.metadata == {"feature": "api_rate", "plan_id": "basic", "per_second": "0.01", "burst": "5"}
+    assert refusal.message.endswith(f"go slower, or {MORE}")
     assert await calls(cut, other, 5) == {"OK": 5}
     # The platform's own people are not the shop.
     assert len(await lists(cut, tenant_id)) == 0
