@@ -1,6 +1,7 @@
 """What tenants use of metered features is counted exactly, in windows of their own calendar."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1 import quota_pb2, tenant_pb2
 from center.control.v1 import tenant_service_pb2 as tenants_pb
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
+from control.catalog.abreast import PATIENCE_S
 from control.catalog.store import newest
 from control.operations import upkeep
 from control.tables import feature_usage
@@ -23,6 +25,7 @@ from shared.runtime.db import Database, app_url
 from shared.runtime.ids import uuid7
 from tests.control.plane import Plane, until
 from tests.control.plans import Plans, units
+from tests.control.test_abreast import log_away
 from tests.support.grpc import refuses
 
 HOUR, DAY, WEEK, MONTH, STANDING = (
@@ -390,6 +393,18 @@ async def test_a_use_is_no_change_of_the_catalog(usage: Usage) -> None:
     await usage.use(tenant, feature, 5)
     await usage.give_back(tenant, feature, 1)
     assert await usage.revision() == before
+
+
+async def test_a_use_waits_for_no_change_of_the_catalog(start_plane: Any) -> None:
+    async with start_plane() as plane:
+        usage = Usage(plane, ManualClock())
+        tenant, feature = await usage.having(3)
+        with log_away(plane):
+            await usage.give(tenant, feature, 5)
+            began = time.monotonic()
+            assert (await usage.use(tenant, feature)).limit == 3, "the process has not heard of the change"
+            await usage.give_back(tenant, feature, 1)
+            assert time.monotonic() - began < PATIENCE_S
 
 
 async def test_a_cluster_uses_features_for_tenants_that_are_on_it_or_move_there(
