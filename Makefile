@@ -29,8 +29,9 @@ status: install
 demo: install
 	@$(BIN)/center demo
 
+# Tests mostly wait, for real servers to start, to die and to come back: two processes share the files.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -72,6 +72,8 @@ async def deciding(home: Path, quotas: Quotas, feeds: Feeds) -> AsyncIterator[De
         asyncio.create_task(_recover(journal, folder, backend, instance)),
         asyncio.create_task(decider.keep()),
     ]
+    for job in jobs:
+        job.add_done_callback(_report)
     try:
         yield decider
     finally:
@@ -83,6 +85,11 @@ async def deciding(home: Path, quotas: Quotas, feeds: Feeds) -> AsyncIterator[De
                 if not await decider.drain():
                     log.warning("leases could not be given back; they expire", runs=engine.waiting_runs())
         journal.close()
+
+
+def _report(job: asyncio.Task[None]) -> None:
+    if not job.cancelled() and (error := job.exception()) is not None:
+        log.error("leases are settled no more", exc_info=error)
 
 
 def _seconds(clock: Clock) -> Callable[[], float]:

@@ -603,6 +603,15 @@ async def test_a_watch_begins_with_its_start(market: Market) -> None:
         await call
 
 
+async def test_several_who_hand_in_at_once_hand_in_once(market: Market) -> None:
+    solution_id = await market.solution(100)
+    made = await market.token(solution_id)
+    for _ in range(5):
+        assert (await market.decide(made.token, solution_id)).allowed
+    await asyncio.gather(*(market.decider.drain() for _ in range(3)))
+    assert market.books(solution_id)["used"] == market.books(solution_id)["logged"] == 5
+
+
 async def test_actions_without_a_quota_of_their_own_share_one(market: Market) -> None:
     shared = quota_pb2.Quota(limit=3, period=DAY)
     solution_id = await market.solution(10, quotas={"*": shared})

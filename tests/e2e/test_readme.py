@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import platform as platforms
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -38,6 +40,14 @@ def walk() -> list[str]:
     found = re.search(r"^```sh walk\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
     assert found, "README.md has no block that begins with ```sh walk"
     return found[1].splitlines()
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[Platform]:
+    """Nobody else has used up anything of it."""
+    with platforms.running() as running:
+        yield running
+        await running.close()
 
 
 def test_the_walk_works_line_by_line(platform: Platform) -> None:

@@ -28,6 +28,8 @@ class Decider:
         self.now = now
         self._backend = backend
         self._due = asyncio.Event()
+        # A batch is on its way once, whoever asks for it to be handed in.
+        self._settling = asyncio.Lock()
         self._admissions: dict[tuple[str, str, str, str], asyncio.Task[bool]] = {}
         self._waiters: dict[Lease, asyncio.Future[bool]] = {}
         engine.wake = self._due.set
@@ -123,15 +125,16 @@ class Decider:
 
     async def settle(self, *, everything: bool = False) -> bool:
         """Hands in what is due; whether it was taken."""
-        while (request := self.engine.batch(self.now(), everything=everything)) is not None:
-            try:
-                told = await self._backend.settle(request)
-            except BackendUnavailable:
-                self.engine.failed()
-                self._release(False)
-                return False
-            self.engine.settled(told, self.now())
-            self._release(True)
+        async with self._settling:
+            while (request := self.engine.batch(self.now(), everything=everything)) is not None:
+                try:
+                    told = await self._backend.settle(request)
+                except BackendUnavailable:
+                    self.engine.failed()
+                    self._release(False)
+                    return False
+                self.engine.settled(told, self.now())
+                self._release(True)
         return True
 
     def _release(self, answered: bool) -> None:
