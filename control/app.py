@@ -27,7 +27,7 @@ from center.control.v1 import (
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2
 from center_sdk.decider import Decider
-from control import schedule
+from control import activity, schedule
 from control.access.service import AccessService
 from control.audit.service import AuditService
 from control.catalog import store as catalog_store
@@ -80,6 +80,10 @@ from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url
+from shared.runtime.events import relay
+from shared.runtime.events.broker import Broker
+from shared.runtime.events.consumer import Consumer
+from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, serving
@@ -180,8 +184,14 @@ async def running(
         }
         worker = Worker(workers, clock, workflows, lease_s=config.lease_s, boundary=boundary)
         changed, due, planned = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        broker = Broker(config.home, "control", config.nats_url)
+        events = Relay(app_url(config.database_url, config.home, relay.ROLE), catalog_store.OUTBOX, broker)
+        activities = Consumer(
+            activity.CONSUMER, activity.apply, workers, app_url(config.database_url, config.home), broker
+        )
 
         def on_change(payload: str) -> None:
+            events.wake()
             changed.set()
             due.set()
             planned.set()
@@ -253,6 +263,7 @@ async def running(
                 schedule.keep(workers, clock, due, tenant_store.next_due, upkeep.happen),
                 upkeep.clean(steward, workers, clock, config.retained),
                 _close_feeds(draining, catalog, features, feeds),
+                *((events.run(), activities.run()) if config.nats_url else ()),
             )
         )
         server = await stack.enter_async_context(

@@ -19,6 +19,7 @@ class Config:
     zone: the platform's own DNS zone. zone_file: answers TXT proofs in place of DNS; None asks the DNS.
     public_url: where users find the platform's own pages.
     mail_from, smtp_url: who mail comes from, and who takes it; an empty smtp_url writes it to files below home.
+    nats_url: where events go and come from; without one they stay in the outbox.
     seeds: the clusters that the platform starts with.
     retained: how many changes a watcher may be behind without getting a snapshot.
     lease_s: how long the step of a worker that died stays its own.
@@ -45,6 +46,7 @@ class Config:
     units_lease_s: float = 30.0
     drain_s: float = 2.0
     heartbeat_s: float = 10.0
+    nats_url: str = ""
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -71,6 +73,7 @@ class Config:
             mail_from=environment.text("CENTER_MAIL_FROM", f"no-reply@{zone}"),
             smtp_url=environment.text("CENTER_SMTP_URL"),
             seeds=seeds(given) if given else _this_machine(offset),
+            nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

@@ -23,11 +23,13 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.runtime import idempotency as requests
+from shared.runtime.events import schema as events
 
 metadata = MetaData()
 
@@ -391,8 +393,27 @@ outbox = Table(
     Column("subject", Text, nullable=False),
     _text("trace_id"),
     Column("payload", LargeBinary, nullable=False),
+    _text("aggregate"),
+    # The revision.
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("xid", events.Xid, nullable=False, server_default=func.pg_current_xact_id()),
     Index("outbox_key", "create_time", "id", unique=True),
+    Index("outbox_xid", "xid"),
     postgresql_partition_by="RANGE (create_time)",
+)
+outbox_position = events.position_table(metadata)
+inbox = events.inbox_table(metadata)
+
+# What clusters told of each tenant's doings, by day and type of event.
+tenant_activity = Table(
+    "tenant_activity",
+    metadata,
+    _id("tenant_id", primary_key=True),
+    Column("date", Date, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    _time("last_event_time"),
+    Index("tenant_activity_date", "date", "tenant_id", "type"),
 )
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from dataplane import upkeep
+from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
@@ -22,6 +22,9 @@ from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url
+from shared.runtime.events import relay
+from shared.runtime.events.broker import Broker
+from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, connect, serving
@@ -70,7 +73,14 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         commands = TenantRuntimeService(
             cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
         )
-        products = ProductService(db=Writes(db, tenants), reads=db, tokens=tokens, clock=clock, features=features)
+        events = Relay(
+            app_url(config.database_url, config.home, relay.ROLE),
+            outbox.of(config.cluster_id),
+            Broker(config.home, identity_name, config.nats_url),
+        )
+        products = ProductService(
+            db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        )
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -78,7 +88,10 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        await stack.enter_async_context(_beside(follower.run(), following.run(), upkeep.run(steward)))
+        workers = [follower.run(), following.run(), upkeep.run(steward)]
+        if config.nats_url:
+            workers.append(events.run())
+        await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
                 [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],

@@ -12,6 +12,7 @@ from shared.runtime.environment import Environment, EnvironmentProblem
 class Config:
     """cluster_id: whose tenants are served.
     database_url: the owner's, of a database that no other cluster uses.
+    nats_url: where its events go; without one they stay in the outbox.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     """
 
@@ -23,6 +24,7 @@ class Config:
     admin_address: str = ""
     metrics_address: str = ""
     pool_size: int = 12
+    nats_url: str = ""
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -45,6 +47,7 @@ class Config:
             # For the machine itself, whatever else is bound.
             admin_address=f"127.0.0.1:{cluster.admin + offset}",
             metrics_address=f"{bind}:{cluster.metrics + offset}",
+            nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

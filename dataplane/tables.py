@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from shared.runtime import idempotency as idempotency_shape
+from shared.runtime.events import schema as events
 
 # The names that PostgreSQL itself gives, so that what the migrations say and what is here are the same.
 metadata = MetaData(
@@ -159,8 +160,11 @@ outbox = Table(
     Column("aggregate_version", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("traceparent", Text, nullable=False),
+    Column("xid", events.Xid, nullable=False, server_default=func.pg_current_xact_id()),
+    Index("outbox_xid", "xid"),
     postgresql_partition_by="RANGE (create_time)",
 )
+outbox_position = events.position_table(metadata)
 
 idempotency = idempotency_shape.table(metadata)
 

@@ -15,7 +15,7 @@ from psycopg import sql
 from shared.runtime import pki
 from tests.support.postgres import Postgres
 
-IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "cluster/us-1", "solution/search")
+IDENTITIES = ("operator", "control", "edge", "envoy", "nats", "cluster/eu-1", "cluster/us-1", "solution/search")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

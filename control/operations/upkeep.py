@@ -20,6 +20,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
+from shared.runtime.events import inbox
 
 log = structlog.stdlib.get_logger("center.upkeep")
 
@@ -71,6 +72,8 @@ async def clean_once(steward: Database, db: Database, now: datetime, retained: i
     while more:
         async with steward.transaction() as tx:
             more = bool(await feature_counts.clean(tx, now))
+    async with steward.transaction() as tx:
+        await inbox.keep_partitions(tx, now)
     async with db.transaction() as tx:
         await watchers.forget(tx, now)
 

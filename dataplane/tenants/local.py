@@ -81,9 +81,11 @@ class Writes(Database):
     The row policies refuse such writes, too; this says why, before the first of them.
     """
 
-    def __init__(self, db: Database, tenants: LocalTenants) -> None:
+    def __init__(self, db: Database, tenants: LocalTenants, written: Callable[[], None]) -> None:
+        """written: told of each commit."""
         self._db = db
         self._tenants = tenants
+        self._written = written
 
     async def close(self) -> None:
         await self._db.close()
@@ -98,6 +100,7 @@ class Writes(Database):
                 self._tenants.admit(tenant_id, mutates=True)
                 raise Aborted("TENANT_CHANGED", "the tenant changed meanwhile; try again", retry_after_s=0.1)
             yield tx
+        self._written()
 
 
 _GATE = text("SELECT tenant_writable()")

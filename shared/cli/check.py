@@ -1,4 +1,4 @@
-"""center check: whether the catalog, the clusters and the routes say the same of every tenant."""
+"""center check: whether the catalog, the clusters and the routes say the same of every tenant, and all heard of it."""
 
 import asyncio
 import http.client
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
@@ -29,10 +30,12 @@ from center.control.v1 import tenant_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2, tenant_runtime_service_pb2_grpc
 from center.edge.v1 import edge_service_pb2, edge_service_pb2_grpc
 from shared.cli.call import err, out
+from shared.cli.events import connected as nats_connected
 from shared.platform import ports
 from shared.platform.client import Client
 from shared.platform.config import Config
 from shared.runtime.environment import EnvironmentProblem
+from shared.runtime.errors import Unavailable
 
 PAGE = 1000
 # Calls under way at once: enough to keep a server busy, few enough that none waits for long.
@@ -137,6 +140,7 @@ async def _compare_once(client: Client, code: str) -> Report:
     for cluster in clusters:
         found += await _compare_cluster(client, cluster, tenants, whole=not code)
     found += await _compare_edge(client, tenants)
+    found += await _compare_events(client.config)
     found += await asyncio.to_thread(_compare_envoy, client.config, tenants, hosts if not code else None)
     return report
 
@@ -158,6 +162,28 @@ async def _compare_watchers(client: Client, report: Report) -> None:
         if watcher.live
         for refusal in watcher.refusals
     ]
+
+
+async def _compare_events(config: Config) -> list[Difference]:
+    """Every consumer has had every event, and none of them is among the dead letters."""
+    from nats.js.errors import NotFoundError
+
+    from shared.runtime.events.subjects import DEAD_LETTERS
+
+    found = []
+    try:
+        async with nats_connected(config) as connection:
+            for stream in await connection.js.streams_info():
+                for consumer in await connection.js.consumers_info(str(stream.config.name)):
+                    behind = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
+                    if consumer.config.durable_name and behind:
+                        found.append(Difference("", "nats", f"{consumer.name} is behind", "0", str(behind)))
+            with suppress(NotFoundError):
+                if dead := (await connection.js.stream_info(DEAD_LETTERS)).state.messages:
+                    found.append(Difference("", "nats", "dead letters", "0", str(dead)))
+    except Unavailable as error:
+        return [Difference("", "nats", "answers", "yes", error.message)]
+    return found
 
 
 # -- clusters

@@ -11,6 +11,7 @@ from shared.cli import (
     domains,
     edges,
     entitlements,
+    events,
     features,
     imports,
     mail,
@@ -52,6 +53,7 @@ for name, group in {
     "operations": operations.app,
     "edges": edges.app,
     "audit": audit.app,
+    "events": events.app,
 }.items():
     app.add_typer(group, name=name)
 

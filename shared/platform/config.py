@@ -17,6 +17,8 @@ class Config:
     zone: str = "center.localhost"
     # An outside PostgreSQL server whose role may create databases and roles; empty starts the embedded one.
     database_url: str = ""
+    # A NATS cluster elsewhere, with JetStream; empty starts the one out of the wheel.
+    nats_url: str = ""
     # A control plane elsewhere, for the operators' commands; empty for this machine's.
     remote_control: str = ""
     # Whether the example solution runs beside the platform.
@@ -36,6 +38,7 @@ class Config:
             bind=environment.text("CENTER_BIND", "127.0.0.1"),
             zone=environment.text("CENTER_ZONE", "center.localhost"),
             database_url=environment.text("CENTER_DATABASE_URL"),
+            nats_url=environment.text("CENTER_NATS_URL"),
             remote_control=environment.text("CENTER_CONTROL_ADDRESS"),
             example=environment.choice("CENTER_EXAMPLE", ("on", "off")) == "on",
             environment=dict(source),
@@ -44,6 +47,11 @@ class Config:
     @property
     def control_address(self) -> str:
         return self.remote_control or self.address(ports.CONTROL)
+
+    @property
+    def nats(self) -> str:
+        """Where this machine reaches NATS."""
+        return self.nats_url or f"tls://{self.address(ports.NATS)}"
 
     @property
     def connect_host(self) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 COLOURS = {
     "platform": "bold white",
     "postgres": "blue",
+    "nats": "blue",
     "control": "magenta",
     "edge": "cyan",
     "envoy": "green",

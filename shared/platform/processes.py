@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.platform import example, health, ports, postgres
+from shared.platform import example, health, nats, ports, postgres
 from shared.platform.config import Config
 from shared.samples.search import registration
 
 IDENTITIES = (
-    *("operator", "control", "edge", "envoy"),
+    *("operator", "control", "edge", "envoy", nats.IDENTITY),
     *(f"cluster/{cluster.id}" for cluster in ports.CLUSTERS),
     f"solution/{registration.ID}",
 )
@@ -92,6 +92,17 @@ def table(config: Config) -> list[Process]:
             )
         )
     first = tuple(process.name for process in processes)
+    if not config.nats_url:
+        processes.append(
+            Process(
+                name="nats",
+                command=nats.command(home),
+                address=config.address(ports.NATS),
+                ports=[(ports.NATS + offset, "NATS"), (ports.NATS_MONITOR + offset, "NATS monitoring")],
+                # Nobody waits for it: what happens meanwhile is in the outboxes.
+                is_healthy=lambda: health.http_ready(f"127.0.0.1:{ports.NATS_MONITOR + offset}", "/healthz"),
+            )
+        )
     processes.append(
         python(
             "control",

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import psutil
 
-from shared.platform import console, ports, postgres, processes, record
+from shared.platform import console, nats, ports, postgres, processes, record
 from shared.platform.config import Config
 from shared.platform.console import Lines
 from shared.platform.processes import Process
@@ -217,6 +217,8 @@ def prepare(config: Config, table: list[Process], lines: Lines) -> None:
         log = processes.log_path(config.home, process.name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
+    if any(process.name == "nats" for process in table):
+        nats.configure(config)
     if any(process.name == "postgres" for process in table) and postgres.initialise(config.home):
         lines.say("postgres", f"made a new database in {postgres.folder(config.home)}")
 

@@ -20,6 +20,7 @@ VARIABLES: dict[str, str] = {
     "CENTER_LOG_FORMAT": "console or json (default console)",
     "CENTER_LOG_LEVEL": "debug, info, warning or error (default info)",
     "CENTER_MAIL_FROM": "address that mail to users comes from (default no-reply@ the platform's zone)",
+    "CENTER_NATS_URL": "tls://host:port,... of a NATS cluster elsewhere (default: this machine's, port 4222)",
     "CENTER_OTLP_ENDPOINT": "OpenTelemetry collector for spans, http://host:port (default: no export)",
     "CENTER_PORT_OFFSET": "added to every port, so that two platforms run side by side (default 0)",
     "CENTER_PUBLIC_URL": "where users find the platform's pages (default: the zone at Envoy's port)",

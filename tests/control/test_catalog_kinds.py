@@ -41,7 +41,7 @@ async def write(plane: Plane, *entries: pb.CatalogEntry) -> list[int]:
     """Changes in one transaction; their revisions, which the catalog has reached."""
     assert plane.running is not None
     async with plane.running.db.transaction() as tx:
-        changes = [Change("thing", "thing", "changed", "", {}, {}, entry=entry) for entry in entries]
+        changes = [Change("tenant", "thing", "changed", "", {}, {}, entry=entry) for entry in entries]
         revisions = await record(tx, changes)
     await plane.running.catalog.reached(revisions[-1])
     return revisions

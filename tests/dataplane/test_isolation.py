@@ -25,10 +25,10 @@ from tests.dataplane.conftest import Start
 from tests.dataplane.test_tenants import METHODS, REQUESTS
 
 ROWS = ("products", "variants", "idempotency")
-# What has no tenant: alembic's own, and how far the catalog is followed.
-NO_TENANT = {"alembic_version", "watch"}
+# What has no tenant: alembic's own, how far the catalog is followed, and how far the outbox is published.
+NO_TENANT = {"alembic_version", "watch", "outbox_position"}
 # What center_app may not touch at all.
-CLOSED = {"tenants", "watch", "alembic_version", "outbox_default", "tenant_features", "product_counts"}
+CLOSED = {"tenants", "watch", "alembic_version", "outbox_position", "tenant_features", "product_counts"}
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,10 @@ HOSTILE = (
     "SELECT * FROM idempotency",
     "UPDATE idempotency SET answer = 'x' WHERE tenant_id <> '{a}'",
     "SELECT * FROM outbox",
-    "SELECT * FROM outbox_default",
+    "SELECT * FROM partitions.outbox_default",
+    "SELECT partitions.clear_outbox(now(), '{{}}')",
+    "SELECT * FROM outbox_position",
+    "UPDATE outbox_position SET position = '9:9:'",
     "SELECT * FROM tenants",
     "UPDATE tenants SET writes_frozen = false",
     "SELECT * FROM watch",
@@ -470,6 +473,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _search(owner, two)
         wrong += _forgets(owner, two)
         wrong += _limits(owner, two)
+        wrong += _relay(owner, two)
         owner.rollback()
     return wrong
 
@@ -504,6 +508,18 @@ def _sees(owner: psycopg.Connection[tuple[object, ...]], role: str, two: Two) ->
             wrong.append("center_app writes another tenant's events by a careless policy")
     if role == "center_app" and _as(owner, role, two.a, _event(two.a)) != [1]:
         wrong.append("center_app cannot write an event")
+    return wrong
+
+
+def _relay(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The relay reads every tenant's events, changes none of them, and reads nothing else."""
+    wrong = []
+    seen = _as(owner, "center_relay", "", "SELECT DISTINCT tenant_id::text FROM outbox")
+    if not {two.a, two.b, two.c} <= set(seen):
+        wrong.append("the relay does not see every tenant's events")
+    for statement in ("SELECT id FROM products", "DELETE FROM outbox", "UPDATE outbox SET payload = ''", _event(two.a)):
+        if _as(owner, "center_relay", two.a, statement) != "42501":
+            wrong.append(f"the relay may {statement}")
     return wrong
 
 

@@ -31,7 +31,7 @@ def test_status_tells_scripts_all_they_need(platform: Platform) -> None:
     told = json.loads(platform.center("status", "--json").stdout)
     assert told["healthy"]
     assert {p["name"]: p["state"] for p in told["processes"]} == dict.fromkeys(
-        ["postgres", "control", "eu-1", "us-1", "search", "edge", "envoy"], "healthy"
+        ["postgres", "nats", "control", "eu-1", "us-1", "search", "edge", "envoy"], "healthy"
     )
     assert told["processes"][-1]["address"] == f"127.0.0.1:{ports.ENVOY + platform.offset}"
     assert all(Path(p["log"]).is_file() for p in told["processes"])
@@ -76,7 +76,7 @@ async def test_after_kill_9_of_the_supervisor_down_stops_what_it_left_and_up_sta
 
         stopped = own.center("down")
         assert stopped.returncode == 0, stopped.stderr
-        assert [pid.process() for pid in left] == [None] * 7
+        assert [pid.process() for pid in left] == [None] * 8
 
         again = own.center("up", "--detach")
         assert again.returncode == 0, again.stdout + again.stderr

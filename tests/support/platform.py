@@ -272,14 +272,14 @@ def running(**environment: str) -> Iterator[Platform]:
 
 def free_offset() -> int:
     """An offset at which the machine has every port of the platform free."""
-    others = (ports.POSTGRES, ports.EXAMPLE, ports.ENVOY, ports.ENVOY_ADMIN)
+    others = (ports.POSTGRES, ports.NATS, ports.NATS_MONITOR, ports.EXAMPLE, ports.ENVOY, ports.ENVOY_ADMIN)
     wanted = [(port, "") for port in (*GRPC_PORTS.values(), *others)]
     wanted += [(port + 10, "") for port in GRPC_PORTS.values()] + [(port + 20, "") for port in GRPC_PORTS.values()]
     for offset in random.sample(_OFFSETS, 50):
         with contextlib.suppress(ports.PortTaken):
             ports.refuse_taken("127.0.0.1", [(port + offset, use) for port, use in wanted])
             return offset
-    raise RuntimeError("no 16 free ports in 50 tries")
+    raise RuntimeError("no 18 free ports in 50 tries")
 
 
 def _center(

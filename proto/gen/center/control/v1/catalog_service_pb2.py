@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from center.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from center.control.v1 import solution_service_pb2 as center_dot_control_dot_v1_dot_solution__service__pb2
 from center.control.v1 import tenant_pb2 as center_dot_control_dot_v1_dot_tenant__pb2
+from center.shared.v1 import events_pb2 as center_dot_shared_dot_v1_dot_events__pb2
 from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'center/control/v1/catalog_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a(center/control/v1/solution_service.proto\x1a\x1e\x63\x65nter/control/v1/tenant.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\"\x82\x01\n\x0cWatchRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.center.control.v1.WatchStartH\x00\x12\x30\n\x06report\x18\x02 \x01(\x0b\x32\x1e.center.control.v1.WatchReportH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"\xa5\x01\n\nWatchStart\x12>\n\x08instance\x18\x01 \x01(\tB,\xbaH)r\'2%^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$\x12\x1e\n\rfrom_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x37\n\ncluster_id\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^([a-z0-9][a-z0-9-]{0,62})?$\"i\n\x0bWatchReport\x12!\n\x10\x61pplied_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x37\n\x08refusals\x18\x02 \x03(\x0b\x32\x1a.center.control.v1.RefusalB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"A\n\x07Refusal\x12\x1c\n\x0bresource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\x81\x01\n\rWatchResponse\x12,\n\x05phase\x18\x01 \x01(\x0e\x32\x1d.center.control.v1.WatchPhase\x12\x30\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1f.center.control.v1.CatalogEntry\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8a\x03\n\x0c\x43\x61talogEntry\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x32\n\x06tenant\x18\x02 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12\x34\n\x07\x63luster\x18\x03 \x01(\x0b\x32!.center.control.v1.CatalogClusterH\x00\x12\x1b\n\x11removed_tenant_id\x18\x04 \x01(\tH\x00\x12\x1c\n\x12removed_cluster_id\x18\x05 \x01(\tH\x00\x12/\n\x08solution\x18\x06 \x01(\x0b\x32\x1b.center.control.v1.SolutionH\x00\x12\x1d\n\x13removed_solution_id\x18\x07 \x01(\tH\x00\x12\x32\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32 .center.control.v1.CatalogAccessH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\t \x01(\x0b\x32\".center.control.v1.CatalogFeaturesH\x00\x42\x07\n\x05\x65ntry\"O\n\rCatalogAccess\x12\x13\n\x0bsolution_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65ntitlement_id\x18\x02 \x01(\t\x12\x11\n\ttoken_kid\x18\x03 \x01(\t\"\\\n\x0f\x43\x61talogFeatures\x12\x12\n\nfeature_id\x18\x01 \x01(\t\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x11\n\tadd_on_id\x18\x03 \x01(\t\x12\x11\n\ttenant_id\x18\x04 \x01(\t\"\xeb\x02\n\rCatalogTenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.center.control.v1.TenantState\x12+\n\x04mode\x18\x05 \x01(\x0e\x32\x1d.center.control.v1.TenantMode\x12\x0f\n\x07plan_id\x18\x06 \x01(\t\x12/\n\tplacement\x18\x07 \x01(\x0b\x32\x1c.center.control.v1.Placement\x12\x31\n\x07\x64omains\x18\x08 \x03(\x0b\x32 .center.control.v1.CatalogDomain\x12\x16\n\x0eprimary_domain\x18\t \x01(\t\x12/\n\x06\x63onfig\x18\n \x01(\x0b\x32\x1f.center.control.v1.TenantConfig\x12\x10\n\x08revision\x18\x0b \x01(\x03\"-\n\rCatalogDomain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"q\n\x0e\x43\x61talogCluster\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tregion_id\x18\x02 \x01(\t\x12.\n\tendpoints\x18\x03 \x03(\x0b\x32\x1b.center.control.v1.Endpoint\x12\x10\n\x08revision\x18\x04 \x01(\x03\"?\n\x08\x45ndpoint\x12\x18\n\x04host\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x19\n\x04port\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01*z\n\nWatchPhase\x12\x1b\n\x17WATCH_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14WATCH_PHASE_SNAPSHOT\x10\x01\x12\x1c\n\x18WATCH_PHASE_SNAPSHOT_END\x10\x02\x12\x17\n\x13WATCH_PHASE_CHANGES\x10\x03\x32o\n\x0e\x43\x61talogService\x12]\n\x05Watch\x12\x1f.center.control.v1.WatchRequest\x1a .center.control.v1.WatchResponse\"\r\xca\xda\x18\t\n\x03\x01\x03\x04\x10\x01 \x01(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'center/control/v1/catalog_service.proto\x12\x11\x63\x65nter.control.v1\x1a\x1b\x62uf/validate/validate.proto\x1a(center/control/v1/solution_service.proto\x1a\x1e\x63\x65nter/control/v1/tenant.proto\x1a\x1d\x63\x65nter/shared/v1/events.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\"\x82\x01\n\x0cWatchRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.center.control.v1.WatchStartH\x00\x12\x30\n\x06report\x18\x02 \x01(\x0b\x32\x1e.center.control.v1.WatchReportH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"\xa5\x01\n\nWatchStart\x12>\n\x08instance\x18\x01 \x01(\tB,\xbaH)r\'2%^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$\x12\x1e\n\rfrom_revision\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x37\n\ncluster_id\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^([a-z0-9][a-z0-9-]{0,62})?$\"i\n\x0bWatchReport\x12!\n\x10\x61pplied_revision\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x37\n\x08refusals\x18\x02 \x03(\x0b\x32\x1a.center.control.v1.RefusalB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"A\n\x07Refusal\x12\x1c\n\x0bresource_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\x81\x01\n\rWatchResponse\x12,\n\x05phase\x18\x01 \x01(\x0e\x32\x1d.center.control.v1.WatchPhase\x12\x30\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1f.center.control.v1.CatalogEntry\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xc9\x04\n\x0c\x43\x61talogEntry\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x32\n\x06tenant\x18\x02 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12\x34\n\x07\x63luster\x18\x03 \x01(\x0b\x32!.center.control.v1.CatalogClusterH\x00\x12\x1b\n\x11removed_tenant_id\x18\x04 \x01(\tH\x00\x12\x1c\n\x12removed_cluster_id\x18\x05 \x01(\tH\x00\x12/\n\x08solution\x18\x06 \x01(\x0b\x32\x1b.center.control.v1.SolutionH\x00\x12\x1d\n\x13removed_solution_id\x18\x07 \x01(\tH\x00\x12\x32\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32 .center.control.v1.CatalogAccessH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\t \x01(\x0b\x32\".center.control.v1.CatalogFeaturesH\x00:\xbc\x01\xd2\xda\x18\xb7\x01\n\x07\x63ontrol\x12\x08tenant.*\x12\x08\x64omain.*\x12\tcluster.*\x12\x08region.*\x12\x07shard.*\x12\nsolution.*\x12\x0esolution_key.*\x12\rentitlement.*\x12\x07token.*\x12\x06plan.*\x12\x08\x61\x64\x64_on.*\x12\tfeature.*\x12\noverride.*\x12\x0c\x61ttachment.*\x12\rkill_switch.*\x18\x01\x42\x07\n\x05\x65ntry\"O\n\rCatalogAccess\x12\x13\n\x0bsolution_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65ntitlement_id\x18\x02 \x01(\t\x12\x11\n\ttoken_kid\x18\x03 \x01(\t\"\\\n\x0f\x43\x61talogFeatures\x12\x12\n\nfeature_id\x18\x01 \x01(\t\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x11\n\tadd_on_id\x18\x03 \x01(\t\x12\x11\n\ttenant_id\x18\x04 \x01(\t\"\xeb\x02\n\rCatalogTenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.center.control.v1.TenantState\x12+\n\x04mode\x18\x05 \x01(\x0e\x32\x1d.center.control.v1.TenantMode\x12\x0f\n\x07plan_id\x18\x06 \x01(\t\x12/\n\tplacement\x18\x07 \x01(\x0b\x32\x1c.center.control.v1.Placement\x12\x31\n\x07\x64omains\x18\x08 \x03(\x0b\x32 .center.control.v1.CatalogDomain\x12\x16\n\x0eprimary_domain\x18\t \x01(\t\x12/\n\x06\x63onfig\x18\n \x01(\x0b\x32\x1f.center.control.v1.TenantConfig\x12\x10\n\x08revision\x18\x0b \x01(\x03\"-\n\rCatalogDomain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"q\n\x0e\x43\x61talogCluster\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tregion_id\x18\x02 \x01(\t\x12.\n\tendpoints\x18\x03 \x03(\x0b\x32\x1b.center.control.v1.Endpoint\x12\x10\n\x08revision\x18\x04 \x01(\x03\"?\n\x08\x45ndpoint\x12\x18\n\x04host\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfd\x01\x12\x19\n\x04port\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01*z\n\nWatchPhase\x12\x1b\n\x17WATCH_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14WATCH_PHASE_SNAPSHOT\x10\x01\x12\x1c\n\x18WATCH_PHASE_SNAPSHOT_END\x10\x02\x12\x17\n\x13WATCH_PHASE_CHANGES\x10\x03\x32o\n\x0e\x43\x61talogService\x12]\n\x05Watch\x12\x1f.center.control.v1.WatchRequest\x1a .center.control.v1.WatchResponse\"\r\xca\xda\x18\t\n\x03\x01\x03\x04\x10\x01 \x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,38 +52,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUSAL'].fields_by_name['resource_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_REFUSAL'].fields_by_name['reason']._loaded_options = None
   _globals['_REFUSAL'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_CATALOGENTRY']._loaded_options = None
+  _globals['_CATALOGENTRY']._serialized_options = b'\322\332\030\267\001\n\007control\022\010tenant.*\022\010domain.*\022\tcluster.*\022\010region.*\022\007shard.*\022\nsolution.*\022\016solution_key.*\022\rentitlement.*\022\007token.*\022\006plan.*\022\010add_on.*\022\tfeature.*\022\noverride.*\022\014attachment.*\022\rkill_switch.*\030\001'
   _globals['_ENDPOINT'].fields_by_name['host']._loaded_options = None
   _globals['_ENDPOINT'].fields_by_name['host']._serialized_options = b'\272H\007r\005\020\001\030\375\001'
   _globals['_ENDPOINT'].fields_by_name['port']._loaded_options = None
   _globals['_ENDPOINT'].fields_by_name['port']._serialized_options = b'\272H\010*\006\030\377\377\003(\001'
   _globals['_CATALOGSERVICE'].methods_by_name['Watch']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['Watch']._serialized_options = b'\312\332\030\t\n\003\001\003\004\020\001 \001'
-  _globals['_WATCHPHASE']._serialized_start=1967
-  _globals['_WATCHPHASE']._serialized_end=2089
-  _globals['_WATCHREQUEST']._serialized_start=196
-  _globals['_WATCHREQUEST']._serialized_end=326
-  _globals['_WATCHSTART']._serialized_start=329
-  _globals['_WATCHSTART']._serialized_end=494
-  _globals['_WATCHREPORT']._serialized_start=496
-  _globals['_WATCHREPORT']._serialized_end=601
-  _globals['_REFUSAL']._serialized_start=603
-  _globals['_REFUSAL']._serialized_end=668
-  _globals['_WATCHRESPONSE']._serialized_start=671
-  _globals['_WATCHRESPONSE']._serialized_end=800
-  _globals['_CATALOGENTRY']._serialized_start=803
-  _globals['_CATALOGENTRY']._serialized_end=1197
-  _globals['_CATALOGACCESS']._serialized_start=1199
-  _globals['_CATALOGACCESS']._serialized_end=1278
-  _globals['_CATALOGFEATURES']._serialized_start=1280
-  _globals['_CATALOGFEATURES']._serialized_end=1372
-  _globals['_CATALOGTENANT']._serialized_start=1375
-  _globals['_CATALOGTENANT']._serialized_end=1738
-  _globals['_CATALOGDOMAIN']._serialized_start=1740
-  _globals['_CATALOGDOMAIN']._serialized_end=1785
-  _globals['_CATALOGCLUSTER']._serialized_start=1787
-  _globals['_CATALOGCLUSTER']._serialized_end=1900
-  _globals['_ENDPOINT']._serialized_start=1902
-  _globals['_ENDPOINT']._serialized_end=1965
-  _globals['_CATALOGSERVICE']._serialized_start=2091
-  _globals['_CATALOGSERVICE']._serialized_end=2202
+  _globals['_WATCHPHASE']._serialized_start=2189
+  _globals['_WATCHPHASE']._serialized_end=2311
+  _globals['_WATCHREQUEST']._serialized_start=227
+  _globals['_WATCHREQUEST']._serialized_end=357
+  _globals['_WATCHSTART']._serialized_start=360
+  _globals['_WATCHSTART']._serialized_end=525
+  _globals['_WATCHREPORT']._serialized_start=527
+  _globals['_WATCHREPORT']._serialized_end=632
+  _globals['_REFUSAL']._serialized_start=634
+  _globals['_REFUSAL']._serialized_end=699
+  _globals['_WATCHRESPONSE']._serialized_start=702
+  _globals['_WATCHRESPONSE']._serialized_end=831
+  _globals['_CATALOGENTRY']._serialized_start=834
+  _globals['_CATALOGENTRY']._serialized_end=1419
+  _globals['_CATALOGACCESS']._serialized_start=1421
+  _globals['_CATALOGACCESS']._serialized_end=1500
+  _globals['_CATALOGFEATURES']._serialized_start=1502
+  _globals['_CATALOGFEATURES']._serialized_end=1594
+  _globals['_CATALOGTENANT']._serialized_start=1597
+  _globals['_CATALOGTENANT']._serialized_end=1960
+  _globals['_CATALOGDOMAIN']._serialized_start=1962
+  _globals['_CATALOGDOMAIN']._serialized_end=2007
+  _globals['_CATALOGCLUSTER']._serialized_start=2009
+  _globals['_CATALOGCLUSTER']._serialized_end=2122
+  _globals['_ENDPOINT']._serialized_start=2124
+  _globals['_ENDPOINT']._serialized_end=2187
+  _globals['_CATALOGSERVICE']._serialized_start=2313
+  _globals['_CATALOGSERVICE']._serialized_end=2424
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 from center.buf.validate import validate_pb2 as _validate_pb2
 from center.control.v1 import solution_service_pb2 as _solution_service_pb2
 from center.control.v1 import tenant_pb2 as _tenant_pb2
+from center.shared.v1 import events_pb2 as _events_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

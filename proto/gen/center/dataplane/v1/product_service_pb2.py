@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from center.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from center.shared.v1 import events_pb2 as center_dot_shared_dot_v1_dot_events__pb2
 from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
@@ -30,7 +31,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)center/dataplane/v1/product_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\x80\x03\n\x07Product\x12\n\n\x02id\x18\x01 \x01(\t\x12?\n\x06handle\x18\x02 \x01(\tB/\xbaH,r*2(^([a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?)?$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x1e\n\x0b\x64\x65scription\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12<\n\x06status\x18\x05 \x01(\x0e\x32\".center.dataplane.v1.ProductStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x38\n\x08variants\x18\x06 \x03(\x0b\x32\x1c.center.dataplane.v1.VariantB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x85\x01\n\x07Variant\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x03sku\x18\x02 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@2\x05^\\S+$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12)\n\x05price\x18\x04 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\"n\n\x14\x43reateProductRequest\x12\x35\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.ProductB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"F\n\x15\x43reateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\")\n\x11GetProductRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x12GetProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"|\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1a\n\x08order_by\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x15SearchProductsRequest\x12\x19\n\x05query\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x16SearchProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9f\x01\n\x14UpdateProductRequest\x12\x35\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.ProductB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"F\n\x15UpdateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"e\n\x15\x41rchiveProductRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"G\n\x16\x41rchiveProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"W\n\x15ImportProductsRequest\x12>\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.ProductB\x0e\xbaH\x0b\x92\x01\x08\x10\xf4\x03\"\x03\xd8\x01\x03\"\x8f\x01\n\x16ImportProductsResponse\x12\x11\n\trows_done\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x0f\n\x07updated\x18\x03 \x01(\x03\x12\x11\n\tunchanged\x18\x04 \x01(\x03\x12-\n\x06\x65rrors\x18\x05 \x03(\x0b\x32\x1d.center.dataplane.v1.RowError\"G\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t*\x81\x01\n\rProductStatus\x12\x1e\n\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n\x15PRODUCT_STATUS_ACTIVE\x10\x02\x12\x1b\n\x17PRODUCT_STATUS_ARCHIVED\x10\x03\x32\x83\x08\n\x0eProductService\x12\x8d\x01\n\rCreateProduct\x12).center.dataplane.v1.CreateProductRequest\x1a*.center.dataplane.v1.CreateProductResponse\"%\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x85\x01\n\nGetProduct\x12&.center.dataplane.v1.GetProductRequest\x1a\'.center.dataplane.v1.GetProductResponse\"&\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/products/{id}\x12\x86\x01\n\x0cListProducts\x12(.center.dataplane.v1.ListProductsRequest\x1a).center.dataplane.v1.ListProductsResponse\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\x93\x01\n\x0eSearchProducts\x12*.center.dataplane.v1.SearchProductsRequest\x1a+.center.dataplane.v1.SearchProductsResponse\"(\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:search\x12\x9a\x01\n\rUpdateProduct\x12).center.dataplane.v1.UpdateProductRequest\x1a*.center.dataplane.v1.UpdateProductResponse\"2\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1e\x32\x19/v1/products/{product.id}:\x01*\x12\x9d\x01\n\x0e\x41rchiveProduct\x12*.center.dataplane.v1.ArchiveProductRequest\x1a+.center.dataplane.v1.ArchiveProductResponse\"2\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/products/{id}:archive:\x01*\x12}\n\x0eImportProducts\x12*.center.dataplane.v1.ImportProductsRequest\x1a+.center.dataplane.v1.ImportProductsResponse\"\x0e\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)center/dataplane/v1/product_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x63\x65nter/shared/v1/events.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xc7\x03\n\x07Product\x12\n\n\x02id\x18\x01 \x01(\t\x12?\n\x06handle\x18\x02 \x01(\tB/\xbaH,r*2(^([a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?)?$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x1e\n\x0b\x64\x65scription\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12<\n\x06status\x18\x05 \x01(\x0e\x32\".center.dataplane.v1.ProductStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x38\n\x08variants\x18\x06 \x03(\x0b\x32\x1c.center.dataplane.v1.VariantB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@:E\xd2\xda\x18\x41\n\tdataplane\x12\x0fproduct.created\x12\x0fproduct.updated\x12\x10product.archived\x18\x01\"\x85\x01\n\x07Variant\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x03sku\x18\x02 \x01(\tB\x10\xbaH\rr\x0b\x10\x01\x18@2\x05^\\S+$\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12)\n\x05price\x18\x04 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\"n\n\x14\x43reateProductRequest\x12\x35\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.ProductB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"F\n\x15\x43reateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\")\n\x11GetProductRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"C\n\x12GetProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"|\n\x13ListProductsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1a\n\x08order_by\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"_\n\x14ListProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x15SearchProductsRequest\x12\x19\n\x05query\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x16SearchProductsResponse\x12.\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.Product\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9f\x01\n\x14UpdateProductRequest\x12\x35\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.ProductB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"F\n\x15UpdateProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"e\n\x15\x41rchiveProductRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"G\n\x16\x41rchiveProductResponse\x12-\n\x07product\x18\x01 \x01(\x0b\x32\x1c.center.dataplane.v1.Product\"W\n\x15ImportProductsRequest\x12>\n\x08products\x18\x01 \x03(\x0b\x32\x1c.center.dataplane.v1.ProductB\x0e\xbaH\x0b\x92\x01\x08\x10\xf4\x03\"\x03\xd8\x01\x03\"\x8f\x01\n\x16ImportProductsResponse\x12\x11\n\trows_done\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x0f\n\x07updated\x18\x03 \x01(\x03\x12\x11\n\tunchanged\x18\x04 \x01(\x03\x12-\n\x06\x65rrors\x18\x05 \x03(\x0b\x32\x1d.center.dataplane.v1.RowError\"G\n\x08RowError\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t*\x81\x01\n\rProductStatus\x12\x1e\n\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n\x15PRODUCT_STATUS_ACTIVE\x10\x02\x12\x1b\n\x17PRODUCT_STATUS_ARCHIVED\x10\x03\x32\x83\x08\n\x0eProductService\x12\x8d\x01\n\rCreateProduct\x12).center.dataplane.v1.CreateProductRequest\x1a*.center.dataplane.v1.CreateProductResponse\"%\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/products:\x01*\x12\x85\x01\n\nGetProduct\x12&.center.dataplane.v1.GetProductRequest\x1a\'.center.dataplane.v1.GetProductResponse\"&\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/products/{id}\x12\x86\x01\n\x0cListProducts\x12(.center.dataplane.v1.ListProductsRequest\x1a).center.dataplane.v1.ListProductsResponse\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/products\x12\x93\x01\n\x0eSearchProducts\x12*.center.dataplane.v1.SearchProductsRequest\x1a+.center.dataplane.v1.SearchProductsResponse\"(\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:search\x12\x9a\x01\n\rUpdateProduct\x12).center.dataplane.v1.UpdateProductRequest\x1a*.center.dataplane.v1.UpdateProductResponse\"2\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1e\x32\x19/v1/products/{product.id}:\x01*\x12\x9d\x01\n\x0e\x41rchiveProduct\x12*.center.dataplane.v1.ArchiveProductRequest\x1a+.center.dataplane.v1.ArchiveProductResponse\"2\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/products/{id}:archive:\x01*\x12}\n\x0eImportProducts\x12*.center.dataplane.v1.ImportProductsRequest\x1a+.center.dataplane.v1.ImportProductsResponse\"\x0e\xca\xda\x18\n\n\x02\x06\x01\x10\x02\x18\x01 \x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCT'].fields_by_name['variants']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_PRODUCT'].fields_by_name['etag']._loaded_options = None
   _globals['_PRODUCT'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_PRODUCT']._loaded_options = None
+  _globals['_PRODUCT']._serialized_options = b'\322\332\030A\n\tdataplane\022\017product.created\022\017product.updated\022\020product.archived\030\001'
   _globals['_VARIANT'].fields_by_name['id']._loaded_options = None
   _globals['_VARIANT'].fields_by_name['id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_VARIANT'].fields_by_name['sku']._loaded_options = None
@@ -99,42 +102,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTSERVICE'].methods_by_name['ArchiveProduct']._serialized_options = b'\312\332\030\n\n\002\006\001\020\002\030\001 \001\202\323\344\223\002\036\"\031/v1/products/{id}:archive:\001*'
   _globals['_PRODUCTSERVICE'].methods_by_name['ImportProducts']._loaded_options = None
   _globals['_PRODUCTSERVICE'].methods_by_name['ImportProducts']._serialized_options = b'\312\332\030\n\n\002\006\001\020\002\030\001 \001'
-  _globals['_PRODUCTSTATUS']._serialized_start=2208
-  _globals['_PRODUCTSTATUS']._serialized_end=2337
-  _globals['_PRODUCT']._serialized_start=248
-  _globals['_PRODUCT']._serialized_end=632
-  _globals['_VARIANT']._serialized_start=635
-  _globals['_VARIANT']._serialized_end=768
-  _globals['_CREATEPRODUCTREQUEST']._serialized_start=770
-  _globals['_CREATEPRODUCTREQUEST']._serialized_end=880
-  _globals['_CREATEPRODUCTRESPONSE']._serialized_start=882
-  _globals['_CREATEPRODUCTRESPONSE']._serialized_end=952
-  _globals['_GETPRODUCTREQUEST']._serialized_start=954
-  _globals['_GETPRODUCTREQUEST']._serialized_end=995
-  _globals['_GETPRODUCTRESPONSE']._serialized_start=997
-  _globals['_GETPRODUCTRESPONSE']._serialized_end=1064
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=1066
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1190
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1192
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1287
-  _globals['_SEARCHPRODUCTSREQUEST']._serialized_start=1289
-  _globals['_SEARCHPRODUCTSREQUEST']._serialized_end=1388
-  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_start=1390
-  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_end=1487
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=1490
-  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=1649
-  _globals['_UPDATEPRODUCTRESPONSE']._serialized_start=1651
-  _globals['_UPDATEPRODUCTRESPONSE']._serialized_end=1721
-  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_start=1723
-  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_end=1824
-  _globals['_ARCHIVEPRODUCTRESPONSE']._serialized_start=1826
-  _globals['_ARCHIVEPRODUCTRESPONSE']._serialized_end=1897
-  _globals['_IMPORTPRODUCTSREQUEST']._serialized_start=1899
-  _globals['_IMPORTPRODUCTSREQUEST']._serialized_end=1986
-  _globals['_IMPORTPRODUCTSRESPONSE']._serialized_start=1989
-  _globals['_IMPORTPRODUCTSRESPONSE']._serialized_end=2132
-  _globals['_ROWERROR']._serialized_start=2134
-  _globals['_ROWERROR']._serialized_end=2205
-  _globals['_PRODUCTSERVICE']._serialized_start=2340
-  _globals['_PRODUCTSERVICE']._serialized_end=3367
+  _globals['_PRODUCTSTATUS']._serialized_start=2310
+  _globals['_PRODUCTSTATUS']._serialized_end=2439
+  _globals['_PRODUCT']._serialized_start=279
+  _globals['_PRODUCT']._serialized_end=734
+  _globals['_VARIANT']._serialized_start=737
+  _globals['_VARIANT']._serialized_end=870
+  _globals['_CREATEPRODUCTREQUEST']._serialized_start=872
+  _globals['_CREATEPRODUCTREQUEST']._serialized_end=982
+  _globals['_CREATEPRODUCTRESPONSE']._serialized_start=984
+  _globals['_CREATEPRODUCTRESPONSE']._serialized_end=1054
+  _globals['_GETPRODUCTREQUEST']._serialized_start=1056
+  _globals['_GETPRODUCTREQUEST']._serialized_end=1097
+  _globals['_GETPRODUCTRESPONSE']._serialized_start=1099
+  _globals['_GETPRODUCTRESPONSE']._serialized_end=1166
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=1168
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=1292
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=1294
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=1389
+  _globals['_SEARCHPRODUCTSREQUEST']._serialized_start=1391
+  _globals['_SEARCHPRODUCTSREQUEST']._serialized_end=1490
+  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_start=1492
+  _globals['_SEARCHPRODUCTSRESPONSE']._serialized_end=1589
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_start=1592
+  _globals['_UPDATEPRODUCTREQUEST']._serialized_end=1751
+  _globals['_UPDATEPRODUCTRESPONSE']._serialized_start=1753
+  _globals['_UPDATEPRODUCTRESPONSE']._serialized_end=1823
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_start=1825
+  _globals['_ARCHIVEPRODUCTREQUEST']._serialized_end=1926
+  _globals['_ARCHIVEPRODUCTRESPONSE']._serialized_start=1928
+  _globals['_ARCHIVEPRODUCTRESPONSE']._serialized_end=1999
+  _globals['_IMPORTPRODUCTSREQUEST']._serialized_start=2001
+  _globals['_IMPORTPRODUCTSREQUEST']._serialized_end=2088
+  _globals['_IMPORTPRODUCTSRESPONSE']._serialized_start=2091
+  _globals['_IMPORTPRODUCTSRESPONSE']._serialized_end=2234
+  _globals['_ROWERROR']._serialized_start=2236
+  _globals['_ROWERROR']._serialized_end=2307
+  _globals['_PRODUCTSERVICE']._serialized_start=2442
+  _globals['_PRODUCTSERVICE']._serialized_end=3469
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from center.buf.validate import validate_pb2 as _validate_pb2
+from center.shared.v1 import events_pb2 as _events_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
