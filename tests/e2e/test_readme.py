@@ -20,6 +20,7 @@ HOLDS = {
     "center tenants create": "ACTIVE",
     "import-products": "products of corner-shop",
     "query=lantern": "Lantern",
+    "events tail": "product.created",
     "edges explain corner": "CLUSTER",
     "search?q=lantern": '"sku"',
     "/register": "<form",
