@@ -45,6 +45,14 @@ class Deaths:
             self.happened.append(self.at)
             raise Killed
 
+    async def come(self) -> None:
+        """The last point of all is after the change that a caller waits for."""
+
+        async def has() -> bool:
+            return self.at in self.happened
+
+        await until(has)
+
 
 @dataclass
 class World:
@@ -116,7 +124,7 @@ async def test_provisioning_survives_the_death_of_its_worker(world: World, step:
     before = await world.counts()
     world.deaths.at = ("PROVISION", step, point)
     made = await world.plane.active(f"born-{uuid7()[-12:]}")
-    assert world.deaths.at in world.deaths.happened
+    await world.deaths.come()
     assert made.state == tenant_pb2.TENANT_STATE_ACTIVE and not made.operation
     assert made.id in await world.known(made.placement.cluster_id)
     after = await world.counts()
@@ -135,7 +143,7 @@ async def test_a_move_survives_the_death_of_its_worker(world: World, step: str, 
     counts = await world.counts()
     moved = await world.plane.tenants.MoveTenant(pb.MoveTenantRequest(id=made.id, cluster_id="us-1", reason="test"))
     ended = await world.plane.wait(moved.operation.name)
-    assert world.deaths.at in world.deaths.happened
+    await world.deaths.come()
     there = tenant(ended)
     assert there.placement.cluster_id == "us-1" and there.placement.region_id == "us"
     assert not there.placement.writes_frozen and not there.placement.moving_to_cluster_id and not there.operation
@@ -166,7 +174,7 @@ async def test_a_purge_survives_the_death_of_its_worker(world: World, step: str,
     await until(is_gone)
     async with refuses("NOT_FOUND", "TENANT_NOT_FOUND"):
         await world.plane.get(made.id)
-    assert world.deaths.at in world.deaths.happened
+    await world.deaths.come()
     assert made.id not in await world.known(made.placement.cluster_id)
     assert sum((await world.counts()).values()) == sum(counts.values()) - 1
     assert await world.audited(made.id, "workflow/PURGE/erase") == 1

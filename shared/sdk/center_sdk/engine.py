@@ -379,10 +379,10 @@ class Engine:
             fitting = Code.ALLOWED if spent <= lease.within else Code.ALLOWED_OVER_LIMIT
             code = Code.ALLOWED_STALE if stale else fitting
             if spent > lease.mark and not peek and not lease.closing:
-                # Low: somebody should ask for more while there still is some.
+                # Low: more is asked for while there still is some, with the next batch; nobody waits for one of its own.
                 lease.mark = min(lease.units, lease.within)
                 if lease.rate > 1 and not self._short(lease):
-                    self._want(lease, 0, 0)
+                    self._wanting[lease] = None
             return self._allow(path, lease, code, cost, now, peek)
         if peek and lease is not None and usable and lease.confirmed(now):
             if quota.soft:

@@ -15,7 +15,7 @@ BLOCK_UNITS = 16
 BLOCK_PART = 64
 IDLE_S = 10.0
 # Below this part of it more is asked for, so that nobody waits.
-LOW = 0.4
+LOW = 0.25
 # A pace is not told from less.
 SHORTEST_S = 0.02
 # What stands as confirmed by the counter for so long: that nothing is left, and that others still hold some of it.
