@@ -36,8 +36,7 @@ AT_ONCE = 200
 # What may be delivered and not be acknowledged: those under way, and those that wait for one that failed.
 HELD = 2_000
 ACK_WAIT_S = 30.0
-ANOTHER_TURN_S = 2.0
-AGAIN_S = 0.5
+AGAIN_S, LONGEST_AGAIN_S = 0.5, 2.0
 # The database is away, or another transaction was in the way: no fault of the event's.
 PASSING = (Unavailable, Aborted, DeadlineExceeded)
 
@@ -139,16 +138,13 @@ class Consumer:
     async def run(self) -> None:
         """Until cancelled."""
         name = self._subscription.name
-        told = False
+        told, pause_s = False, AGAIN_S
         while True:
             try:
                 async with taken(self._url, f"consumer {name}") as turn:
-                    if turn is None:
-                        await asyncio.sleep(ANOTHER_TURN_S)
-                        continue
                     while True:
                         async with self._broker.connected() as connection:
-                            told = False
+                            told, pause_s = False, AGAIN_S
                             try:
                                 await self._live(connection, turn)
                             except Stalled as stalled:
@@ -158,7 +154,8 @@ class Consumer:
                 if not told:
                     log.info("a consumer waits", consumer=name, error=repr(error))
                     told = True
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     async def _live(self, connection: Connection, turn: psycopg.AsyncConnection[Any]) -> None:
         await connection.ensure(self._subscription.stream)

@@ -29,8 +29,7 @@ ROLE = "center_relay"
 LOOK_S = 0.5
 # A change is on its way to the edges in this time, and goes first; what comes meanwhile goes out together.
 AFTER_CHANGE_S = 0.05
-ANOTHER_TURN_S = 1.0
-AGAIN_S = 0.5
+AGAIN_S, LONGEST_AGAIN_S = 0.5, 2.0
 AT_ONCE = 1_000
 ACK_S = 10.0
 # A relay that dies makes its heir say this much again, which JetStream knows by the ids.
@@ -134,27 +133,27 @@ class Relay:
 
     async def run(self) -> None:
         """Until cancelled. While PostgreSQL or NATS is away, events stay where they are."""
-        told = False
+        told, pause_s = False, AGAIN_S
         while True:
             try:
-                async with taken(self._url, f"relay {self._outbox.plane}", _OPTIONS) as connection:
-                    if connection is None:
-                        await asyncio.sleep(ANOTHER_TURN_S)
-                        continue
-                    async with self._broker.connected() as nats:
-                        await nats.ensure(subjects.STREAMS[self._outbox.plane])
-                        await nats.ensure(subjects.DEAD_LETTERS)
-                        await self._begin(connection)
-                        if told:
-                            log.info("events flow again", plane=self._outbox.plane)
-                            told = False
-                        await self._boundary("began")
-                        await self._relay(connection, nats)
+                async with (
+                    taken(self._url, f"relay {self._outbox.plane}", _OPTIONS) as connection,
+                    self._broker.connected() as nats,
+                ):
+                    await nats.ensure(subjects.STREAMS[self._outbox.plane])
+                    await nats.ensure(subjects.DEAD_LETTERS)
+                    await self._begin(connection)
+                    if told:
+                        log.info("events flow again", plane=self._outbox.plane)
+                    told, pause_s = False, AGAIN_S
+                    await self._boundary("began")
+                    await self._relay(connection, nats)
             except (psycopg.Error, *FAILURES) as error:
                 if not told:
                     log.info("events wait in the outbox", plane=self._outbox.plane, error=repr(error))
                     told = True
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
         cursor = await connection.execute(

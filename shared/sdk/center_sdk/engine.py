@@ -379,7 +379,7 @@ class Engine:
             fitting = Code.ALLOWED if spent <= lease.within else Code.ALLOWED_OVER_LIMIT
             code = Code.ALLOWED_STALE if stale else fitting
             if spent > lease.mark and not peek and not lease.closing:
-                # Low: more is asked for while there still is some, with the next batch; nobody waits for one of its own.
+                # Low: more is asked for while there still is some, with the next batch.
                 lease.mark = min(lease.units, lease.within)
                 if lease.rate > 1 and not self._short(lease):
                     self._wanting[lease] = None
