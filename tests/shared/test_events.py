@@ -171,6 +171,21 @@ async def test_an_event_is_not_sent_before_the_one_before_it_is_acknowledged(sta
     stage.check(5)
 
 
+async def test_who_was_told_to_end_ends_though_the_word_was_lost_on_the_way(stage: Stage) -> None:
+    async def lose(place: str) -> None:
+        """As asyncio.wait_for does when an answer comes at the same moment."""
+        if place == "read":
+            relaying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+
+    relaying = asyncio.ensure_future(stage.relay(boundary=lose).run())
+    await stage.say("a")
+    async with asyncio.timeout(20):
+        await asyncio.wait([relaying])
+    assert relaying.cancelled()
+
+
 async def test_far_behind_the_relay_goes_through_all_there_is_in_order(stage: Stage) -> None:
     with psycopg.connect(stage.url) as owner:
         owner.execute(support.BACKLOG, {"subject": f"ev.dataplane.{TENANT}.product.updated.v1"})

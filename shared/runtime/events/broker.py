@@ -40,6 +40,14 @@ class Refused(nats.errors.Error):
     """A stream did not take what was published."""
 
 
+def heed_cancellation() -> None:
+    """Ends a task that was told to end. The client of NATS waits by asyncio.wait_for, which in Python 3.11 loses a
+    cancellation that comes together with what it waits for; a loop that went on then would never end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where NATS is, and who connects.

@@ -26,7 +26,7 @@ from shared.runtime.errors import Aborted, DeadlineExceeded, PlatformError, Unav
 from shared.runtime.events import boundary as boundaries
 from shared.runtime.events import inbox, subjects, types
 from shared.runtime.events.boundary import Boundary
-from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost
+from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost, heed_cancellation
 from shared.runtime.events.subjects import Subject
 from shared.runtime.events.turn import taken
 
@@ -140,9 +140,11 @@ class Consumer:
         name = self._subscription.name
         told, pause_s = False, AGAIN_S
         while True:
+            heed_cancellation()
             try:
                 async with taken(self._url, f"consumer {name}") as turn:
                     while True:
+                        heed_cancellation()
                         async with self._broker.connected() as connection:
                             told, pause_s = False, AGAIN_S
                             try:
@@ -166,6 +168,7 @@ class Consumer:
         await connection.client.subscribe(reply_to, cb=arrived.put)
         life = _Life(connection, arrived, reply_to)
         while True:
+            heed_cancellation()
             await self._pull(life)
             batch = [message async for message in self._next(life)]
             if turn.closed:

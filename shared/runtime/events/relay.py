@@ -19,7 +19,7 @@ from prometheus_client import Counter, Gauge
 from shared.runtime.events import boundary as boundaries
 from shared.runtime.events import subjects
 from shared.runtime.events.boundary import Boundary
-from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost
+from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost, heed_cancellation
 from shared.runtime.events.subjects import Subject
 from shared.runtime.events.turn import taken
 
@@ -135,6 +135,7 @@ class Relay:
         """Until cancelled. While PostgreSQL or NATS is away, events stay where they are."""
         told, pause_s = False, AGAIN_S
         while True:
+            heed_cancellation()
             try:
                 async with (
                     taken(self._url, f"relay {self._outbox.plane}", _OPTIONS) as connection,
@@ -169,6 +170,7 @@ class Relay:
 
     async def _relay(self, connection: psycopg.AsyncConnection[Any], nats: Connection) -> None:
         while True:
+            heed_cancellation()
             found = await self._round(connection, nats)
             await self._note(connection)
             if found or await self._signalled(nats):
