@@ -1,11 +1,9 @@
 """A control plane as it ships, and clusters as they ship, with clients that tests call them by."""
 
 import asyncio
-import random
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,17 +31,9 @@ from control.clusters.ops import Seed
 from control.config import Config
 from shared.runtime import pki
 from shared.runtime.rpc import connect
+from tests.support.server import free_port
 
 PATIENCE_S = 20.0
-
-
-def free_port() -> int:
-    """Below the range from which the kernel takes ports for outgoing connections, so that it stays free."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 async def until(holds: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S) -> Any:

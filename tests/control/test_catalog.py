@@ -17,7 +17,7 @@ from center.control.v1 import tenant_service_pb2 as pb
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from control.catalog import store, tailer
 from control.catalog.abreast import Abreast
-from control.catalog.memory import CHANGES_CHUNK, SNAPSHOT_CHUNK, Catalog
+from control.catalog.memory import CHANGES_CHUNK, SNAPSHOT_CHUNK, Catalog, Feed
 from control.catalog.store import Logged
 from control.operations import upkeep
 from shared.runtime.db import Database, app_url
@@ -194,6 +194,26 @@ def entry(number: int, revision: int) -> Logged:
     )
     data = catalog_pb.CatalogEntry(revision=revision, tenant=tenant).SerializeToString()
     return Logged(revision, revision, "tenant", f"t{number}", (), data)
+
+
+async def test_edges_hear_of_a_change_before_any_cluster_does() -> None:
+    catalog = Catalog(retained=10)
+    catalog.apply([entry(1, 1)])
+    heard: list[str] = []
+    clusters = [catalog.subscribe(1, f"c-{number}") for number in range(20)]
+    feeds = [*clusters, catalog.subscribe(1, "")]
+
+    async def wait(feed: Feed) -> None:
+        await feed.wake.wait()
+        heard.append(feed.cluster_id)
+
+    for feed in feeds:
+        feed.wake.clear()
+    waiting = [asyncio.create_task(wait(feed)) for feed in feeds]
+    await asyncio.sleep(0)
+    catalog.apply([entry(1, 2)])
+    await asyncio.gather(*waiting)
+    assert len(heard) == 21 and heard[0] == ""
 
 
 async def test_what_waits_for_a_slow_watcher_merges_and_comes_in_order() -> None:

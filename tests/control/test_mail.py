@@ -17,7 +17,8 @@ from control.users import mail
 from control.users.mail import FileMailbox, Mail, Smtp, Template, Undeliverable, written
 from shared.runtime.ids import uuid7
 from tests.control.people import Moved, People, an_email
-from tests.control.plane import free_port, until
+from tests.control.plane import until
+from tests.support.server import free_port
 
 
 @dataclass

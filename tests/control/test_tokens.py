@@ -28,8 +28,8 @@ DAY = timedelta(days=1)
 class Settable:
     """A clock that stands where it is put."""
 
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    def __init__(self, time: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
+        self.time = time
 
     def now(self) -> datetime:
         return self.time

@@ -26,6 +26,7 @@ from shared.runtime.ids import uuid7
 from tests.control.plane import Plane, until
 from tests.control.plans import Plans, units
 from tests.control.test_abreast import log_away
+from tests.control.test_tokens import Settable
 from tests.support.grpc import refuses
 
 HOUR, DAY, WEEK, MONTH, STANDING = (
@@ -41,20 +42,10 @@ NOON = datetime(2024, 3, 13, 12, tzinfo=UTC)
 MOST = 10**12
 
 
-class ManualClock:
-    """It is the time that the test says."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-
 class Usage(Plans):
     """The operator of one platform, and who uses features there."""
 
-    def __init__(self, plane: Plane, clock: ManualClock) -> None:
+    def __init__(self, plane: Plane, clock: Settable) -> None:
         super().__init__(plane)
         self.clock = clock
 
@@ -126,7 +117,7 @@ def left(answer: Any) -> tuple[bool, str, int, int | None]:
 
 @pytest.fixture(scope="module")
 async def platform(start_plane: Any) -> AsyncIterator[Usage]:
-    clock = ManualClock()
+    clock = Settable(NOON)
     async with start_plane(clock=clock) as plane:
         yield Usage(plane, clock)
 
@@ -397,7 +388,7 @@ async def test_a_use_is_no_change_of_the_catalog(usage: Usage) -> None:
 
 async def test_a_use_waits_for_no_change_of_the_catalog(start_plane: Any) -> None:
     async with start_plane() as plane:
-        usage = Usage(plane, ManualClock())
+        usage = Usage(plane, Settable(NOON))
         tenant, feature = await usage.having(3)
         with log_away(plane):
             await usage.give(tenant, feature, 5)
@@ -411,7 +402,7 @@ async def test_a_cluster_uses_features_for_tenants_that_are_on_it_or_move_there(
     start_plane: Any, start_cluster: Any
 ) -> None:
     async with start_plane() as plane, start_cluster(plane, "eu-1"):
-        usage = Usage(plane, ManualClock())
+        usage = Usage(plane, Settable(NOON))
         tenant = (await plane.active("theirs", region_id="eu")).id
         await usage.metered("seats", STANDING)
         await usage.give(tenant, "seats", 100, period=STANDING)

@@ -32,8 +32,9 @@ from shared.runtime import pki
 from shared.runtime.errors import Internal, InvalidArgument
 from shared.runtime.ids import uuid7
 from tests.control.people import ACTIVE, REVOKED, Moved, People, an_email, code_in, link_in
-from tests.control.plane import Plane, config, free_port, until
+from tests.control.plane import Plane, config, until
 from tests.support.grpc import refuses
+from tests.support.server import free_port
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
@@ -24,6 +24,7 @@ class Shop:
     tenant: tenant_pb2.Tenant
     token: str
     shopper: Shopper
+    lowered: list[str] = field(default_factory=list)
 
     @property
     def plans(self) -> PlanServiceStub:
@@ -44,22 +45,30 @@ class Shop:
         """Returns when the cluster has acknowledged it."""
         override = pb.Override(tenant_id=self.tenant.id, feature_id=feature_id, reason="a test", lower=value)
         set_ = (await self.plans.SetOverride(pb.SetOverrideRequest(override=override))).override
+        self.lowered.append(set_.id)
+        await self._acknowledged(set_.revision)
 
-        async def acknowledged() -> bool:
+    async def close(self) -> None:
+        """Whoever asks every shop after this finds one that answers."""
+        for id in self.lowered:
+            request = pb.RemoveOverrideRequest(id=id, reason="the test is over")
+            await self._acknowledged((await self.plans.RemoveOverride(request)).revision)
+        await self.shopper.close()
+
+    async def _acknowledged(self, revision: int) -> None:
+        async def has() -> bool:
             answer = await self.plans.ListFeatureWatchers(pb.ListFeatureWatchersRequest(filter="live = true"))
-            return any(
-                each.id == "cluster/eu-1/eu-1" and each.applied_revision >= set_.revision for each in answer.watchers
-            )
+            return any(each.id == "cluster/eu-1/eu-1" and each.applied_revision >= revision for each in answer.watchers)
 
-        await until(acknowledged, what="an acknowledgement")
+        await until(has, what="an acknowledgement")
 
 
 @pytest.fixture
 async def shop(platform: Platform) -> AsyncIterator[Shop]:
     tenant = await platform.create(f"limited-{next(_numbers)}", region_id="eu")
-    shopper = platform.shopper()
-    yield Shop(platform, tenant, await platform.token(tenant.id), shopper)
-    await shopper.close()
+    opened = Shop(platform, tenant, await platform.token(tenant.id), platform.shopper())
+    yield opened
+    await opened.close()
 
 
 async def test_a_full_plan_is_429_with_what_to_do_and_reads_go_on(shop: Shop) -> None:

@@ -23,6 +23,7 @@ from shared.platform.config import Config
 from shared.platform.console import Lines, loud
 from shared.platform.processes import Process
 from shared.platform.supervisor import Supervisor
+from tests.support.server import free_port
 
 # Listens on its port; ends within a moment of SIGTERM and says so in a file, in order of ending.
 CHILD = """
@@ -38,12 +39,6 @@ print('{"level": "warning", "event": "up as", "name": "' + name + '"}', flush=Tr
 while True:
     server.accept()[0].close()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def child(home: Path, name: str, *after: str, command: list[str] | None = None) -> Process:

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import tokens
 from center_sdk.decision import Code, Decision
-from center_sdk.engine import Engine, Lack, Need
+from center_sdk.engine import FLOW_RUNS, FLOW_S, Engine, Lack, Need
 from center_sdk.journal import Journal, JournalBusy
 from center_sdk.leases import IDLE_S
 from tests.support.ledger import ACTION, SOLUTION, Ledger, solution
@@ -403,6 +403,23 @@ def test_a_torn_record_is_left_out(tmp_path: Path, ledger: Ledger) -> None:
     validator.engine._counts[run.place + 10] += 1
     validator.engine._journal.close()
     assert not list(Journal(path).recovered("again"))
+
+
+def test_the_log_of_many_tokens_flows_in_small_parts_and_all_of_it_within_ten_seconds(ledger: Ledger) -> None:
+    ledger.terms = solution(None)
+    validator = Validator(ledger, records=4096)
+    tokens = [ledger.issue() for _ in range(400)]
+    for token in tokens:
+        validator.decide(token)
+    parts: list[int] = []
+    for _ in range(100):
+        ledger.now += FLOW_S
+        validator.engine.apply(ledger.push(), ledger.now)
+        while (request := validator.engine.batch(ledger.now)) is not None:
+            parts.append(len(request.runs))
+            validator.engine.settled(ledger.settle(request), ledger.now)
+    assert max(parts) <= FLOW_RUNS
+    assert sum(parts) == len(tokens)
 
 
 def test_idle_units_go_back(ledger: Ledger) -> None:

@@ -17,8 +17,9 @@ from center_sdk import (
     Unreachable,
     ValidatorClosed,
 )
-from tests.control.plane import free_port, until
+from tests.control.plane import until
 from tests.shared.sdk.market import Market, quota
+from tests.support.server import free_port
 
 
 async def test_a_limit_is_spent_to_the_last_unit_and_not_further(market: Market) -> None:
