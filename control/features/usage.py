@@ -20,7 +20,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
 from shared.runtime.errors import FailedPrecondition, NotFound, PermissionDenied
 from shared.runtime.filters import Field, where
-from shared.runtime.idempotency import mutation
+from shared.runtime.idempotency import counting
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -35,8 +35,6 @@ USAGE_FIELDS = {
 NEWEST_WINDOWS = Ordering(
     (Term(feature_usage.c.period_start, descending=True), Term(feature_usage.c.feature_id, descending=True))
 )
-# Methods that change no plan and no feature: nobody's memory has anything to take over.
-COUNTING = ("UseFeature", "ReturnFeatureUnits")
 
 
 class UsageMethods:
@@ -49,7 +47,7 @@ class UsageMethods:
         await reached(self._features, request.min_revision)
         return await self._use(request, context)
 
-    @mutation
+    @counting
     async def _use(self, request: pb.UseFeatureRequest, tx: AsyncConnection) -> pb.UseFeatureResponse:
         asked = self._asked(request.tenant_id, request.feature_id)
         if asked.denial is None:
@@ -70,7 +68,7 @@ class UsageMethods:
             counted = await self._counted(tx, asked)
         return pb.PeekFeatureResponse(**_told(asked, counted, use.judge(asked, counted, request.units)))
 
-    @mutation
+    @counting
     async def ReturnFeatureUnits(
         self, request: pb.ReturnFeatureUnitsRequest, tx: AsyncConnection
     ) -> pb.ReturnFeatureUnitsResponse:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -60,18 +61,15 @@ async def clean(steward: Database, db: Database, clock: Clock, retained: int) ->
 
 
 async def clean_once(steward: Database, db: Database, now: datetime, retained: int) -> None:
-    more = True
-    while more:
-        async with steward.transaction() as tx:
-            more = bool(await catalog_store.compact(tx, retained))
-    more = True
-    while more:
-        async with steward.transaction() as tx:
-            more = bool(await idempotency.purge(tx, now))
-    more = True
-    while more:
-        async with steward.transaction() as tx:
-            more = bool(await feature_counts.clean(tx, now))
+    for forget in (
+        partial(catalog_store.compact, retained=retained),
+        partial(idempotency.purge, now=now),
+        partial(feature_counts.clean, now=now),
+    ):
+        some = 1
+        while some:
+            async with steward.transaction() as tx:
+                some = await forget(tx)
     async with steward.transaction() as tx:
         await inbox.keep_partitions(tx, now)
     async with db.transaction() as tx:

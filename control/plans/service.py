@@ -20,7 +20,7 @@ from control.features.changes import felt, recorded
 from control.features.domain import Given, effective
 from control.features.memory import Features
 from control.features.service import FeatureMethods
-from control.features.usage import COUNTING, UsageMethods
+from control.features.usage import UsageMethods
 from control.features.values import Value
 from control.features.watch import WatchMethods
 from control.plans import domain, messages, ops, store
@@ -31,7 +31,6 @@ from control.tenants import domain as tenant_domain
 from control.tenants import store as tenant_store
 from control.tenants.messages import moment
 from shared.runtime.clock import Clock
-from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
 from shared.runtime.errors import FailedPrecondition, NotFound
 from shared.runtime.filters import Field, where
@@ -82,12 +81,8 @@ class PlanService(FeatureMethods, ExtraMethods, UsageMethods, WatchMethods, pb_g
         self._tokens = tokens
         self._features = features
         self._watchers = watchers
-        self._abreast = abreast
+        self.committed = abreast
         self._heartbeat_s = heartbeat_s
-
-    async def committed(self) -> None:
-        if current().method.rpartition("/")[2] not in COUNTING:
-            await self._abreast()
 
     @mutation
     async def CreatePlan(self, request: pb.CreatePlanRequest, tx: AsyncConnection) -> pb.CreatePlanResponse:

@@ -72,7 +72,8 @@ _WATCHED = """
     INSERT INTO watch (name, revision) VALUES ('catalog', %(watched_revision)s)
     ON CONFLICT (name) DO UPDATE SET revision = excluded.revision
 """
-# Edges have turned by the time that a cluster has written a change down; until then it is one round trip away.
+# What is applied and how far the catalog is followed are one transaction, and one round trip: until it is through, a
+# request that an edge sends here already meets the tenant as it was.
 _APPLY_WATCHED: LiteralString = f"WITH watched AS ({_WATCHED}) {_APPLY}"
 
 
@@ -221,7 +222,7 @@ async def lock(tx: AsyncConnection, tenant_id: str) -> Local | None:
 async def some(steward: Database, tenant_ids: Collection[str]) -> list[Local]:
     """Those of the tenants that are known here, in a transaction of its own."""
     rows = await steward.once(_SOME, {"ids": list(tenant_ids)})
-    return [Local(id, revision, State(state), Mode(mode), *rest) for id, revision, state, mode, *rest in rows]
+    return [_local(row) for row in rows]
 
 
 _SOME = """

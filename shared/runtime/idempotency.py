@@ -93,7 +93,12 @@ def mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]]) -> Unary[S
 
     Where the servicer has `committed`, that is awaited between the commit and the answer.
     """
-    return _mutation(method, ())
+    return _mutation(method)
+
+
+def counting(method: Callable[[S, Q, AsyncConnection], Awaitable[A]]) -> Unary[S, Q, A]:
+    """mutation() of what no process keeps in memory: nothing has to follow before the answer."""
+    return _mutation(method, is_kept=False)
 
 
 def revealing(
@@ -103,7 +108,9 @@ def revealing(
     return lambda method: _mutation(method, fields)
 
 
-def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: Sequence[str]) -> Unary[S, Q, A]:
+def _mutation(
+    method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: Sequence[str] = (), *, is_kept: bool = True
+) -> Unary[S, Q, A]:
     @functools.wraps(method)
     async def served(self: S, request: Q, context: "grpc.aio.ServicerContext[Any, Any]") -> A:
         # What is hashed of a request is what a servicer makes of it, where it has something that must not be tried out.
@@ -113,7 +120,7 @@ def _mutation(method: Callable[[S, Q, AsyncConnection], Awaitable[A]], secret: S
                 answer = await method(self, request, tx)
                 await settle(tx, hashed, _without(answer, secret))
         if stored is None:
-            if (committed := getattr(self, "committed", None)) is not None:
+            if is_kept and (committed := getattr(self, "committed", None)) is not None:
                 await committed()
             return answer
         context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))

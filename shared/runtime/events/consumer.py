@@ -22,13 +22,13 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, DeadlineExceeded, PlatformError, Unavailable
+from shared.runtime.errors import Aborted, DeadlineExceeded, Unavailable
 from shared.runtime.events import boundary as boundaries
 from shared.runtime.events import inbox, subjects, types
 from shared.runtime.events.boundary import Boundary
-from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost, heed_cancellation
+from shared.runtime.events.broker import Broker, Connection, Lost, heed_cancellation
 from shared.runtime.events.subjects import Subject
-from shared.runtime.events.turn import taken
+from shared.runtime.events.turn import AGAIN_S, Well, in_turns
 
 log = structlog.stdlib.get_logger("center.events")
 
@@ -36,7 +36,6 @@ AT_ONCE = 200
 # What may be delivered and not be acknowledged: those under way, and those that wait for one that failed.
 HELD = 2_000
 ACK_WAIT_S = 30.0
-AGAIN_S, LONGEST_AGAIN_S = 0.5, 2.0
 # The database is away, or another transaction was in the way: no fault of the event's.
 PASSING = (Unavailable, Aborted, DeadlineExceeded)
 
@@ -137,27 +136,19 @@ class Consumer:
 
     async def run(self) -> None:
         """Until cancelled."""
+        await in_turns(self._url, f"consumer {self._subscription.name}", self._consume)
+
+    async def _consume(self, turn: psycopg.AsyncConnection[Any], well: Well) -> None:
         name = self._subscription.name
-        told, pause_s = False, AGAIN_S
         while True:
             heed_cancellation()
-            try:
-                async with taken(self._url, f"consumer {name}") as turn:
-                    while True:
-                        heed_cancellation()
-                        async with self._broker.connected() as connection:
-                            told, pause_s = False, AGAIN_S
-                            try:
-                                await self._live(connection, turn)
-                            except Stalled as stalled:
-                                _rebound.labels(name).inc()
-                                log.warning("a consumer is bound anew", consumer=name, why=str(stalled))
-            except (psycopg.Error, PlatformError, *FAILURES) as error:
-                if not told:
-                    log.info("a consumer waits", consumer=name, error=repr(error))
-                    told = True
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+            async with self._broker.connected() as connection:
+                well()
+                try:
+                    await self._live(connection, turn)
+                except Stalled as stalled:
+                    _rebound.labels(name).inc()
+                    log.warning("a consumer is bound anew", consumer=name, why=str(stalled))
 
     async def _live(self, connection: Connection, turn: psycopg.AsyncConnection[Any]) -> None:
         await connection.ensure(self._subscription.stream)

@@ -19,9 +19,9 @@ from prometheus_client import Counter, Gauge
 from shared.runtime.events import boundary as boundaries
 from shared.runtime.events import subjects
 from shared.runtime.events.boundary import Boundary
-from shared.runtime.events.broker import FAILURES, Broker, Connection, Lost, heed_cancellation
+from shared.runtime.events.broker import Broker, Connection, Lost, heed_cancellation
 from shared.runtime.events.subjects import Subject
-from shared.runtime.events.turn import taken
+from shared.runtime.events.turn import Well, in_turns
 
 log = structlog.stdlib.get_logger("center.events")
 
@@ -29,7 +29,6 @@ ROLE = "center_relay"
 LOOK_S = 0.5
 # A change is on its way to the edges in this time, and goes first; what comes meanwhile goes out together.
 AFTER_CHANGE_S = 0.05
-AGAIN_S, LONGEST_AGAIN_S = 0.5, 2.0
 AT_ONCE = 1_000
 ACK_S = 10.0
 # A relay that dies makes its heir say this much again, which JetStream knows by the ids.
@@ -132,29 +131,17 @@ class Relay:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled. While PostgreSQL or NATS is away, events stay where they are."""
-        told, pause_s = False, AGAIN_S
-        while True:
-            heed_cancellation()
-            try:
-                async with (
-                    taken(self._url, f"relay {self._outbox.plane}", _OPTIONS) as connection,
-                    self._broker.connected() as nats,
-                ):
-                    await nats.ensure(subjects.STREAMS[self._outbox.plane])
-                    await nats.ensure(subjects.DEAD_LETTERS)
-                    await self._begin(connection)
-                    if told:
-                        log.info("events flow again", plane=self._outbox.plane)
-                    told, pause_s = False, AGAIN_S
-                    await self._boundary("began")
-                    await self._relay(connection, nats)
-            except (psycopg.Error, *FAILURES) as error:
-                if not told:
-                    log.info("events wait in the outbox", plane=self._outbox.plane, error=repr(error))
-                    told = True
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+        """Until cancelled."""
+        await in_turns(self._url, f"relay {self._outbox.plane}", self._work, _OPTIONS)
+
+    async def _work(self, connection: psycopg.AsyncConnection[Any], well: Well) -> None:
+        async with self._broker.connected() as nats:
+            await nats.ensure(subjects.STREAMS[self._outbox.plane])
+            await nats.ensure(subjects.DEAD_LETTERS)
+            await self._begin(connection)
+            well()
+            await self._boundary("began")
+            await self._relay(connection, nats)
 
     async def _begin(self, connection: psycopg.AsyncConnection[Any]) -> None:
         cursor = await connection.execute(
