@@ -11,28 +11,17 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
-
-# The names that PostgreSQL itself gives, so that what the migrations say and what is here are the same.
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
+from shared.tables import metadata as metadata
 
 # What this cluster knows of the tenants. `writable` is what the row policies of every other table ask for.
 tenants = Table(
@@ -166,7 +155,26 @@ outbox = Table(
 )
 outbox_position = events.position_table(metadata)
 
+# Who changed what, written in the transaction of the change. No foreign key: an entry outlives what it is about.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("method", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    # [[field, before, after], ...]
+    Column("changes", JSONB, nullable=False),
+    Index(None, "tenant_id", "resource", "resource_id", "id"),
+)
+
 idempotency = idempotency_shape.table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
-MOVED = (products, variants, idempotency)
+MOVED = (products, variants, idempotency, audit_entries)

@@ -19,6 +19,7 @@ from shared.runtime.events import types
 from shared.runtime.events.relay import Outbox
 from shared.runtime.events.subjects import NO_TENANT, Subject
 from shared.runtime.ids import uuid7
+from shared.runtime.journal import differences
 
 CHANNEL = "center_catalog"
 
@@ -57,16 +58,6 @@ class Change:
     tenant_id: str = ""
     entry: pb.CatalogEntry | None = None
     cluster_ids: frozenset[str] = frozenset()
-
-
-def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """(field, before, after) of each field that differs, in the order of `after`."""
-    fields = [*after, *(field for field in before if field not in after)]
-    return [
-        (field, before.get(field, ""), after.get(field, ""))
-        for field in fields
-        if before.get(field, "") != after.get(field, "")
-    ]
 
 
 async def record(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:

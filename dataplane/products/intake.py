@@ -13,7 +13,8 @@ from dataplane.features.domain import Grants, no_room
 from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, store
 from dataplane.products.domain import Product
-from dataplane.products.messages import event, from_proto
+from dataplane.products.messages import change, event, from_proto
+from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
@@ -177,7 +178,8 @@ async def _write(
         await store.save(tx, tenant_id, updated)
         events = [event("product.created.v1", product) for product in created]
         events += [event("product.updated.v1", product) for product in updated]
-        await store.record(tx, tenant_id, events)
+        changes = [change(known.get(product.handle), product) for product in (*created, *updated)]
+        await journal.record(tx, tenant_id, changes, events)
     return created, updated, refused
 
 

@@ -4,10 +4,8 @@ from datetime import datetime
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from dataplane.products.domain import Product, Status, Variant
-from dataplane.products.store import Event
 from shared.runtime import money
-from shared.runtime.context import current
-from shared.runtime.ids import uuid7
+from shared.runtime.journal import Change, Event
 
 _TO_PROTO = {
     Status.DRAFT: pb.PRODUCT_STATUS_DRAFT,
@@ -56,5 +54,22 @@ def from_proto(message: pb.Product, *, id: str, now: datetime, status: Status = 
 
 def event(type: str, product: Product) -> Event:
     """What other planes are told of the change that made this version."""
-    payload = to_proto(product).SerializeToString()
-    return Event(id=uuid7(), type=type, product=product, payload=payload, traceparent=current().traceparent)
+    return Event(type, product.id, product.version, to_proto(product))
+
+
+def change(before: Product | None, after: Product) -> Change:
+    """What the audit keeps of it."""
+    return Change("product", after.id, {} if before is None else _facts(before), _facts(after))
+
+
+def _facts(product: Product) -> dict[str, str]:
+    variants = {
+        f"variants[{v.sku}]": f"{v.title} {v.price.currency} {v.price.amount_minor}".strip() for v in product.variants
+    }
+    return {
+        "handle": product.handle,
+        "title": product.title,
+        "description": product.description,
+        "status": product.status.value,
+        **variants,
+    }

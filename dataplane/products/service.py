@@ -14,9 +14,9 @@ from center.shared.v1 import rules_pb2
 from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, intake, store
 from dataplane.products.domain import Product, Status
-from dataplane.products.messages import event, from_proto, to_proto
+from dataplane.products.messages import change, event, from_proto, to_proto
 from dataplane.tables import products
-from shared.runtime import filters, masks
+from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
@@ -62,7 +62,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         with _in_product():
             product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
         await store.add(tx, current().tenant_id, [product], self._features.of(current().tenant_id))
-        await self._record(tx, "product.created.v1", product)
+        await _record(tx, "product.created.v1", None, product)
         return pb.CreateProductResponse(product=to_proto(product))
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
@@ -109,7 +109,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
             after = domain.change(before, wanted, etag=request.product.etag, now=now, new_id=uuid7)
         if after is not before:
             await store.save(tx, current().tenant_id, [after])
-            await self._record(tx, "product.updated.v1", after)
+            await _record(tx, "product.updated.v1", before, after)
         return pb.UpdateProductResponse(product=to_proto(after))
 
     @mutation
@@ -117,7 +117,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         before = await store.get(tx, current().tenant_id, request.id, lock=True)
         after = domain.archive(before, etag=request.etag, now=self._clock.now())
         await store.save(tx, current().tenant_id, [after])
-        await self._record(tx, "product.archived.v1", after)
+        await _record(tx, "product.archived.v1", before, after)
         return pb.ArchiveProductResponse(product=to_proto(after))
 
     async def ImportProducts(
@@ -127,8 +127,9 @@ class ProductService(pb_grpc.ProductServiceServicer):
             async for progress in taking:
                 yield progress
 
-    async def _record(self, tx: AsyncConnection, type: str, product: Product) -> None:
-        await store.record(tx, current().tenant_id, [event(type, product)])
+
+async def _record(tx: AsyncConnection, type: str, before: Product | None, after: Product) -> None:
+    await journal.record(tx, current().tenant_id, [change(before, after)], [event(type, after)])
 
 
 @contextmanager

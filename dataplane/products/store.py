@@ -6,7 +6,6 @@ one: it read all of a large tenant's products where an index gives the few that 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -36,17 +35,6 @@ _COLUMNS = (
     products.c.create_time,
     products.c.update_time,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the outbox; payload is the product as it is after the change (center.dataplane.v1.Product)."""
-
-    id: str
-    type: str
-    product: Product
-    payload: bytes
-    traceparent: str
 
 
 # Written out: the most frequent queries of all, and building them anew for each call cost half of the call's time.
@@ -200,23 +188,6 @@ async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) 
         await _add_variants(tx, tenant_id, changed)
 
 
-async def record(tx: AsyncConnection, tenant_id: str, events: Sequence[Event]) -> None:
-    """Events for other planes, in the transaction of the change itself."""
-    if events:
-        await tx.execute(
-            _RECORD,
-            {
-                "tenant_id": tenant_id,
-                "ids": [event.id for event in events],
-                "types": [event.type for event in events],
-                "products": [event.product.id for event in events],
-                "versions": [event.product.version for event in events],
-                "payloads": [event.payload for event in events],
-                "traceparent": events[0].traceparent,
-            },
-        )
-
-
 _ADD = text(
     """
     INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time, update_time)
@@ -250,17 +221,6 @@ _ADD_VARIANTS = text(
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:products AS uuid[]), CAST(:positions AS int[]), CAST(:skus AS text[]),
         CAST(:titles AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[])
-    ) n
-    """
-)
-
-_RECORD = text(
-    """
-    INSERT INTO outbox (tenant_id, id, type, aggregate_id, aggregate_version, payload, traceparent)
-    SELECT CAST(:tenant_id AS uuid), n.*, :traceparent
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:products AS uuid[]), CAST(:versions AS bigint[]),
-        CAST(:payloads AS bytea[])
     ) n
     """
 )

@@ -70,3 +70,31 @@ def search_function(signature: str, execute: Execute = op.execute) -> None:
 def append_only(table: str, execute: Execute = op.execute) -> None:
     """`center_app` adds rows and reads them; what is written stays, as in an audit log."""
     execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM center_app")
+
+
+def tenant_table(table: str, execute: Execute = op.execute) -> None:
+    """All that makes a table one of a cluster's: its rows are their tenant's, stay as they are while the tenant is
+    closed to writes, and go with it when it moves."""
+    tenant_policies(table, execute)
+    only_while_writable(table, execute)
+    one_tenant_at_a_time_for_the_steward(table, execute)
+
+
+def only_while_writable(table: str, execute: Execute = op.execute) -> None:
+    """Read-only, frozen, suspended: the tenant's rows stay as they are, for raw SQL, too."""
+    gate = "((SELECT tenant_writable()))"
+    execute(f"CREATE POLICY writable_insert ON {table} AS RESTRICTIVE FOR INSERT TO center_app WITH CHECK {gate}")
+    # USING (true): an update of a closed tenant's row is refused aloud, not without effect.
+    execute(
+        f"CREATE POLICY writable_update ON {table} AS RESTRICTIVE FOR UPDATE TO center_app "
+        f"USING (true) WITH CHECK {gate}"
+    )
+    execute(f"CREATE POLICY writable_delete ON {table} AS RESTRICTIVE FOR DELETE TO center_app USING {gate}")
+
+
+def one_tenant_at_a_time_for_the_steward(table: str, execute: Execute = op.execute) -> None:
+    """Moves and removals work on tenants that are closed to writes, but on one a transaction, like everyone."""
+    execute(f"GRANT SELECT, INSERT, DELETE ON {table} TO center_steward")
+    both = f"USING (tenant_id = {TENANT}) WITH CHECK (tenant_id = {TENANT})"
+    execute(f"CREATE POLICY steward_floor ON {table} AS RESTRICTIVE TO center_steward {both}")
+    execute(f"CREATE POLICY steward_rows ON {table} TO center_steward {both}")

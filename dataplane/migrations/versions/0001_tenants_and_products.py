@@ -9,8 +9,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-MINE = f"(tenant_id = {isolation.TENANT})"
-
 
 def upgrade() -> None:
     _tenants()
@@ -61,9 +59,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX ON variants (tenant_id, product_id, position)")
     op.create_table("idempotency", *idempotency.columns())
     for table in ("products", "variants", "idempotency"):
-        isolation.tenant_policies(table)
-        _only_while_writable(table)
-        _one_tenant_at_a_time_for_the_steward(table)
+        isolation.tenant_table(table)
     _forgetting()
     _outbox()
     _search()
@@ -128,26 +124,6 @@ def _gate() -> None:
     op.execute("CREATE POLICY gate_looks ON tenants FOR SELECT TO center_search USING (true)")
     op.execute("CREATE POLICY gate_locks ON tenants FOR UPDATE TO center_search USING (true) WITH CHECK (false)")
     isolation.search_function("tenant_writable()")
-
-
-def _only_while_writable(table: str) -> None:
-    """Read-only, frozen, suspended: the tenant's rows stay as they are, for raw SQL, too."""
-    gate = "((SELECT tenant_writable()))"
-    op.execute(f"CREATE POLICY writable_insert ON {table} AS RESTRICTIVE FOR INSERT TO center_app WITH CHECK {gate}")
-    # USING (true): an update of a closed tenant's row is refused aloud, not without effect.
-    op.execute(
-        f"CREATE POLICY writable_update ON {table} AS RESTRICTIVE FOR UPDATE TO center_app "
-        f"USING (true) WITH CHECK {gate}"
-    )
-    op.execute(f"CREATE POLICY writable_delete ON {table} AS RESTRICTIVE FOR DELETE TO center_app USING {gate}")
-
-
-def _one_tenant_at_a_time_for_the_steward(table: str) -> None:
-    """Moves and removals work on tenants that are closed to writes, but on one a transaction, like everyone."""
-    op.execute(f"GRANT SELECT, INSERT, DELETE ON {table} TO center_steward")
-    both = f"USING {MINE} WITH CHECK {MINE}"
-    op.execute(f"CREATE POLICY steward_floor ON {table} AS RESTRICTIVE TO center_steward {both}")
-    op.execute(f"CREATE POLICY steward_rows ON {table} TO center_steward {both}")
 
 
 def _forgetting() -> None:
