@@ -10,6 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.shared.v1 import webhook_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -24,16 +25,25 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
+from shared.runtime.events.consumer import Consumer
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, connect, serving
+from shared.webhooks import fanout
+from shared.webhooks.fanout import CatchUp, FanOut
+from shared.webhooks.guard import Dns, Guard
+from shared.webhooks.sender import Sender
+from shared.webhooks.service import WebhookService
+from shared.webhooks.signing import Vault
+from shared.webhooks.worker import Worker
 
 log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
+WEBHOOKS = webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
 
@@ -73,13 +83,29 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         commands = TenantRuntimeService(
             cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
         )
-        events = Relay(
-            app_url(config.database_url, config.home, relay.ROLE),
-            outbox.of(config.cluster_id),
-            Broker(config.home, identity_name, config.nats_url),
-        )
+        broker = Broker(config.home, identity_name, config.nats_url)
+        events = Relay(app_url(config.database_url, config.home, relay.ROLE), outbox.of(config.cluster_id), broker)
         products = ProductService(
             db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        )
+        guard, vault = Guard(Dns(), config.webhooks_allow), Vault(config.home)
+        # Of its own, so that no request waits for a connection that delivers.
+        delivering = database("center_app", 6)
+        deliveries = Worker(
+            db=delivering,
+            steward=steward,
+            sender=await stack.enter_async_context(Sender(guard)),
+            vault=vault,
+            clock=clock,
+            caller=identity_name,
+        )
+
+        def written() -> None:
+            events.wake()
+            deliveries.wake()
+
+        webhooks = WebhookService(
+            db=Writes(db, tenants, written), reads=db, tokens=tokens, clock=clock, guard=guard, vault=vault
         )
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
@@ -88,13 +114,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward)]
+        workers = [follower.run(), following.run(), upkeep.run(steward, clock), deliveries.run()]
         if config.nats_url:
-            workers.append(events.run())
+            url = app_url(config.database_url, config.home)
+            fan_out = FanOut(tenants.is_served, clock)
+            heard = Writes(delivering, tenants, deliveries.wake)
+            again = CatchUp(fan_out, db=delivering, steward=steward, broker=broker, written=deliveries.wake)
+            consumers = [
+                Consumer(each, fan_out.apply, heard, url, broker) for each in fanout.subscriptions(config.cluster_id)
+            ]
+            workers += [events.run(), again.run(), *(consumer.run() for consumer in consumers)]
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
-                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],
+                [
+                    Service(commands, COMMANDS),
+                    Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
+                ],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,

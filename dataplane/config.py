@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.platform import ports
 from shared.runtime.environment import Environment, EnvironmentProblem
+from shared.webhooks.guard import Network, networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Config:
     """cluster_id: whose tenants are served.
     database_url: the owner's, of a database that no other cluster uses.
     nats_url: where its events go; without one they stay in the outbox.
+    webhooks_allow: networks that webhooks may reach though they are not public.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     """
 
@@ -25,6 +27,7 @@ class Config:
     metrics_address: str = ""
     pool_size: int = 12
     nats_url: str = ""
+    webhooks_allow: tuple[Network, ...] = ()
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -36,6 +39,10 @@ class Config:
         known = {cluster.id: cluster for cluster in ports.CLUSTERS}
         if (cluster := known.get(cluster_id)) is None:
             raise EnvironmentProblem(f"CENTER_CLUSTER={cluster_id!r} is none of {', '.join(known)}")
+        try:
+            allowed = networks(environment.text("CENTER_WEBHOOKS_ALLOW"))
+        except ValueError as error:
+            raise EnvironmentProblem(f"CENTER_WEBHOOKS_ALLOW: {error}") from None
         bind = environment.text("CENTER_BIND", "127.0.0.1")
         offset = environment.integer("CENTER_PORT_OFFSET", 0)
         return cls(
@@ -48,6 +55,7 @@ class Config:
             admin_address=f"127.0.0.1:{cluster.admin + offset}",
             metrics_address=f"{bind}:{cluster.metrics + offset}",
             nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
+            webhooks_allow=allowed,
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
 from shared.tables import metadata as metadata
+from shared.webhooks import tables as webhooks
 
 # What this cluster knows of the tenants. `writable` is what the row policies of every other table ask for.
 tenants = Table(
@@ -175,6 +176,7 @@ audit_entries = Table(
 )
 
 idempotency = idempotency_shape.table(metadata)
+inbox = events.inbox_table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
-MOVED = (products, variants, idempotency, audit_entries)
+MOVED = (products, variants, idempotency, audit_entries, *webhooks.MOVED)

@@ -18,6 +18,7 @@ from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.ids import is_uuid
 from shared.runtime.paging import PageTokens, page_size
+from shared.webhooks import fanout
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -170,6 +171,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                             raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                         part = request.rows
                         await intake.take(rows.Part(part.table, tuple(part.columns), part.data, part.schema_version))
+                await fanout.arrived(tx, introduced.tenant_id)
         finally:
             await self._tenants.refresh([introduced.tenant_id])
         log.info("tenant imported", tenant_id=introduced.tenant_id, rows=intake.rows)

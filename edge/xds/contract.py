@@ -15,6 +15,8 @@ from center.shared.v1 import rules_pb2
 
 # Its stub does not say that it is an extension of MethodOptions.
 _RULES: Any = rules_pb2.rules
+# What a cluster's process serves: its own, and the shared services.
+_OF_CLUSTERS = ("center.dataplane.", "center.shared.")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Contract:
         for service, method in self._methods:
             rules: rules_pb2.MethodRules = method.options.Extensions[_RULES]
             outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
-            if outside and service.startswith("center.dataplane.") and wanted(method, rules):
+            if outside and service.startswith(_OF_CLUSTERS) and wanted(method, rules):
                 found.append(f"/{service}/{method.name}")
         return tuple(sorted(found))
 

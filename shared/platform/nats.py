@@ -60,14 +60,12 @@ def write(home: Path, bind: str, port: int, monitor_port: int) -> None:
 
 def users() -> list[dict[str, object]]:
     """The planes' processes and operators; each plane says only what is its own. No shop and no solution connects."""
-    clusters = [
-        _user(f"cluster/{cluster.id}", _says("dataplane"), _finds(subjects.STREAMS["dataplane"]))
-        for cluster in ports.CLUSTERS
-    ]
     reads = ["$JS.API.CONSUMER.>", "$JS.ACK.>", "$JS.FC.>"]
+    consumes = [*_finds("*"), *reads, f"{subjects.DEAD}.>"]
+    clusters = [_user(f"cluster/{cluster.id}", _says("dataplane"), consumes) for cluster in ports.CLUSTERS]
     return [
         *clusters,
-        _user("control", _says("control"), _finds("*"), reads, [f"{subjects.DEAD}.>"]),
+        _user("control", _says("control"), consumes),
         _user("operator", [f"{subjects.AGAIN}.>"], ["$JS.API.>"], reads),
     ]
 

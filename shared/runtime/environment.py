@@ -26,6 +26,8 @@ VARIABLES: dict[str, str] = {
     "CENTER_PUBLIC_URL": "where users find the platform's pages (default: the zone at Envoy's port)",
     "CENTER_REGION": "region that a data-plane process is in, for example eu",
     "CENTER_SMTP_URL": "smtp://[user:password@]host[:port] or smtps://... (default: files in the home's folder mail)",
+    "CENTER_WEBHOOKS_ALLOW": "networks that are not public and that webhooks may reach all the same, by http, too: "
+    "127.0.0.0/8,... (default: none)",
     "CENTER_ZONE": "the platform's own DNS zone (default center.localhost)",
 }
 

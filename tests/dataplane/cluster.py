@@ -15,6 +15,7 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
+from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from dataplane.app import Cluster
 from shared.runtime import pki
 from shared.runtime.backoffice import Signer
@@ -59,6 +60,10 @@ class Running:
     def shop(self) -> ProductServiceStub:
         """As Envoy calls for a shopper."""
         return ProductServiceStub(self.channel("envoy"))
+
+    @property
+    def webhooks(self) -> WebhookServiceStub:
+        return WebhookServiceStub(self.channel("operator"))
 
     def database(self, role: str = "", pool_size: int = 4) -> Database:
         url = app_url(self.database_url, self.home, role) if role else self.database_url
