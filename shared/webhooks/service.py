@@ -196,7 +196,8 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
 
     async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Context) -> pb.GetDeliveryResponse:
         tenant_id = current().tenant_id
-        async with self._reads.transaction(tenant_id) as tx:
+        # Of one instant: a delivery and its attempts are written together.
+        async with self._reads.transaction(tenant_id, snapshot=True) as tx:
             delivery = await store.delivery(tx, tenant_id, request.id)
             attempts = await store.attempts_of(tx, tenant_id, request.id)
             payload = await store.payload(tx, tenant_id, delivery.event_id)

@@ -27,6 +27,7 @@ def upgrade() -> None:
     # Written just when nothing else of the tenant may be.
     isolation.tenant_policies("webhook_gaps")
     isolation.one_tenant_at_a_time_for_the_steward("webhook_gaps")
+    op.execute("GRANT UPDATE ON webhook_gaps TO center_steward")
     op.execute(_FAN_OUT)
     _across_tenants()
 
