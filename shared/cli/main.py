@@ -23,6 +23,7 @@ from shared.cli import (
     tenants,
     tokens,
     users,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "webhooks": webhooks.app,
 }.items():
     app.add_typer(group, name=name)
 

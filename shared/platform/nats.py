@@ -60,12 +60,24 @@ def write(home: Path, bind: str, port: int, monitor_port: int) -> None:
 
 def users() -> list[dict[str, object]]:
     """The planes' processes and operators; each plane says only what is its own. No shop and no solution connects."""
+    data, control = subjects.STREAMS["dataplane"], subjects.STREAMS["control"]
+    clusters = [
+        _user(
+            f"cluster/{cluster}",
+            _says("dataplane"),
+            _finds(data),
+            _finds(control),
+            _consumes(data, f"webhooks-{cluster}"),
+            _consumes(control, f"webhooks-{cluster}-control"),
+            _rereads(data),
+            _rereads(control),
+        )
+        for cluster in (known.id for known in ports.CLUSTERS)
+    ]
     reads = ["$JS.API.CONSUMER.>", "$JS.ACK.>", "$JS.FC.>"]
-    consumes = [*_finds("*"), *reads, f"{subjects.DEAD}.>"]
-    clusters = [_user(f"cluster/{cluster.id}", _says("dataplane"), consumes) for cluster in ports.CLUSTERS]
     return [
         *clusters,
-        _user("control", _says("control"), consumes),
+        _user("control", _says("control"), _finds("*"), reads, [f"{subjects.DEAD}.>"]),
         _user("operator", [f"{subjects.AGAIN}.>"], ["$JS.API.>"], reads),
     ]
 
@@ -80,8 +92,21 @@ def _finds(stream: str) -> list[str]:
     return [f"$JS.API.STREAM.{verb}.{name}" for verb in ("INFO", "CREATE") for name in {stream, subjects.DEAD_LETTERS}]
 
 
+def _consumes(stream: str, consumer: str) -> list[str]:
+    """Is that consumer and no other one, and may set its events aside."""
+    verbs = ("INFO", "DELETE", "MSG.NEXT", "CREATE", "DURABLE.CREATE")
+    api = [f"$JS.API.CONSUMER.{verb}.{stream}.{consumer}" for verb in verbs]
+    # With a filter of one subject, the request for a consumer names it, too.
+    return [*api, f"{api[3]}.>", f"$JS.ACK.{stream}.{consumer}.>", f"{subjects.DEAD}.{consumer}.>"]
+
+
+def _rereads(stream: str) -> list[str]:
+    """Looks at what there is, by consumers without a name, which end with the connection."""
+    return [f"$JS.API.CONSUMER.CREATE.{stream}", f"$JS.API.CONSUMER.INFO.{stream}.*", "$JS.FC.>"]
+
+
 def _user(identity: str, *says: list[str]) -> dict[str, object]:
-    allowed = sorted(subject for some in says for subject in some)
+    allowed = sorted({subject for some in says for subject in some})
     return {
         "user": pki.uri(identity),
         "permissions": {"publish": {"allow": allowed}, "subscribe": {"allow": ["_INBOX.>"]}},
