@@ -173,6 +173,14 @@ async def stays(running: Processes, seconds: float) -> int:
     return count
 
 
+async def test_the_first_call_of_a_token_brings_a_block(market: Market) -> None:
+    """So that the next one asks nobody."""
+    solution_id = await market.solution(10_000)
+    made = await market.token(solution_id)
+    assert (await market.decide(made.token, solution_id)).allowed
+    assert market.rows("SELECT units FROM leases WHERE solution_id = %s", solution_id) == [(BLOCK_UNITS,)]
+
+
 async def test_the_tables_are_what_the_migrations_make(market: Market) -> None:
     assert await missing_migration(market.database_url, "control") == []
 
