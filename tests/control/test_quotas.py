@@ -20,6 +20,7 @@ from center.control.v1 import solution_service_pb2 as solutions_pb
 from center.control.v1 import validator_service_pb2 as pb
 from center.control.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from center_sdk.decision import Code, Decision
+from center_sdk.leases import BLOCK_UNITS
 from shared.runtime import pki
 from shared.runtime.migrate import missing_migration
 from tests.control.plane import Plane, config, until
