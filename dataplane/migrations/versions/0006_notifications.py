@@ -1,4 +1,6 @@
-"""Notifications of the tenants."""
+"""Notifications of the tenants, and which events have had their effect here."""
+
+from shared.runtime.events import schema
 
 revision = "0006"
 down_revision = "0005"
@@ -7,4 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    schema.with_inbox()

@@ -3,7 +3,6 @@
 from alembic import op
 
 from shared.runtime import isolation
-from shared.runtime.events import schema
 
 revision = "0008"
 down_revision = "0007"
@@ -12,7 +11,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    schema.with_inbox()
     _endpoints()
     _deliveries()
     for table in ("webhook_endpoints", "webhook_subscriptions", "webhook_events", "webhook_deliveries"):
