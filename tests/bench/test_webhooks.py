@@ -16,6 +16,7 @@ from tests.bench.measure import SPREAD, show, spread_ms
 from tests.dataplane.cluster import Running, create, entry, of, product
 from tests.dataplane.conftest import start as start
 from tests.dataplane.test_webhooks import nats as nats
+from tests.dataplane.test_webhooks import partitioned
 from tests.support.nats import Nats
 from tests.support.platform import until
 from tests.support.receiver import LOOPBACK
@@ -70,6 +71,7 @@ def receiver() -> Iterator[str]:
 @pytest.fixture
 async def cluster(start: Start, nats: Nats) -> AsyncIterator[Running]:
     async with start("eu-1", nats_url=nats.url, webhooks_allow=LOOPBACK) as running:  # type: ignore[attr-defined]
+        await partitioned(running.database_url)
         yield running
 
 

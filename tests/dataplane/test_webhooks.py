@@ -72,7 +72,20 @@ def clock(ahead: Ahead) -> Iterator[Ahead]:
 @pytest.fixture(scope="module")
 async def cluster(start: Start, nats: Nats, ahead: Ahead) -> AsyncIterator[Running]:
     async with start("eu-1", nats_url=nats.url, webhooks_allow=LOOPBACK, clock=ahead) as running:
+        await partitioned(running.database_url)
         yield running
+
+
+async def partitioned(url: str) -> None:
+    """Waits for a new outbox's first partitions: an event that is written while it gets them may be refused."""
+
+    def has_some() -> bool:
+        with psycopg.connect(url) as owner:
+            stmt = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('outbox')"
+            found = owner.execute(stmt.encode()).fetchone()
+        return found is not None and int(found[0]) > 1
+
+    await until(has_some, what="the outbox to have partitions")
 
 
 @pytest.fixture
@@ -620,6 +633,7 @@ async def test_no_event_is_lost_while_a_tenant_moves_to_and_fro(start: Start, na
         start("eu-1", nats_url=nats.url, webhooks_allow=LOOPBACK) as eu,
         start("us-1", nats_url=nats.url, webhooks_allow=LOOPBACK) as us,
     ):
+        await asyncio.gather(partitioned(eu.database_url), partitioned(us.database_url))
         new = entry()
         await eu.apply(new)
         _, secret = await endpoint(eu, new.id, receiver.url())
@@ -713,16 +727,7 @@ async def test_a_cluster_that_is_killed_while_it_delivers_loses_nothing(
         create_endpoint = pb.CreateEndpointRequest(endpoint=wanted)
         secret = (await webhooks.CreateEndpoint(create_endpoint, metadata=of(tenant.id))).secret
         made: set[str] = set()
-
-        def partitioned() -> bool:
-            with psycopg.connect(url) as owner:
-                found = owner.execute(
-                    "SELECT count(*) FROM pg_inherits WHERE inhparent = 'outbox'::regclass"
-                ).fetchone()
-            return found is not None and int(found[0]) > 1
-
-        # An event that is written while its outbox gets its first partitions may be refused.
-        await until(partitioned, what="the outbox to have partitions")
+        await partitioned(url)
         for _ in range(2):
             receiver.waits["/"], goal = asyncio.Event(), len(receiver.got) + 1
             for _ in range(20):
