@@ -38,7 +38,7 @@ class Subject:
 
 
 def digest(token: str) -> bytes:
-    """What stands for a token in memory: half of its SHA-256."""
+    """What stands for a token in memory."""
     return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
