@@ -222,8 +222,8 @@ def _host(netloc: str) -> str:
             address = IPv6Address(host)
         except ValueError:
             raise Refused("has a bracket without an address in it") from None
-        if not bracket or address.scope_id is not None or (rest and not re.fullmatch(r":[0-9]*", rest)):
-            raise Refused("has an address with a zone, or something behind it")
+        if not bracket or (rest and not re.fullmatch(r":[0-9]*", rest)):
+            raise Refused("has something behind its address")
         return str(address)
     host, _, rest = netloc.partition(":")
     host = host.lower()

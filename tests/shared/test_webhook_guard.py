@@ -160,6 +160,7 @@ URLS = (
     "https://" + "a" * 64 + ".example/",
     "https://" + ".".join(["a" * 60] * 5) + "/",
     "https://hooks.example/" + "x" * 2000,
+    "https://hooks.example/caf\u00e9",
     # what looks like something else
     "https://\u0031\u0032\u0037.0.0.1/",
     "https://\uff11\uff12\uff17.0.0.1/",
@@ -194,6 +195,20 @@ async def test_a_url_that_leads_into_a_private_network_is_refused(zone: Names, r
         zone.addresses[name] = [PUBLIC]
     with pytest.raises(Refused):
         await Guard(resolver).check(url)
+
+
+async def test_a_refusal_says_why(zone: Names, resolver: Dns) -> None:
+    zone.addresses["hooks.example"] = [PUBLIC]
+    for url, why in (
+        ("https://user:password@hooks.example/", "a user or a password"),
+        ("https://hooks.example/caf\u00e9", "percent encoding"),
+        ("http://hooks.example/", "must begin with https"),
+        ("https://2130706433/", "four decimal numbers"),
+        ("https://hooks.example:22/", "port 22"),
+        ("https://10.0.0.1/", "10.0.0.1 is not a public address"),
+    ):
+        with pytest.raises(Refused, match=why):
+            await Guard(resolver).check(url)
 
 
 @pytest.mark.parametrize(
