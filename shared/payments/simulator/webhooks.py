@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -29,13 +30,11 @@ class Webhooks:
         self._deliver = deliver
         self._tries = tries
         self._late_s = late_s
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
     def send(self, account: Account, type: str, about: Object, faults: frozenset[Fault] = frozenset()) -> None:
         """Begins to tell every endpoint of the account."""
-        for task in self.tasks(account, type, about, faults):
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+        self.tasks(account, type, about, faults)
 
     def tasks(
         self, account: Account, type: str, about: Object, faults: frozenset[Fault] = frozenset()
@@ -50,21 +49,27 @@ class Webhooks:
         }
         body = json.dumps(event, indent=2).encode()
         copies = 2 if Fault.DUPLICATE_WEBHOOK in faults else 1
-        return [
+        under_way = self._under_way[account.key]
+        tasks = [
             asyncio.create_task(self._told(endpoint["url"], body, endpoint["secret"], faults))
             for endpoint in account.endpoints.values()
             for _ in range(copies)
         ]
+        for task in tasks:
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        return tasks
 
-    async def idle(self) -> None:
-        """Until every event has arrived or was given up."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way)
+    async def idle(self, account: Account) -> None:
+        """Until every event of the account has arrived or was given up."""
+        while under_way := self._under_way[account.key]:
+            await asyncio.wait(under_way)
 
     async def close(self) -> None:
-        for task in self._under_way:
+        tasks = [task for under_way in self._under_way.values() for task in under_way]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _told(self, url: str, body: bytes, secret: str, faults: frozenset[Fault]) -> None:
         if Fault.LATE_WEBHOOK in faults:
