@@ -17,6 +17,7 @@ from shared.cli import (
     mail,
     operations,
     overrides,
+    payments,
     plans,
     platform,
     solutions,
@@ -54,6 +55,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)
 

@@ -13,7 +13,6 @@ from shared.payments.simulator.faults import Fault
 from shared.payments.simulator.webhooks import Webhooks
 from shared.runtime.ids import uuid7
 
-
 # Takes a webhook's body and signature, and says the HTTP status.
 Receiver = Callable[[bytes, str], Awaitable[int]]
 
