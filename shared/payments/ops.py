@@ -77,11 +77,16 @@ class Payments:
 
     async def take(self, tenant_id: str, provider: str, notice: Notice) -> bool:
         """What a provider reported by itself; says whether it was new. NotFound PAYMENT_NOT_FOUND."""
-        if notice.tenant_id != tenant_id or not is_uuid(notice.payment_id):
-            raise store.missing(notice.payment_id if notice.tenant_id == tenant_id else "")
+        if notice.tenant_id not in ("", tenant_id):
+            raise store.missing("")
         async with self.db.transaction(tenant_id) as tx:
-            before = await store.get(tx, tenant_id, notice.payment_id, lock=True)
-            if not await store.note(tx, tenant_id, uuid7(), provider, notice, self.clock.now()):
+            payment_id = notice.payment_id
+            if not notice.tenant_id:
+                payment_id = await store.known_as(tx, tenant_id, provider, notice.provider_payment_id)
+            if not is_uuid(payment_id):
+                raise store.missing(payment_id)
+            before = await store.get(tx, tenant_id, payment_id, lock=True)
+            if not await store.note(tx, tenant_id, uuid7(), provider, notice, payment_id, self.clock.now()):
                 return False
             after, events = self._told(before, notice.reports)
             if after is not before:

@@ -134,7 +134,21 @@ async def open_operations(tx: AsyncConnection, tenant_id: str, at_most: int) -> 
     return [(row.payment_id, row.id) for row in rows]
 
 
-async def note(tx: AsyncConnection, tenant_id: str, id: str, provider: str, notice: Notice, now: datetime) -> bool:
+async def known_as(tx: AsyncConnection, tenant_id: str, provider: str, provider_payment_id: str) -> str:
+    """The id of the payment that the provider knows by an id of its own; empty for none."""
+    found = await tx.execute(
+        text(
+            "SELECT id::text FROM payments WHERE tenant_id = CAST(:tenant_id AS uuid) AND provider = :provider "
+            "AND provider_payment_id = :provider_payment_id AND provider_payment_id <> ''"
+        ),
+        {"tenant_id": tenant_id, "provider": provider, "provider_payment_id": provider_payment_id},
+    )
+    return str(found.scalar_one_or_none() or "")
+
+
+async def note(
+    tx: AsyncConnection, tenant_id: str, id: str, provider: str, notice: Notice, payment_id: str, now: datetime
+) -> bool:
     """Whether the event is new; of two that come at once one waits for the other."""
     noted = await tx.execute(
         _NOTE,
@@ -144,7 +158,7 @@ async def note(tx: AsyncConnection, tenant_id: str, id: str, provider: str, noti
             "provider": provider,
             "provider_event_id": notice.event_id,
             "type": notice.type,
-            "payment_id": notice.payment_id,
+            "payment_id": payment_id,
             "event_time": notice.time,
             "create_time": now,
         },

@@ -86,10 +86,8 @@ class Client:
 
     async def placed(self, code: str = "", *, id: str = "") -> tuple[str, str]:
         """(the tenant's id, its cluster's)."""
-        by_id, by_code = (
-            tenant_service_pb2.ResolveTenantRequest(id=id),
-            tenant_service_pb2.ResolveTenantRequest(code=code),
-        )
+        by_id = tenant_service_pb2.ResolveTenantRequest(id=id)
+        by_code = tenant_service_pb2.ResolveTenantRequest(code=code)
         tenants = tenant_service_pb2_grpc.TenantServiceStub(self.control())
         found = await tenants.ResolveTenant(by_id if id else by_code)
         if not found.cluster_id:

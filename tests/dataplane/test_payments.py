@@ -1,20 +1,36 @@
 """PaymentService on a real server, PostgreSQL and provider (the simulator, over HTTP)."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import httpx
 import pytest
+import stripe
 from google.api import httpbody_pb2
+from google.protobuf.message import Message
 from google.type import money_pb2
+from sqlalchemy import text
 
+from center.control.v1 import tenant_pb2
+from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import payment_service_pb2 as pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
+from dataplane.app import PAYMENTS
 from shared.payments.simulator.books import Account
-from tests.dataplane.cluster import Running, of
+from shared.payments.simulator.faults import Fault
+from shared.runtime.errors import PermissionDenied, PlatformError
+from shared.runtime.ids import uuid7
+from shared.runtime.rpc import rules
+from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of
 from tests.support import payments as providers
+from tests.support.grpc import refusal_of, refuses
 from tests.support.payments import Served, secret
+from tests.support.platform import until
 
 CAPTURED, AUTHORIZED = pb.PAYMENT_STATE_CAPTURED, pb.PAYMENT_STATE_AUTHORIZED
 FAILED, VOIDED = pb.PAYMENT_STATE_FAILED, pb.PAYMENT_STATE_VOIDED
@@ -246,14 +262,14 @@ async def test_what_the_ledger_may_not_hold_the_database_refuses(shop: Shop) -> 
         "UPDATE payments SET authorized_minor = amount_minor + 1",
         "UPDATE payments SET refunding_minor = -1",
         "UPDATE payment_operations SET kind = 'CAPTURE', state = 'PENDING'",
-        "INSERT INTO payment_operations SELECT tenant_id, gen_random_uuid(), payment_id, kind, 'PENDING', 1, 1, '', '', "
-        "now(), now(), now() FROM payment_operations WHERE kind = 'CAPTURE'",
+        "INSERT INTO payment_operations SELECT tenant_id, gen_random_uuid(), payment_id, kind, 'PENDING', 1, 1, '', "
+        "'', now(), now(), now() FROM payment_operations WHERE kind = 'CAPTURE'",
         "DELETE FROM payment_operations",
         "DELETE FROM payments",
         "DELETE FROM payment_events",
         "UPDATE payment_events SET type = ''",
     ):
-        with pytest.raises(PlatformError, match="DATABASE_FAILURE|ROW_REFUSED"):
+        with pytest.raises(PlatformError, match=r"DATABASE_FAILURE|ROW_REFUSED"):
             async with db.transaction(shop.id) as tx:
                 await tx.execute(text(change))
     assert minor((await shop.get(payment_id)).captured) == 1000
@@ -554,9 +570,77 @@ async def test_payments_move_with_their_tenant_and_what_is_open_is_settled_there
     await us.apply(there)
     await eu.commands.ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=[there]))
     moved = Shop(us, simulator, tenant.id, shop.account)
+    await moved.stub.Reconcile(pb.ReconcileRequest(), metadata=of(tenant.id))
+    assert minor((await moved.get(payment_id)).refunded) == 400
+    assert len(shop.account.refunds) == 1
+
+
+REQUESTS: dict[str, Callable[[str], Message]] = {
+    "Authorize": lambda _: pb.AuthorizeRequest(amount=eur(100), payment_method="pm_card_visa"),
+    "Capture": lambda id: pb.CaptureRequest(payment_id=id),
+    "Refund": lambda id: pb.RefundRequest(payment_id=id),
+    "Void": lambda id: pb.VoidRequest(payment_id=id),
+    "GetPayment": lambda id: pb.GetPaymentRequest(id=id),
+    "ListPayments": lambda _: pb.ListPaymentsRequest(),
+    "ReportProviderEvent": lambda _: pb.ReportProviderEventRequest(provider="stripe", body={"data": b"{}"}),
+    "Reconcile": lambda id: pb.ReconcileRequest(payment_id=id),
+    "GetPaymentSettings": lambda _: pb.GetPaymentSettingsRequest(),
+    "SetPaymentSettings": lambda _: pb.SetPaymentSettingsRequest(settings={}, secret_key="sk_test_stolen"),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in PAYMENTS.methods])
+async def test_no_method_reaches_another_tenant_or_a_closed_one(
+    shop: Shop, eu: Running, simulator: Served, name: str
+) -> None:
+    payment_id = await shop.captured()
+    other = entry()
+    await eu.apply(other)
+    stranger = await open_shop(eu, simulator, other.id)
+    before = await digest(eu, shop.id)
+    seen = ""
+    try:
+        seen = str(await getattr(stranger.stub, name)(REQUESTS[name](payment_id), metadata=of(other.id)))
+    except grpc.aio.AioRpcError as error:
+        assert refusal_of(error).reason in ("PAYMENT_NOT_FOUND", "SIGNATURE_INVALID")
+    else:
+        assert name in ("Authorize", "ListPayments", "GetPaymentSettings", "SetPaymentSettings")
+    assert shop.id not in seen and payment_id not in seen
+    assert await digest(eu, shop.id) == before
+    mutates = rules.of_service(PAYMENTS)[name].mutates
+    await eu.apply(entry(other.id, mode=tenant_pb2.TENANT_MODE_READ_ONLY))
+    if mutates:
+        async with refuses("FAILED_PRECONDITION", "TENANT_READ_ONLY"):
+            await getattr(stranger.stub, name)(REQUESTS[name](payment_id), metadata=of(other.id))
+    async with refuses("NOT_FOUND", "TENANT_NOT_FOUND"):
+        await getattr(stranger.stub, name)(REQUESTS[name](payment_id), metadata=of(uuid7()))
+
+
+async def test_the_worker_asks_about_what_is_due_and_leaves_closed_tenants_alone(
+    eu: Running, shop: Shop, simulator: Served
+) -> None:
+    payment_id = await shop.captured(1000)
+    simulator.fault(shop.account, "refund", Fault.DROP_BEFORE)
+    await shop.refund(payment_id, 400)
+    db = eu.database("center_app")
+    async with db.transaction(shop.id) as tx:
+        await tx.execute(text("UPDATE payment_operations SET look_time = now() - interval '1 s'"))
+    await db.close()
 
     async def settled() -> bool:
-        return minor((await moved.get(payment_id)).refunded) == 400
+        return minor((await shop.get(payment_id)).refunded) == 400
 
-    await until(settled, 40, "the other cluster's worker to ask")
-    assert len(shop.account.refunds) == 1
+    await until(settled, 20, "the worker to ask")
+    [refund] = shop.account.refunds.values()
+    assert refund["amount"] == 400
+    simulator.fault(shop.account, "refund", Fault.DROP_BEFORE)
+    await shop.refund(payment_id, 100)
+    await eu.apply(entry(shop.id, mode=tenant_pb2.TENANT_MODE_READ_ONLY))
+    owner = eu.database()
+    async with owner.transaction() as tx:
+        await tx.execute(text("ALTER TABLE payment_operations NO FORCE ROW LEVEL SECURITY"))
+        await tx.execute(text("UPDATE payment_operations SET look_time = now() - interval '1 s'"))
+        due = (await tx.execute(text("SELECT DISTINCT tenant_id::text FROM due_payment_operations(1000)"))).scalars()
+        assert shop.id not in list(due)
+        await tx.execute(text("ALTER TABLE payment_operations FORCE ROW LEVEL SECURITY"))
+    await owner.close()

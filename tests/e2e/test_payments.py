@@ -1,7 +1,8 @@
-"""Payments of a platform as it runs: through Envoy, with the provider's own webhooks, and with clusters that are killed."""
+"""Payments of a platform as it runs: through Envoy, with the provider's own webhooks, and with clusters killed."""
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,23 +69,31 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-async def shop() -> AsyncIterator[Shop]:
+async def shops() -> AsyncIterator[dict[str, Shop]]:
+    """payments hears of events; silent does not."""
     with platforms.running() as platform:
-        tenant = await platform.create("payments", region_id="eu")
-        token = await platform.token(tenant.id)
-        base = f"http://127.0.0.1:{ports.PAYMENTS + platform.offset}"
-        key = f"sk_test_{uuid7()}"
-        async with httpx.AsyncClient(base_url=base, headers={"authorization": f"Bearer {key}"}) as provider:
-            made = Shop(platform, tenant.id, token, key, provider)
-            endpoint = await provider.post(
-                "/v1/webhook_endpoints", data={"url": f"http://{HOST}/v1/payments/events/stripe"}
-            )
-            settings = pb.SetPaymentSettingsRequest(
-                settings={"api_base": base}, secret_key=key, webhook_secret=endpoint.json()["secret"]
-            )
-            await made.stub.SetPaymentSettings(settings, metadata=made.metadata)
-            yield made
+        async with AsyncExitStack() as stack:
+            yield {code: await _opened(platform, code, stack) for code in ("payments", "silent")}
         await platform.close()
+
+
+async def _opened(platform: Platform, code: str, stack: AsyncExitStack) -> Shop:
+    tenant = await platform.create(code, region_id="eu")
+    base, key = f"http://127.0.0.1:{ports.PAYMENTS + platform.offset}", f"sk_test_{uuid7()}"
+    headers = {"authorization": f"Bearer {key}"}
+    provider = await stack.enter_async_context(httpx.AsyncClient(base_url=base, headers=headers))
+    shop = Shop(platform, tenant.id, await platform.token(tenant.id), key, provider)
+    settings = pb.SetPaymentSettingsRequest(settings={"api_base": base}, secret_key=key)
+    if code == "payments":
+        form = {"url": f"http://{HOST}/v1/payments/events/stripe"}
+        settings.webhook_secret = (await provider.post("/v1/webhook_endpoints", data=form)).json()["secret"]
+    await shop.stub.SetPaymentSettings(settings, metadata=shop.metadata)
+    return shop
+
+
+@pytest.fixture
+def shop(shops: dict[str, Shop]) -> Shop:
+    return shops["payments"]
 
 
 async def test_a_merchant_takes_a_payment_with_plain_json(shop: Shop) -> None:
@@ -127,9 +136,14 @@ async def test_a_webhook_that_is_not_signed_is_refused_through_envoy(shop: Shop)
     assert platforms.reason_of(answer.content) == "SIGNATURE_INVALID"
 
 
-@pytest.mark.parametrize("call", ["authorize", "capture", "refund"])
-async def test_a_cluster_that_is_killed_while_the_provider_works_has_one_effect(shop: Shop, call: str) -> None:
-    """It comes back, and its worker asks under the same key; events do not help it."""
+@pytest.mark.parametrize(
+    ("call", "code"), [("authorize", "silent"), ("capture", "silent"), ("refund", "silent"), ("refund", "payments")]
+)
+async def test_a_cluster_that_is_killed_while_the_provider_works_has_one_effect(
+    shops: dict[str, Shop], call: str, code: str
+) -> None:
+    """It comes back, and its caller, its worker or an event settles what is open."""
+    shop = shops[code]
     request = pb.AuthorizeRequest(
         amount={"currency_code": "EUR", "units": 20}, payment_method="pm_card_visa", request_id=uuid7()
     )

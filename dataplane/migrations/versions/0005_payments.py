@@ -49,6 +49,14 @@ def upgrade() -> None:
     isolation.append_only("payment_events")
     for table in ("payments", "payment_operations"):
         op.execute(f"REVOKE DELETE, TRUNCATE ON {table} FROM center_app")
+    # Where nobody may do it at all, nothing is left to say about when.
+    for table, verbs in (
+        ("payments", ("delete",)),
+        ("payment_operations", ("delete",)),
+        ("payment_events", ("update", "delete")),
+    ):
+        for verb in verbs:
+            op.execute(f"DROP POLICY writable_{verb} ON {table}")
     _due()
 
 
