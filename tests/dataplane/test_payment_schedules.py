@@ -47,7 +47,7 @@ from tests.support.payments import Served, secret
 
 # SOAK_SCHEDULES=10000 for a long look, with other seeds every time.
 SOAK = int(os.environ.get("SOAK_SCHEDULES", "0"))
-SCHEDULES = SOAK or 2000
+SCHEDULES = SOAK or 500
 FIRST_SEED = random.randrange(1 << 32) if SOAK else 0
 AT_ONCE = 8
 DEADLINE_S, TIMEOUT_S, LATE_S = 0.4, 0.5, 0.05
@@ -280,8 +280,9 @@ PAIRS = [tuple(pair) for pair in itertools.combinations_with_replacement(Fault, 
 
 
 async def test_every_two_faults_leave_the_ledger_equal_to_the_books(world: World) -> None:
-    """Both at once and one after the other, at each call in turn."""
-    runs = [(pair, call, at_once) for pair in PAIRS for call in CALLS for at_once in (True, False)]
+    """Both at once at each call in turn; in the long run, one after the other, too."""
+    orders = (True, False) if SOAK else (True,)
+    runs = [(pair, call, at_once) for pair in PAIRS for call in CALLS for at_once in orders]
     await _everywhere(world, runs, _with_faults)
 
 
