@@ -77,11 +77,10 @@ class Payments:
 
     async def take(self, tenant_id: str, provider: str, notice: Notice) -> bool:
         """What a provider reported by itself; says whether it was new. NotFound PAYMENT_NOT_FOUND."""
-        if notice.tenant_id not in ("", tenant_id):
-            raise store.missing("")
         async with self.db.transaction(tenant_id) as tx:
+            # Another tenant's is not found: the row policies see to that.
             payment_id = notice.payment_id
-            if not notice.tenant_id:
+            if not payment_id:
                 payment_id = await store.known_as(tx, tenant_id, provider, notice.provider_payment_id)
             if not is_uuid(payment_id):
                 raise store.missing(payment_id)

@@ -23,14 +23,13 @@ class Account:
 class Notice:
     """What a provider reported by itself. reports: in the order in which it happened; none for what is not ours.
 
-    tenant_id, payment_id: as we told the provider when it was made; empty for what was made at its own pages, which
-    is found by provider_payment_id.
+    payment_id: as we told the provider when it was made; empty for what was made at its own pages, which is found by
+    provider_payment_id.
     """
 
     event_id: str
     type: str
     time: datetime
-    tenant_id: str = ""
     payment_id: str = ""
     provider_payment_id: str = ""
     reports: tuple[Report, ...] = ()

@@ -289,7 +289,6 @@ def _notice(event: Mapping[str, Any]) -> Notice:
         event_id=str(event["id"])[:200],
         type=kind[:200],
         time=datetime.fromtimestamp(int(event["created"]), UTC),
-        tenant_id=str(metadata.get(TENANT, "")),
         payment_id=str(metadata.get(PAYMENT, "")),
         provider_payment_id=str(about.get("payment_intent") or about["id"]),
         reports=reports,
