@@ -141,12 +141,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """happened: the events' types, such as captured. begun: an operation that has to follow."""
+    """happened: the events' types, such as captured."""
 
     payment: Payment
     operation: Operation
     happened: tuple[str, ...] = ()
-    begun: Operation | None = None
 
 
 def authorize(payment: Payment, operation_id: str) -> Payment:
@@ -197,15 +196,13 @@ def settle(payment: Payment, report: Report, now: datetime, new_id: str) -> Sett
         return _made_elsewhere(payment, report, now, new_id)
     if not operation.is_open:
         return _late(payment, operation, report, now, new_id)
-    if report.provider_payment_id and not payment.provider_payment_id:
-        payment = replace(payment, provider_payment_id=report.provider_payment_id)
     match report.outcome:
         case Outcome.SUCCEEDED:
-            return _succeeded(payment, operation, report, now)
+            return _succeeded(_identified(payment, report), operation, report, now)
         case Outcome.FAILED:
-            return _failed(payment, operation, report, now)
+            return _failed(_identified(payment, report), operation, report, now)
         case Outcome.ACTION:
-            return _action(payment, operation, report, now)
+            return _action(_identified(payment, report), operation, report, now)
         case Outcome.PENDING | Outcome.UNKNOWN:
             return _waits(payment, operation, report, now)
 
@@ -218,6 +215,11 @@ def is_findable(operation: Operation, now: datetime) -> bool:
 def may_repeat(operation: Operation, now: datetime) -> bool:
     """Whether the provider still knows the key, so that the same call has the same effect."""
     return now - operation.create_time < KEY_LIFE
+
+
+def _identified(payment: Payment, report: Report) -> Payment:
+    """With the provider's own id of it, once that is known."""
+    return replace(payment, provider_payment_id=payment.provider_payment_id or report.provider_payment_id)
 
 
 def _meant(payment: Payment, report: Report) -> Operation | None:
@@ -281,15 +283,16 @@ def _failed(payment: Payment, operation: Operation, report: Report, now: datetim
     return Settled(_changed(payment, over, now), over, ("failed",))
 
 
-def _waits(payment: Payment, operation: Operation, report: Report, now: datetime) -> Settled:
-    waiting = replace(
+def _waits(payment: Payment, operation: Operation, report: Report, now: datetime) -> Settled | None:
+    heard = replace(
         operation,
         state=Progress.UNKNOWN if report.outcome is Outcome.UNKNOWN else Progress.PENDING,
         provider_reference=report.provider_reference or operation.provider_reference,
-        look_time=min(operation.look_time, now + _wait(operation)),
-        update_time=now,
     )
-    return Settled(_changed(payment, waiting, now), waiting)
+    if heard == operation and report.provider_payment_id in ("", payment.provider_payment_id):
+        return None
+    waiting = replace(heard, look_time=min(operation.look_time, now + _wait(operation)), update_time=now)
+    return Settled(_changed(_identified(payment, report), waiting, now), waiting)
 
 
 def _action(payment: Payment, operation: Operation, report: Report, now: datetime) -> Settled | None:
@@ -303,7 +306,7 @@ def _action(payment: Payment, operation: Operation, report: Report, now: datetim
 
 
 def _late(payment: Payment, operation: Operation, report: Report, now: datetime, new_id: str) -> Settled | None:
-    """A word about an operation that is settled. Two of them count; every other one is old."""
+    """A word about an operation that is settled. Three of them count; every other one is old."""
     if (
         operation.kind is Kind.REFUND
         and operation.state is Progress.SUCCEEDED
@@ -314,16 +317,18 @@ def _late(payment: Payment, operation: Operation, report: Report, now: datetime,
         back = replace(operation, state=Progress.FAILED, failure_reason=RETURNED, update_time=now)
         payment = _refunded(payment, -operation.amount_minor)
         return Settled(_changed(payment, back, now), back, ("failed",))
-    if (
-        operation.kind is Kind.AUTHORIZE
-        and operation.failure_reason == NOT_AT_PROVIDER
-        and report.outcome is Outcome.SUCCEEDED
-    ):
-        # It was there after all. Its caller has been told that it failed, so what is held must not stay held.
-        settled = _succeeded(replace(payment, provider_payment_id=report.provider_payment_id), operation, report, now)
+    if operation.failure_reason != NOT_AT_PROVIDER or report.outcome is not Outcome.SUCCEEDED:
+        return None
+    if operation.kind is Kind.REFUND:
+        # It was there after all.
+        begun = replace(payment, refunding_minor=payment.refunding_minor + operation.amount_minor)
+        return _succeeded(begun, operation, report, now)
+    if operation.kind is Kind.AUTHORIZE:
+        # So was this; its caller has been told that it failed, so what is held must not stay held.
+        settled = _succeeded(_identified(payment, report), operation, report, now)
         voided = void(settled.payment, new_id, now)
-        begun = replace(voided.operations[-1], look_time=now)
-        return replace(settled, payment=_with(voided, begun), begun=begun)
+        at_once = replace(voided.operations[-1], look_time=now)
+        return replace(settled, payment=_with(voided, at_once))
     return None
 
 

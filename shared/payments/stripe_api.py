@@ -197,15 +197,24 @@ class Stripe:
             log.warning("the provider refuses a call", payment=payment.id, code=error.code, param=error.param)
             is_final = error.http_status == 400 or is_first
             return _refused(operation, "PROVIDER_REFUSED") if is_final else unknown
-        except (stripe.StripeError, TimeoutError, KeyError, TypeError) as error:
+        except (stripe.StripeError, TimeoutError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # Also an answer that is none: a proxy's page, or a shape that nobody has announced.
             log.warning(
                 "a provider's answer is unknown", payment=payment.id, operation=operation.id, error=type(error).__name__
             )
             return unknown
 
 
+def _expected(thing: Mapping[str, Any], kind: str) -> str:
+    """Its id. TypeError: it is something else, which says nothing."""
+    if thing.get("object") != kind or not isinstance(thing["id"], str):
+        raise TypeError(f"no {kind}")
+    return thing["id"]
+
+
 def _authorization(intent: Mapping[str, Any], operation_id: str) -> Report:
     """What a PaymentIntent says of its authorization."""
+    intent_id = _expected(intent, "payment_intent")
     outcome, minor, url, reason = Outcome.PENDING, 0, "", ""
     match intent["status"]:
         case "requires_capture":
@@ -220,18 +229,20 @@ def _authorization(intent: Mapping[str, Any], operation_id: str) -> Report:
             outcome, reason = Outcome.FAILED, _reason(error.get("code"), error.get("decline_code"))
         case "canceled":
             outcome, reason = Outcome.FAILED, CANCELED
-    return Report(Kind.AUTHORIZE, outcome, operation_id, minor, intent["id"], "", url, reason)
+    return Report(Kind.AUTHORIZE, outcome, operation_id, minor, intent_id, "", url, reason)
 
 
 def _capture(intent: Mapping[str, Any], operation_id: str) -> Report:
+    intent_id = _expected(intent, "payment_intent")
     if intent["status"] == "succeeded":
-        return Report(Kind.CAPTURE, Outcome.SUCCEEDED, operation_id, _minor(intent, "amount_received"), intent["id"])
+        return Report(Kind.CAPTURE, Outcome.SUCCEEDED, operation_id, _minor(intent, "amount_received"), intent_id)
     if intent["status"] == "canceled":
         return Report(Kind.CAPTURE, Outcome.FAILED, operation_id, reason=CANCELED)
     return Report(Kind.CAPTURE, Outcome.PENDING, operation_id)
 
 
 def _void(intent: Mapping[str, Any], operation_id: str) -> Report:
+    _expected(intent, "payment_intent")
     if intent["status"] == "canceled":
         return Report(Kind.VOID, Outcome.SUCCEEDED, operation_id)
     if intent["status"] == "succeeded":
@@ -240,13 +251,14 @@ def _void(intent: Mapping[str, Any], operation_id: str) -> Report:
 
 
 def _refund(refund: Mapping[str, Any]) -> Report:
+    refund_id = _expected(refund, "refund")
     operation_id = (refund.get("metadata") or {}).get(OPERATION, "")
     outcome = {
         "succeeded": Outcome.SUCCEEDED,
         "failed": Outcome.FAILED,
         "canceled": Outcome.FAILED,
     }.get(refund["status"], Outcome.PENDING)
-    return Report(Kind.REFUND, outcome, operation_id, _minor(refund, "amount"), provider_reference=refund["id"])
+    return Report(Kind.REFUND, outcome, operation_id, _minor(refund, "amount"), provider_reference=refund_id)
 
 
 def _of_state(error: stripe.InvalidRequestError, operation: Operation) -> Report | None:

@@ -186,6 +186,24 @@ async def test_a_key_that_the_provider_refuses_is_a_failed_operation_and_no_secr
     assert "pk_wrong" not in str(answer)
 
 
+@pytest.mark.parametrize("answer", [b"{}", b"null", b"[]", b"<html>a proxy</html>", b'{"id": 7, "status": []}', b""])
+async def test_an_answer_that_is_none_leaves_the_outcome_unknown(shop: Shop, answer: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + answer)
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await shop.stub.SetPaymentSettings(pb.SetPaymentSettingsRequest(settings={"api_base": base}), metadata=of(shop.id))
+    begun = await shop.authorize()
+    assert begun.operation.state == pb.PAYMENT_OPERATION_STATE_UNKNOWN
+    asked = await shop.stub.Reconcile(pb.ReconcileRequest(payment_id=begun.payment.id), metadata=of(shop.id))
+    assert (asked.asked, asked.still_open) == (1, 1)
+    server.close()
+
+
 # one effect
 
 
