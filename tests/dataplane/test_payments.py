@@ -550,6 +550,7 @@ async def test_a_payment_of_another_tenant_cannot_be_touched(shop: Shop, eu: Run
     other = entry()
     await eu.apply(other)
     stranger = await open_shop(eu, simulator, other.id)
+    await shop.settle()
     before = await digest(eu, shop.id)
     for attempt in (
         stranger.get(payment_id),
@@ -615,6 +616,7 @@ async def test_no_method_reaches_another_tenant_or_a_closed_one(
     other = entry()
     await eu.apply(other)
     stranger = await open_shop(eu, simulator, other.id)
+    await shop.settle()
     before = await digest(eu, shop.id)
     seen = ""
     try:
