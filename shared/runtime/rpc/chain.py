@@ -119,9 +119,11 @@ def _spiffe_uri(context: Context) -> bytes | None:
 
     auth_context() has them too, but copies the whole certificate chain for each call: 7 us, where this takes one.
     """
-    if context.peer_identity_key() != "x509_subject_alternative_name":
+    names = tuple(context.peer_identities() or ())
+    # One alone may be the certificate's common name.
+    if len(names) < 2 and context.peer_identity_key() != "x509_subject_alternative_name":
         return None
-    for name in context.peer_identities() or ():
+    for name in names:
         if name.startswith(_SPIFFE):
             return name
     return None
