@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import webhook_service_pb2
+from center.shared.v1 import payment_service_pb2, webhook_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -19,6 +19,12 @@ from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.service import TenantRuntimeService
+from shared.payments import stripe_api
+from shared.payments import worker as payments_worker
+from shared.payments.ops import Payments
+from shared.payments.seals import Seals
+from shared.payments.service import PaymentService
+from shared.payments.stripe_api import Stripe
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
@@ -42,6 +48,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 WEBHOOKS = webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
@@ -107,6 +114,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         webhooks = WebhookService(
             db=Writes(db, tenants, written), reads=db, tokens=tokens, clock=clock, guard=guard, vault=vault
         )
+        stripe = Stripe()
+        stack.push_async_callback(stripe.close)
+        payments = Payments(
+            db=Writes(db, tenants, events.wake),
+            reads=db,
+            clock=clock,
+            seals=Seals(config.home),
+            providers={stripe_api.NAME: stripe},
+        )
+        paying = PaymentService(payments=payments, tokens=tokens)
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -115,6 +132,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), upkeep.run(steward, clock), deliveries.run()]
+        workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
             url = app_url(config.database_url, config.home)
             fan_out = FanOut(tenants.is_served, clock)
@@ -131,6 +149,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
+                    Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
                 address=config.address,
                 identity=identity,

@@ -17,6 +17,7 @@ from shared.cli import (
     mail,
     operations,
     overrides,
+    payments,
     plans,
     platform,
     solutions,
@@ -56,6 +57,7 @@ for name, group in {
     "audit": audit.app,
     "events": events.app,
     "webhooks": webhooks.app,
+    "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)
 

@@ -2,20 +2,25 @@
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import psycopg
 import pytest
+import stripe
 from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
+from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import COMMANDS, PRODUCTS, WEBHOOKS
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
@@ -35,10 +40,23 @@ WEBHOOK_ROWS = (
     "webhook_attempts",
     "webhook_gaps",
 )
-ROWS = ("products", "variants", "idempotency", "audit_entries", *WEBHOOK_ROWS)
 # What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and which events
 # have been received.
 NO_TENANT = {"alembic_version", "watch", "outbox_position", "inbox"}
+ROWS = (
+    "products",
+    "variants",
+    "idempotency",
+    "audit_entries",
+    "payment_settings",
+    "payments",
+    "payment_operations",
+    "payment_events",
+    *WEBHOOK_ROWS,
+)
+# Of which nobody deletes rows, and nobody changes those either.
+KEPT = {"payments", "payment_operations", "payment_events"}
+APPENDED = {"payment_events"}
 # What center_app may not touch at all.
 CLOSED = {"tenants", "watch", "alembic_version", "outbox_position", "tenant_features", "product_counts"}
 
@@ -69,6 +87,7 @@ async def furnish(running: Running) -> Two:
             )
             await running.products.CreateProduct(request, metadata=of(tenant.id))
         await _ping(running, tenant.id, mark)
+        await _paid(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
 
@@ -95,6 +114,30 @@ async def _ping(running: Running, tenant: str, mark: str) -> None:
             "WHERE tenant_id = %s AND payload = 'later'",
             (made.id, tenant),
         )
+
+
+async def _paid(running: Running, tenant_id: str, reference: str) -> None:
+    """A payment whose provider nobody reached, and whose event came all the same."""
+    stub: Any = PaymentServiceStub(running.channel("operator"))
+    settings = payments_pb.SetPaymentSettingsRequest(
+        settings={"api_base": "http://127.0.0.1:1"}, secret_key="sk_test_1", webhook_secret="whsec_1"
+    )
+    await stub.SetPaymentSettings(settings, metadata=of(tenant_id))
+    amount = {"currency_code": "EUR", "units": 5}
+    request = payments_pb.AuthorizeRequest(amount=amount, payment_method="pm_card_visa", reference=reference)
+    payment = (await stub.Authorize(request, metadata=of(tenant_id))).payment
+    about = {
+        "id": f"pi_{payment.id}",
+        "amount": 500,
+        "currency": "eur",
+        "status": "requires_capture",
+        "metadata": {"center_tenant": tenant_id, "center_payment": payment.id, "center_operation": ""},
+    }
+    event = {"id": "evt_1", "object": "event", "created": 1, "type": "payment_intent.amount_capturable_updated"}
+    body = json.dumps({**event, "data": {"object": about}})
+    signature = ("stripe-signature", stripe.WebhookSignature.generate_signature_header(body, "whsec_1"))
+    told = payments_pb.ReportProviderEventRequest(provider="stripe", body={"data": body.encode()})
+    await stub.ReportProviderEvent(told, metadata=of(tenant_id, signature))
 
 
 @pytest.fixture(scope="module")
@@ -285,9 +328,10 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 5}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 9}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
+    held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events"), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
     moving = entry(fresh.a, cluster_id="us-1")
@@ -396,6 +440,14 @@ HOSTILE = (
     "COPY products (tenant_id) FROM STDIN",
     "TRUNCATE variants",
     "SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename IN ('products', 'variants')",
+    "SELECT reference, tenant_id FROM payments WHERE tenant_id <> '{a}' OR true",
+    "SELECT * FROM payment_settings",
+    "UPDATE payment_settings SET secret_key = '', api_base = 'http://stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE payments SET tenant_id = '{b}'",
+    "SELECT * FROM payment_operations o JOIN payments p ON p.tenant_id <> o.tenant_id",
+    "INSERT INTO payment_events SELECT '{b}', gen_random_uuid(), 'stripe', 'stolen', '', payment_id, now(), now() "
+    "FROM payment_events",
+    "SELECT * FROM due_payment_operations(100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -558,6 +610,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _forgets(owner, two)
         wrong += _webhooks(owner, two)
         wrong += _limits(owner, two)
+        wrong += _due(owner, two)
         wrong += _relay(owner, two)
         owner.rollback()
     return wrong
@@ -629,17 +682,25 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         "webhook_deliveries": "SELECT d.tenant_id, gen_random_uuid(), d.endpoint_id, e.id, '', now(), '', 1, 'DEAD', "
         "0, NULL, now(), now(), '' FROM webhook_deliveries d JOIN webhook_events e ON e.payload = 'spare' LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
+        "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "payments": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), "
+        "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
+        "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
+        "now(), now(), now() FROM payment_operations LIMIT 1",
+        "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
+        "FROM payment_events LIMIT 1",
     }
     for table, copy in copies.items():
         for tenant, allowed in ((two.a, True), (two.c, False)):
-            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") == [1]) is not allowed:
+            # One row, or none where a tenant has only one.
+            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") in ([1], [0])) is not allowed:
                 wrong.append(f"an insert into {table}: {not allowed}")
             update = _as(owner, "center_app", tenant, f"UPDATE {table} SET tenant_id = tenant_id")
-            if (update != "42501") is not allowed:
+            if (update != "42501") is not (allowed and table not in APPENDED):
                 wrong.append(f"an update of {table}: {not allowed}")
             # Below a reference an allowed delete fails for another reason.
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
-            if (delete != [0]) is not allowed:
+            if (delete != "42501") if table in KEPT else (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
     attempt = (
         "INSERT INTO webhook_attempts SELECT tenant_id, id, 99, now(), 1, 1, '', '' FROM webhook_deliveries LIMIT 1"
@@ -714,6 +775,21 @@ def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[st
         owner.execute("SET LOCAL ROLE center_steward")
         forgotten = owner.execute("SELECT forget_answers(100)").fetchone()
     return [] if forgotten == (1,) else [f"{forgotten} answers are forgotten"]
+
+
+def _due(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which tenants have operations to ask about, unless they are closed."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE center_app")
+        for tenant in (two.a, two.b):
+            owner.execute("SELECT set_config('app.tenant_id', %s, true)", (tenant,))
+            try:
+                owner.execute("UPDATE payment_operations SET state = 'UNKNOWN', look_time = now() - interval '1 day'")
+            except psycopg.Error:
+                return []  # told by another probe
+        owner.execute("RESET ROLE")
+        due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_payment_operations(1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"due are {due}"]
 
 
 def _limits(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
