@@ -10,6 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.shared.v1 import media_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -17,7 +18,12 @@ from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
+from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
+from shared.media.objects import Objects
+from shared.media.service import MediaService
+from shared.media.signing import Signer
+from shared.media.sweeper import Sweeper
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
@@ -33,6 +39,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
@@ -70,16 +77,34 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         await features.load()
         log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
+        objects = Objects.at(config.media_url or f"file://{config.home}/media", config.cluster_id)
         commands = TenantRuntimeService(
-            cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
+            cluster_id=config.cluster_id,
+            tenants=tenants,
+            steward=steward,
+            movers=movers,
+            db=db,
+            tokens=tokens,
+            objects=objects,
         )
         events = Relay(
             app_url(config.database_url, config.home, relay.ROLE),
             outbox.of(config.cluster_id),
             Broker(config.home, identity_name, config.nats_url),
         )
-        products = ProductService(
-            db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        writes = Writes(db, tenants, events.wake)
+        products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
+        media = MediaService(
+            db=writes,
+            reads=db,
+            objects=objects,
+            tokens=tokens,
+            clock=clock,
+            signer=Signer(keys.load(config.home, "media")),
+            allowance=features.media,
+            origin=Origins(steward, config.public_url).of,
+            woken=sweeper.wake,
         )
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
@@ -88,13 +113,17 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward)]
+        workers = [follower.run(), following.run(), upkeep.run(steward), sweeper.run()]
         if config.nats_url:
             workers.append(events.run())
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
-                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],
+                [
+                    Service(commands, COMMANDS),
+                    Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(media, MEDIA, tenants, features), MEDIA),
+                ],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,
