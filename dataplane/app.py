@@ -52,6 +52,8 @@ class Cluster:
     tenants: LocalTenants
     follower: CatalogFollower
     features: FeaturesFollower
+    objects: Objects
+    sweeper: Sweeper
 
 
 @asynccontextmanager
@@ -131,7 +133,9 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 verify_backoffice=Verifier(config.home, clock),
             )
         )
-        yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
+        yield Cluster(
+            server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
+        )
 
 
 @asynccontextmanager

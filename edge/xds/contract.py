@@ -13,6 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 import center
 from center.shared.v1 import rules_pb2
 
+# The packages whose services a shop's cluster serves.
+OF_SHOPS = ("center.dataplane.", "center.shared.")
+
 # Its stub does not say that it is an extension of MethodOptions.
 _RULES: Any = rules_pb2.rules
 
@@ -39,6 +42,11 @@ class Contract:
     def streaming_paths(self) -> tuple[str, ...]:
         """Paths of the data plane's methods that outsiders may call and that have no natural end."""
         return self._paths(lambda method, rules: method.client_streaming or method.server_streaming)
+
+    @cached_property
+    def file_paths(self) -> tuple[str, ...]:
+        """Those of streaming_paths whose answer is a file as it is, and not a message."""
+        return self._paths(lambda method, _: method.server_streaming and method.output_type == ".google.api.HttpBody")
 
     @cached_property
     def watch_paths(self) -> tuple[str, ...]:
@@ -74,7 +82,7 @@ class Contract:
         for service, method in self._methods:
             rules: rules_pb2.MethodRules = method.options.Extensions[_RULES]
             outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
-            if outside and service.startswith("center.dataplane.") and wanted(method, rules):
+            if outside and service.startswith(OF_SHOPS) and wanted(method, rules):
                 found.append(f"/{service}/{method.name}")
         return tuple(sorted(found))
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.media import domain, store
-from shared.media.objects import Objects, blob_key, upload_key
+from shared.media.objects import BytesMissing, Objects, blob_key, upload_key
 from shared.runtime.errors import FailedPrecondition, InvalidArgument
 
 
@@ -59,7 +59,7 @@ class Incoming:
         """The bytes that came; of what was here before, the last one will do."""
         try:
             return await self._objects.get(key, begins if self._has_taken else ends - 1, ends)
-        except FileNotFoundError:
+        except BytesMissing:
             raise _incomplete(key) from None
 
 

@@ -23,7 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from shared.media import domain
-from shared.runtime.errors import Internal, NotFound, Unavailable
+from shared.runtime.errors import NotFound, Unavailable
 
 _LISTED_AT_ONCE = 500
 # A request that a store does not answer for so long is tried again, and given up after the second time.
@@ -31,6 +31,10 @@ _TIMEOUT = timedelta(seconds=20)
 _GIVE_UP = timedelta(seconds=30)
 # How a local store names what it has not finished writing; it lists none of them.
 _UNFINISHED = re.compile(r".*#\d+\Z")
+
+
+class BytesMissing(Exception):
+    """Bytes that were to be there are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,14 @@ class Objects:
             await obstore.put_async(self._store, key, data, use_multipart=False)
 
     async def get(self, key: str, start: int, stop: int) -> memoryview:
-        """Some bytes of one object, which has them."""
-        with _told():
-            found = memoryview(await obstore.get_range_async(self._store, key, start=start, end=stop))
+        """Some bytes of one object. BytesMissing: it is not there, or is shorter."""
+        try:
+            with _told():
+                found = memoryview(await obstore.get_range_async(self._store, key, start=start, end=stop))
+        except FileNotFoundError:
+            raise BytesMissing(key) from None
         if len(found) != stop - start:
-            raise Internal("MEDIA_BYTES_MISSING", f"{key} has no bytes from {start} to {stop}")
+            raise BytesMissing(f"{key} has no bytes from {start} to {stop}")
         return found
 
     async def copy(self, source: str, target: str) -> None:
@@ -166,7 +173,7 @@ async def chunks(
     for number, begins, ends in domain.spans(start, stop):
         try:
             part = await objects.get(blob_key(tenant_id, sha256, number), begins, ends)
-        except FileNotFoundError:
+        except BytesMissing:
             # There is never a row without its bytes: this one was deleted after it was read.
             raise NotFound("MEDIA_NOT_FOUND", "the file was deleted meanwhile", sha256=sha256) from None
         for at in range(0, len(part), domain.CHUNK_BYTES):

@@ -219,7 +219,7 @@ class MediaService(pb_grpc.MediaServiceServicer):
         headers = [*_HARMLESS, *_described(content, left_s)]
         etag = f'"{content.sha256}"'
         if etag in str(asked.get("if-none-match", "")):
-            await context.send_initial_metadata((*headers, (HTTP_STATUS, "304")))
+            await context.send_initial_metadata([*headers, (HTTP_STATUS, "304")])
             yield httpbody_pb2.HttpBody(content_type=content.content_type)
             return
         start, stop = 0, content.size_bytes
@@ -228,7 +228,7 @@ class MediaService(pb_grpc.MediaServiceServicer):
         if wanted and (part := domain.byte_range(wanted, content.size_bytes)) is not None:
             start, stop = part
             headers += [("content-range", f"bytes {start}-{stop - 1}/{content.size_bytes}"), (HTTP_STATUS, "206")]
-        await context.send_initial_metadata((*headers, ("content-length", str(stop - start))))
+        await context.send_initial_metadata(headers)
         async with aclosing(self._bytes(content, start, stop)) as some:
             async for chunk in some:
                 # Envoy takes the type of the first.
