@@ -20,6 +20,7 @@ from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
+from shared.media.domain import CHUNK_BYTES
 from shared.media.objects import Objects
 from shared.media.service import MediaService
 from shared.media.signing import Signer
@@ -131,6 +132,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                # A file on its way is here piece by piece, however fast its sender is.
+                window_bytes=CHUNK_BYTES,
             )
         )
         yield Cluster(

@@ -18,7 +18,7 @@ from shared.runtime.errors import (
 )
 
 # What is kept is a row of objects of this size; the last is what is left. One is in memory for each stream.
-PART_BYTES = 4 << 20
+PART_BYTES = 2 << 20
 CHUNK_BYTES = 1 << 20
 LARGEST_BYTES = 1 << 30
 # How many of a file's first bytes its type is told from.

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as pb
-from shared.media.objects import Objects, upload_key
+from shared.media.domain import parts
+from shared.media.objects import Objects, blob_key, upload_key
 from tests.dataplane.cluster import Running, digest, entry, move_rows, of
 from tests.dataplane.conftest import Start
 from tests.support.features import ScriptedPlans, a_set, plans_at, standing
@@ -161,7 +162,7 @@ async def test_the_same_bytes_are_kept_once_a_tenant(cluster: Running, shop: str
     first, second = [await keep(cluster.media, shop, data) for _ in range(2)]
     theirs = await keep(cluster.media, other.id, data)
     assert first.id != second.id
-    kept = [f"{shop}/{sha256_of(data)}/0000{n}" for n in range(2)]
+    kept = [blob_key(shop, sha256_of(data), n) for n in range(parts(len(data)))]
     assert await objects(cluster, shop) == kept
     assert await usage(cluster, shop) == (len(data), 0)
     for media_id in (first.id, second.id):
