@@ -628,6 +628,12 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
             if (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
+    for tenant, allowed in ((two.a, True), (two.c, False)):
+        with owner.transaction(force_rollback=True):
+            owner.execute("DELETE FROM media_usage")  # a tenant has one row, and this is about its first
+            first = _as(owner, "center_app", tenant, f"INSERT INTO media_usage VALUES ('{tenant}', 1, 1)")
+            if (first == [1]) is not allowed:
+                wrong.append(f"a first media_usage: {not allowed}")
     if _as(owner, "center_search", two.a, "UPDATE tenants SET tenant_id = tenant_id") != "42501":
         wrong.append("the gate's owner changes tenants")
     if _as(owner, "center_app", two.c, _event(two.c)) != "42501":
