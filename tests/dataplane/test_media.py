@@ -17,7 +17,8 @@ from sqlalchemy import text
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as pb
-from shared.media.domain import parts
+from shared.media import store
+from shared.media.domain import State, parts
 from shared.media.objects import Objects, blob_key, upload_key
 from tests.dataplane.cluster import Running, digest, entry, move_rows, of
 from tests.dataplane.conftest import Start
@@ -782,3 +783,24 @@ async def test_an_import_brings_no_object_of_another_tenant(eu: Running, us: Run
     async with refuses("INVALID_ARGUMENT", "OBJECT_INVALID"):
         await us.commands.ImportTenant(requests())
     assert await objects(us, other) == []
+
+
+async def test_bytes_that_somebody_is_about_to_use_stay(eu: Running, tenant: str) -> None:
+    """Between the moment at which a finalizer has found its bytes kept, and the row of its file."""
+    data = noise(MIB)
+    made = await keep(eu.media, tenant, data)
+    upload = await begin(eu.media, tenant, data)
+    db = eu.database("center_app")
+    async with db.transaction(tenant) as tx:
+        assert await store.claim(tx, tenant, made.sha256, len(data))
+        await store.change(tx, tenant, upload.id, state=State.FINALIZING, sha256=made.sha256)
+    await eu.media.DeleteMedia(pb.DeleteMediaRequest(id=made.id), metadata=of(tenant))
+    await eu.cluster.sweeper.sweep()
+    assert await objects(eu, tenant)
+    async with db.transaction(tenant) as tx:
+        assert await store.unused(tx, tenant, made.sha256) is None
+        await store.change(tx, tenant, upload.id, state=State.RECEIVING, sha256="")
+        assert await store.unused(tx, tenant, made.sha256) == len(data)
+    await db.close()
+    await eu.cluster.sweeper.sweep()
+    assert not await objects(eu, tenant)
