@@ -18,6 +18,7 @@ from shared.cli import (
     media,
     operations,
     overrides,
+    payments,
     plans,
     platform,
     solutions,
@@ -56,6 +57,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)
 
