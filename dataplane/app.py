@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import payment_service_pb2, webhook_service_pb2
+from center.shared.v1 import media_service_pb2, payment_service_pb2, webhook_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -18,7 +18,13 @@ from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
+from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
+from shared.media.domain import CHUNK_BYTES
+from shared.media.objects import Objects
+from shared.media.service import MediaService
+from shared.media.signing import Signer
+from shared.media.sweeper import Sweeper
 from shared.payments import stripe_api
 from shared.payments import worker as payments_worker
 from shared.payments.ops import Payments
@@ -48,6 +54,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 WEBHOOKS = webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"]
@@ -62,6 +69,8 @@ class Cluster:
     tenants: LocalTenants
     follower: CatalogFollower
     features: FeaturesFollower
+    objects: Objects
+    sweeper: Sweeper
 
 
 @asynccontextmanager
@@ -87,13 +96,31 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         await features.load()
         log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
+        objects = Objects.at(config.media_url or f"file://{config.home}/media", config.cluster_id)
         commands = TenantRuntimeService(
-            cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
+            cluster_id=config.cluster_id,
+            tenants=tenants,
+            steward=steward,
+            movers=movers,
+            db=db,
+            tokens=tokens,
+            objects=objects,
         )
         broker = Broker(config.home, identity_name, config.nats_url)
         events = Relay(app_url(config.database_url, config.home, relay.ROLE), outbox.of(config.cluster_id), broker)
-        products = ProductService(
-            db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        writes = Writes(db, tenants, events.wake)
+        products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
+        media = MediaService(
+            db=writes,
+            reads=db,
+            objects=objects,
+            tokens=tokens,
+            clock=clock,
+            signer=Signer(keys.load(config.home, "media")),
+            allowance=features.media,
+            origin=Origins(steward, config.public_url).of,
+            woken=sweeper.wake,
         )
         guard, vault = Guard(Dns(), config.webhooks_allow), Vault(config.home)
         # Of its own, so that no request waits for a connection that delivers.
@@ -117,7 +144,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
         payments = Payments(
-            db=Writes(db, tenants, events.wake),
+            db=writes,
             reads=db,
             clock=clock,
             seals=Seals(config.home),
@@ -131,7 +158,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward, clock), deliveries.run()]
+        workers = [follower.run(), following.run(), upkeep.run(steward, clock), deliveries.run(), sweeper.run()]
         workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -148,6 +175,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(media, MEDIA, tenants, features), MEDIA),
                     Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
                     Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
@@ -156,9 +184,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                # A file on its way is here piece by piece, however fast its sender is.
+                window_bytes=CHUNK_BYTES,
             )
         )
-        yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
+        yield Cluster(
+            server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
+        )
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ class Config:
     database_url: the owner's, of a database that no other cluster uses.
     nats_url: where its events go; without one they stay in the outbox.
     webhooks_allow: networks that webhooks may reach though they are not public.
+    media_url: where the bytes of media are kept; the home's own folder when it is empty.
+    public_url: where the platform is reached: shops are reached by the same scheme and port.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     """
 
@@ -28,6 +30,8 @@ class Config:
     pool_size: int = 12
     nats_url: str = ""
     webhooks_allow: tuple[Network, ...] = ()
+    media_url: str = ""
+    public_url: str = "http://center.localhost:8080"
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -56,6 +60,8 @@ class Config:
             metrics_address=f"{bind}:{cluster.metrics + offset}",
             nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
             webhooks_allow=allowed,
+            media_url=environment.text("CENTER_MEDIA_URL"),
+            public_url=environment.text("CENTER_PUBLIC_URL", f"http://center.localhost:{ports.ENVOY + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

@@ -29,6 +29,7 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
         database_url: str = "",
         control_address: str = "127.0.0.1:1",
         address: str = "",
+        media_url: str = "",
         clock: Clock | None = None,
         **more: Any,
     ) -> AsyncIterator[Running]:
@@ -39,6 +40,7 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
             database_url=url,
             address=address or "127.0.0.1:0",
             control_address=control_address,
+            media_url=media_url,
             **more,
         )
         async with running(config, clock) as cluster:
