@@ -10,6 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.shared.v1 import notification_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -18,12 +19,23 @@ from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.service import TenantRuntimeService
+from shared.notifications import triggers
+from shared.notifications.delivery import Mailbox
+from shared.notifications.domain import Channel
+from shared.notifications.http import Http
+from shared.notifications.rendering import Renderer
+from shared.notifications.service import NotificationService
+from shared.notifications.smtp import Smtp
+from shared.notifications.triggers import Triggers
+from shared.notifications.vault import Vault
+from shared.notifications.worker import Platform, Worker
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
+from shared.runtime.events.consumer import Consumer
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
@@ -33,6 +45,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
@@ -81,6 +94,31 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         products = ProductService(
             db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
         )
+        vault, renderer = Vault(config.home), Renderer()
+        sending = Worker(
+            name=identity_name,
+            # Of its own: a burst of mail takes no connection from a request.
+            db=Writes(database("center_app", 4), tenants, events.wake),
+            steward=steward,
+            vault=vault,
+            renderer=renderer,
+            platform=_platform(config),
+            clock=clock,
+        )
+
+        def written() -> None:
+            events.wake()
+            sending.wake()
+
+        notifications = NotificationService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=vault,
+            renderer=renderer,
+            key=keys.load(config.home, "recipients"),
+        )
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -88,13 +126,25 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward)]
+        workers = [follower.run(), following.run(), upkeep.run(steward), sending.run()]
         if config.nats_url:
-            workers.append(events.run())
+            triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
+            consumer = Consumer(
+                triggers.subscription(config.cluster_id),
+                triggered.apply,
+                database("center_app", 2),
+                app_url(config.database_url, config.home),
+                Broker(config.home, identity_name, config.nats_url),
+            )
+            workers += [events.run(), consumer.run()]
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
-                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],
+                [
+                    Service(commands, COMMANDS),
+                    Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
+                ],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,
@@ -103,6 +153,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             )
         )
         yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
+
+
+def _platform(config: Config) -> Platform:
+    """What tenants' notifications go through that have no server of their own."""
+    mailbox = Mailbox(config.home, config.mail_from)
+    smtp = Smtp(config.smtp_url, config.mail_from, has_own_server=False) if config.smtp_url else mailbox
+    return Platform(
+        {
+            Channel.EMAIL: smtp,
+            Channel.SMS: Http(config.sms_url) if config.sms_url else mailbox,
+            Channel.PUSH: Http(config.push_url) if config.push_url else mailbox,
+        },
+        config.mail_from,
+    )
 
 
 @asynccontextmanager

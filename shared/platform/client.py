@@ -17,7 +17,7 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import product_service_pb2
 from center.edge.v1 import edge_service_pb2
-from center.shared.v1 import audit_service_pb2
+from center.shared.v1 import audit_service_pb2, notification_service_pb2
 from shared.platform import ports
 from shared.platform.config import Config
 from shared.runtime import pki, rpc
@@ -33,6 +33,12 @@ CONTROL_SERVICES: Sequence[ServiceDescriptor] = [
         operations_service_pb2,
         audit_service_pb2,
     )
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
+
+CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
+    service
+    for file in (product_service_pb2, notification_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 
@@ -67,8 +73,7 @@ class Client:
             cluster_service_pb2.GetClusterRequest(id=cluster_id)
         )
         endpoint = answer.cluster.endpoints[0]
-        services = list(product_service_pb2.DESCRIPTOR.services_by_name.values())
-        return self._to(f"{endpoint.host}:{endpoint.port}", cluster_id, services)
+        return self._to(f"{endpoint.host}:{endpoint.port}", cluster_id, CLUSTER_SERVICES)
 
     async def shop(self, code: str) -> tuple[str, grpc.aio.Channel]:
         """(the tenant's id, a channel to its cluster)."""

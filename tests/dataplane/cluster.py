@@ -15,6 +15,7 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from dataplane.app import Cluster
 from shared.runtime import pki
 from shared.runtime.backoffice import Signer
@@ -54,6 +55,10 @@ class Running:
     @property
     def products(self) -> ProductServiceStub:
         return ProductServiceStub(self.channel("operator"))
+
+    @property
+    def notifications(self) -> NotificationServiceStub:
+        return NotificationServiceStub(self.channel("operator"))
 
     @property
     def shop(self) -> ProductServiceStub:
