@@ -102,7 +102,7 @@ suppressions = Table(
     Column("reason", Text, nullable=False),
     _time("create_time"),
     CheckConstraint("reason IN ('BOUNCE', 'COMPLAINT', 'MANUAL')", name="reason"),
-    Index(None, "tenant_id", "create_time", "recipient_hash"),
+    Index("notification_suppressions_newest", "tenant_id", "create_time", "recipient_hash"),
 )
 
 triggers = Table(

@@ -1,4 +1,4 @@
-"""A real SMTP server of the tests' own, that takes mail or answers as it is told to; with TLS and a login, if wanted."""
+"""A real SMTP server of the tests' own, that takes mail or answers as it is told to."""
 
 import asyncio
 import ssl
@@ -16,8 +16,11 @@ from tests.support.server import free_port
 
 @dataclass
 class Mailserver:
-    """answers: what RCPT or DATA is answered with next, such as `RCPT 550 5.1.1 no {address}` or `451 later`; `cut` ends
-    the connection, `cut after` does so once the mail is taken. refused: addresses -> what RCPT is answered with."""
+    """answers: what RCPT or DATA is answered with next, such as `RCPT 550 5.1.1 no {address}` or `451 later`; `cut`
+    ends the connection, `cut after` does so once the mail is taken.
+
+    refused: addresses -> what RCPT is answered with. login: user and password that it wants.
+    """
 
     answers: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)

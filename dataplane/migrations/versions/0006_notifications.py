@@ -64,7 +64,7 @@ CREATE TABLE notification_suppressions (
     create_time timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, recipient_hash)
 );
-CREATE INDEX ON notification_suppressions (tenant_id, create_time, recipient_hash);
+CREATE INDEX notification_suppressions_newest ON notification_suppressions (tenant_id, create_time, recipient_hash);
 CREATE TABLE notification_triggers (
     tenant_id uuid NOT NULL,
     name text NOT NULL,
@@ -191,10 +191,16 @@ $$
 
 def upgrade() -> None:
     op.execute(_TABLES)
-    for table in ("settings", "providers", "paces", "templates", "preferences", "suppressions", "triggers", "attempts"):
+    for table in ("settings", "providers", "paces", "templates", "preferences", "suppressions", "triggers"):
         isolation.tenant_table(f"notification_{table}")
     isolation.tenant_table("notifications")
+    isolation.tenant_policies("notification_attempts")
     isolation.append_only("notification_attempts")
+    isolation.one_tenant_at_a_time_for_the_steward("notification_attempts")
+    op.execute(
+        "CREATE POLICY writable_insert ON notification_attempts AS RESTRICTIVE FOR INSERT TO center_app "
+        "WITH CHECK ((SELECT tenant_writable()))"
+    )
     _across_tenants()
     schema.with_inbox()
 
