@@ -133,12 +133,18 @@ def _read(source: BinaryIO, size: int) -> bytes:
     return data
 
 
+_EVERYTHING = (
+    "{{ 'a\\n'|wordwrap(1)|urlize|striptags|urlencode|truncate(1)|title|indent|tojson }}{{ x|join|upper|wordcount }}"
+    "{{ 1|filesizeformat|round|xmlattr }}"
+)
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _too_long)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     # Whatever is imported when first used is now, what tells of errors included.
-    for source in ("{{ x|upper|tojson }}", "{{ x.y }}", "{{ 1/0 }}", "{{"):
+    for source in (_EVERYTHING, "{{ x.y }}", "{{ 1/0 }}", "{{"):
         answer({"check": False, "parts": {"html": source}, "variables": {"x": ["<"]}})
     confine()
     while True:

@@ -71,6 +71,9 @@ class Shop:
 
         return await until(often)
 
+    async def replay(self, **which: str) -> int:
+        return (await self.call.ReplayFailed(pb.ReplayFailedRequest(**which), metadata=of(self.id))).replayed
+
     async def hurry(self, id: str) -> None:
         """The time of the next try is now."""
         async with await psycopg.AsyncConnection.connect(self.cluster.database_url, autocommit=True) as owner:
