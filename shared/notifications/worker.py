@@ -169,10 +169,13 @@ class Worker:
         self, tenant_id: str, channel: Channel, under_way: set[asyncio.Task[Ended]], ended: Sequence[Ended]
     ) -> None:
         """At the process's end: what a server has taken is noted before."""
-        done, left = await _some(under_way, LEAVE_S)
-        for task in left:
-            task.cancel()
-        await self._turn(tenant_id, channel, [*ended, *done], 0)
+        done: set[asyncio.Task[Ended]] = set()
+        if under_way:
+            done, left = await asyncio.wait(under_way, timeout=LEAVE_S)
+            for task in left:
+                task.cancel()
+        if results := [*ended, *(task.result() for task in done)]:
+            await self._turn(tenant_id, channel, results, 0)
 
     def _is_ours(self, ended: Ended) -> bool:
         return self._clock.now() < ended.notification.next_attempt_time

@@ -74,6 +74,11 @@ class Shop:
     async def replay(self, **which: str) -> int:
         return (await self.call.ReplayFailed(pb.ReplayFailedRequest(**which), metadata=of(self.id))).replayed
 
+    async def trigger(self, name: str, event_type: str, template: str, recipient: str) -> None:
+        trigger = {"name": name, "event_type": event_type, "template": template, "recipient": recipient}
+        request = pb.PutTriggerRequest(trigger={**trigger, "channel": EMAIL})
+        await self.call.PutTrigger(request, metadata=of(self.id))
+
     async def hurry(self, id: str) -> None:
         """The time of the next try is now."""
         async with await psycopg.AsyncConnection.connect(self.cluster.database_url, autocommit=True) as owner:
