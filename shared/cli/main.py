@@ -15,6 +15,7 @@ from shared.cli import (
     features,
     imports,
     mail,
+    notifications,
     operations,
     overrides,
     plans,
@@ -54,6 +55,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "notifications": notifications.app,
 }.items():
     app.add_typer(group, name=name)
 

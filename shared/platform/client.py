@@ -69,20 +69,30 @@ class Client:
 
     async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
         """A channel straight to a cluster, at the endpoint that the catalog names."""
+        return self._to(await self.endpoint(cluster_id), cluster_id, CLUSTER_SERVICES)
+
+    async def endpoint(self, cluster_id: str) -> str:
+        """host:port of a cluster."""
         answer = await cluster_service_pb2_grpc.ClusterServiceStub(self.control()).GetCluster(
             cluster_service_pb2.GetClusterRequest(id=cluster_id)
         )
         endpoint = answer.cluster.endpoints[0]
-        return self._to(f"{endpoint.host}:{endpoint.port}", cluster_id, CLUSTER_SERVICES)
+        return f"{endpoint.host}:{endpoint.port}"
 
-    async def shop(self, code: str) -> tuple[str, grpc.aio.Channel]:
+    async def shop(self, code: str = "", *, id: str = "") -> tuple[str, grpc.aio.Channel]:
         """(the tenant's id, a channel to its cluster)."""
-        found = await tenant_service_pb2_grpc.TenantServiceStub(self.control()).ResolveTenant(
-            tenant_service_pb2.ResolveTenantRequest(code=code)
-        )
+        tenant_id, cluster_id = await self.placed(code, id=id)
+        return tenant_id, await self.cluster(cluster_id)
+
+    async def placed(self, code: str = "", *, id: str = "") -> tuple[str, str]:
+        """(the tenant's id, its cluster's)."""
+        by_id = tenant_service_pb2.ResolveTenantRequest(id=id)
+        by_code = tenant_service_pb2.ResolveTenantRequest(code=code)
+        tenants = tenant_service_pb2_grpc.TenantServiceStub(self.control())
+        found = await tenants.ResolveTenant(by_id if id else by_code)
         if not found.cluster_id:
-            raise FailedPrecondition("TENANT_NOT_PLACED", f"tenant {code} has no cluster yet", id=found.tenant_id)
-        return found.tenant_id, await self.cluster(found.cluster_id)
+            raise FailedPrecondition("TENANT_NOT_PLACED", f"tenant {code or id} has no cluster yet", id=found.tenant_id)
+        return found.tenant_id, found.cluster_id
 
     def _to(self, address: str, server: str, services: Sequence[ServiceDescriptor]) -> grpc.aio.Channel:
         if address not in self._channels:

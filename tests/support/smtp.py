@@ -1,7 +1,12 @@
-"""A real SMTP server of the tests' own, that takes mail or answers as it is told to."""
+"""A real SMTP server of the tests' own, that takes mail or answers as it is told to.
+
+As a program, `python -m tests.support.smtp`, it is one in a process of its own.
+"""
 
 import asyncio
 import ssl
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -90,3 +95,23 @@ class Mailserver:
             assert server.transport is not None
             server.transport.abort()
         return answer
+
+
+def main() -> None:
+    """A server in a process of its own: says its port, and then of each mail to whom, which one, and when."""
+    server = Mailserver()
+
+    def told(envelope: Envelope) -> None:
+        when = time.perf_counter()
+        print(envelope.rcpt_tos[0], server.mail(envelope)["Message-ID"], when, flush=True)  # noqa: T201
+        server.taken.clear()
+
+    server.on_taken = told
+    server.start()
+    print(server.port, flush=True)  # noqa: T201
+    sys.stdin.read()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
