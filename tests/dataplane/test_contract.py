@@ -135,7 +135,7 @@ def messages(cls: type[Message], depth: int = 0) -> st.SearchStrategy[Message]:
     """Any message of the type, odd values first."""
     fields = {}
     for field in cls.DESCRIPTOR.fields:
-        if field.message_type is not None and depth > 3:
+        if field.message_type is not None and (depth > 3 or field.message_type.GetOptions().map_entry):
             continue
         value = values(field, depth)
         fields[field.name] = st.one_of(st.none(), st.lists(value, max_size=3) if field.is_repeated else value)
@@ -154,8 +154,6 @@ def messages(cls: type[Message], depth: int = 0) -> st.SearchStrategy[Message]:
 
 def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
-        if field.message_type.GetOptions().map_entry:
-            return st.nothing()
         return messages(message_factory.GetMessageClass(field.message_type), depth + 1)
     if field.type == FieldDescriptor.TYPE_STRING:
         return TEXTS
