@@ -45,6 +45,8 @@ LEASE_S = 90.0
 # With others waiting for a lane.
 TURN_S = 5.0
 AGAIN_S = 0.5
+# The least that a lane waits for its rate: then several may go.
+PACE_S = 0.05
 # After somebody woke the worker: a burst is one look.
 GATHER_S = 0.02
 # At the process's end.
@@ -223,7 +225,7 @@ class Worker:
         rate = (provider.rate if provider is not None else 0) or self._platform.rate
         some, empty = await queue.pace(tx, tenant_id, channel, rate, room, now)
         if not some:
-            return _Claimed(wait_s=1 / rate)
+            return _Claimed(wait_s=max(1 / rate, PACE_S))
         found = await queue.claim(tx, tenant_id, channel, now, LEASE_S, some)
         if not found:
             return _Claimed()
