@@ -1,5 +1,7 @@
 """Taking a notification for sending, whether somebody asks for it or an event does."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.notifications import defaults, domain, messages, queue, store
@@ -14,7 +16,8 @@ async def send(
     tx: AsyncConnection, tenant_id: str, asked: Asked, vault: Vault, clock: Clock
 ) -> tuple[Notification, bool]:
     """(the notification, whether it was there before); NotFound TEMPLATE_NOT_FOUND."""
-    template = await template_for(tx, tenant_id, asked.template, asked.channel, asked.locale)
+    own, default_locale = await store.outlines(tx, tenant_id, asked.template, asked.channel)
+    template = _best(own, asked.template, asked.channel, asked.locale, default_locale)
     id, now = uuid7(), clock.now()
     new = Notification(
         id=id,
@@ -39,10 +42,13 @@ async def send(
 
 async def template_for(tx: AsyncConnection, tenant_id: str, name: str, channel: Channel, locale: str) -> Template:
     """The tenant's own or the platform's, in the best of the locales; NotFound TEMPLATE_NOT_FOUND."""
-    key = (name, channel)
-    known = await store.candidates(tx, tenant_id, [key])
+    own = (await store.candidates(tx, tenant_id, [(name, channel)]))[name, channel]
     _, default_locale, _ = await store.sender(tx, tenant_id)
-    found = domain.best([*known[key], *defaults.of(*key)], domain.locales(locale, default_locale))
+    return _best(own, name, channel, locale, default_locale)
+
+
+def _best(own: Sequence[Template], name: str, channel: Channel, locale: str, default_locale: str) -> Template:
+    found = domain.best([*own, *defaults.of(name, channel)], domain.locales(locale, default_locale))
     if found is None:
-        raise store.missing_template(*key)
+        raise store.missing_template(name, channel)
     return found

@@ -48,6 +48,29 @@ async def candidates(
     return found
 
 
+# One round trip, and without the texts: what is asked for with each notification.
+_OUTLINES = text(
+    """
+    SELECT s.default_locale, t.locale, t.category, t.version
+    FROM (SELECT CAST(:tenant_id AS uuid) AS tenant_id) me
+    LEFT JOIN notification_settings s ON s.tenant_id = me.tenant_id
+    LEFT JOIN notification_templates t
+        ON t.tenant_id = me.tenant_id AND t.name = :name AND t.channel = :channel AND t.active
+    """
+)
+
+
+async def outlines(tx: AsyncConnection, tenant_id: str, name: str, channel: Channel) -> tuple[list[Template], str]:
+    """(the active ones in all locales, without their texts, the tenant's default locale)."""
+    rows = (await tx.execute(_OUTLINES, {"tenant_id": tenant_id, "name": name, "channel": channel})).all()
+    found = [
+        Template(name, channel, row.locale, "", "", "", row.category, row.version)
+        for row in rows
+        if row.version is not None
+    ]
+    return found, rows[0].default_locale or DEFAULT_LOCALE
+
+
 def missing_template(name: str, channel: Channel) -> NotFound:
     return NotFound("TEMPLATE_NOT_FOUND", f"no template {name} for {channel}", name=name, channel=channel.value)
 
