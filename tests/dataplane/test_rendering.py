@@ -214,6 +214,13 @@ async def test_a_template_that_takes_too_much_is_stopped(renderer: Renderer, tex
     assert (await render(renderer, "still here")).text == "still here"
 
 
+async def test_a_loop_without_end_costs_half_a_second_of_cpu_and_no_process(renderer: Renderer) -> None:
+    await asyncio.gather(*(render(renderer, "warm", tenant=tenant) for tenant in "ab"))
+    before = {each.pid for each in renderer._processes}
+    assert (await failure(renderer, EXHAUSTIONS[0])).error == "takes too long"
+    assert {each.pid for each in renderer._processes} == before
+
+
 async def test_one_tenants_endless_templates_do_not_hold_up_another(renderer: Renderer) -> None:
     endless = EXHAUSTIONS[0]
     await render(renderer, "warm", tenant="b")
