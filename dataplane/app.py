@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import notification_service_pb2
+from center.shared.v1 import notification_service_pb2, payment_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -29,6 +29,12 @@ from shared.notifications.smtp import Smtp
 from shared.notifications.triggers import Triggers
 from shared.notifications.vault import Vault
 from shared.notifications.worker import Platform, Worker
+from shared.payments import stripe_api
+from shared.payments import worker as payments_worker
+from shared.payments.ops import Payments
+from shared.payments.seals import Seals
+from shared.payments.service import PaymentService
+from shared.payments.stripe_api import Stripe
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
@@ -46,6 +52,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
+PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
@@ -119,6 +126,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             renderer=renderer,
             key=keys.load(config.home, "recipients"),
         )
+        stripe = Stripe()
+        stack.push_async_callback(stripe.close)
+        payments = Payments(
+            db=Writes(db, tenants, events.wake),
+            reads=db,
+            clock=clock,
+            seals=Seals(config.home),
+            providers={stripe_api.NAME: stripe},
+        )
+        paying = PaymentService(payments=payments, tokens=tokens)
         identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -127,6 +144,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), upkeep.run(steward), sending.run()]
+        workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
             triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
             consumer = Consumer(
@@ -144,6 +162,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
+                    Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
                 address=config.address,
                 identity=identity,

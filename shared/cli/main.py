@@ -18,6 +18,7 @@ from shared.cli import (
     notifications,
     operations,
     overrides,
+    payments,
     plans,
     platform,
     solutions,
@@ -56,6 +57,7 @@ for name, group in {
     "audit": audit.app,
     "events": events.app,
     "notifications": notifications.app,
+    "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)
 

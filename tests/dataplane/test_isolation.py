@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import psycopg
 import pytest
+import stripe
 from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
@@ -16,6 +19,8 @@ from sqlalchemy import text
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
+from center.shared.v1 import payment_service_pb2 as payments_pb
+from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import COMMANDS, NOTIFICATIONS, PRODUCTS
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
@@ -37,7 +42,20 @@ NOTICES = (
     "notifications",
     "notification_attempts",
 )
-ROWS = ("products", "variants", "idempotency", "audit_entries", *NOTICES)
+ROWS = (
+    "products",
+    "variants",
+    "idempotency",
+    "audit_entries",
+    "payment_settings",
+    "payments",
+    "payment_operations",
+    "payment_events",
+    *NOTICES,
+)
+# Of which nobody deletes rows, and nobody changes those either.
+KEPT = {"payments", "payment_operations", "payment_events"}
+APPENDED = {"payment_events"}
 # What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and the ids of
 # events that had their effect.
 NO_TENANT = {"alembic_version", "watch", "outbox_position", "inbox"}
@@ -71,6 +89,7 @@ async def furnish(running: Running) -> Two:
             )
             await running.products.CreateProduct(request, metadata=of(tenant.id))
         await furnish_notices(Shop(running, tenant.id), mark)
+        await _paid(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
 
@@ -95,6 +114,30 @@ async def furnish_notices(shop: Shop, mark: str) -> None:
     await shop.call.PutTrigger(notices_pb.PutTriggerRequest(trigger=trigger), metadata=tenant)
     sent = await shop.send(f"{mark}@mail.example", dedup_key="one")
     await shop.becomes(sent.id, SENT)
+
+
+async def _paid(running: Running, tenant_id: str, reference: str) -> None:
+    """A payment whose provider nobody reached, and whose event came all the same."""
+    stub: Any = PaymentServiceStub(running.channel("operator"))
+    settings = payments_pb.SetPaymentSettingsRequest(
+        settings={"api_base": "http://127.0.0.1:1"}, secret_key="sk_test_1", webhook_secret="whsec_1"
+    )
+    await stub.SetPaymentSettings(settings, metadata=of(tenant_id))
+    amount = {"currency_code": "EUR", "units": 5}
+    request = payments_pb.AuthorizeRequest(amount=amount, payment_method="pm_card_visa", reference=reference)
+    payment = (await stub.Authorize(request, metadata=of(tenant_id))).payment
+    about = {
+        "id": f"pi_{payment.id}",
+        "amount": 500,
+        "currency": "eur",
+        "status": "requires_capture",
+        "metadata": {"center_tenant": tenant_id, "center_payment": payment.id, "center_operation": ""},
+    }
+    event = {"id": "evt_1", "object": "event", "created": 1, "type": "payment_intent.amount_capturable_updated"}
+    body = json.dumps({**event, "data": {"object": about}})
+    signature = ("stripe-signature", stripe.WebhookSignature.generate_signature_header(body, "whsec_1"))
+    told = payments_pb.ReportProviderEventRequest(provider="stripe", body={"data": body.encode()})
+    await stub.ReportProviderEvent(told, metadata=of(tenant_id, signature))
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +346,8 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 10} | dict.fromkeys(NOTICES, 1)
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 14}
+    held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
     moving = entry(fresh.a, cluster_id="us-1")
@@ -412,6 +456,14 @@ HOSTILE = (
     "COPY products (tenant_id) FROM STDIN",
     "TRUNCATE variants",
     "SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename IN ('products', 'variants')",
+    "SELECT reference, tenant_id FROM payments WHERE tenant_id <> '{a}' OR true",
+    "SELECT * FROM payment_settings",
+    "UPDATE payment_settings SET secret_key = '', api_base = 'http://stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE payments SET tenant_id = '{b}'",
+    "SELECT * FROM payment_operations o JOIN payments p ON p.tenant_id <> o.tenant_id",
+    "INSERT INTO payment_events SELECT '{b}', gen_random_uuid(), 'stripe', 'stolen', '', payment_id, now(), now() "
+    "FROM payment_events",
+    "SELECT * FROM due_payment_operations(100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -573,6 +625,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _search(owner, two)
         wrong += _forgets(owner, two)
         wrong += _limits(owner, two)
+        wrong += _due(owner, two)
         wrong += _relay(owner, two)
         wrong += _notices(owner, two)
         owner.rollback()
@@ -711,17 +764,25 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
         "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
+        "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "payments": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), "
+        "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
+        "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
+        "now(), now(), now() FROM payment_operations LIMIT 1",
+        "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
+        "FROM payment_events LIMIT 1",
     }
     for table, copy in copies.items():
         for tenant, allowed in ((two.a, True), (two.c, False)):
-            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") == [1]) is not allowed:
+            # One row, or none where a tenant has only one.
+            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") in ([1], [0])) is not allowed:
                 wrong.append(f"an insert into {table}: {not allowed}")
             update = _as(owner, "center_app", tenant, f"UPDATE {table} SET tenant_id = tenant_id")
-            if (update != "42501") is not allowed:
+            if (update != "42501") is not (allowed and table not in APPENDED):
                 wrong.append(f"an update of {table}: {not allowed}")
             # Below a reference an allowed delete fails for another reason.
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
-            if (delete != [0]) is not allowed:
+            if (delete != "42501") if table in KEPT else (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
     if _as(owner, "center_search", two.a, "UPDATE tenants SET tenant_id = tenant_id") != "42501":
         wrong.append("the gate's owner changes tenants")
@@ -761,6 +822,21 @@ def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[st
         owner.execute("SET LOCAL ROLE center_steward")
         forgotten = owner.execute("SELECT forget_answers(100)").fetchone()
     return [] if forgotten == (1,) else [f"{forgotten} answers are forgotten"]
+
+
+def _due(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which tenants have operations to ask about, unless they are closed."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE center_app")
+        for tenant in (two.a, two.b):
+            owner.execute("SELECT set_config('app.tenant_id', %s, true)", (tenant,))
+            try:
+                owner.execute("UPDATE payment_operations SET state = 'UNKNOWN', look_time = now() - interval '1 day'")
+            except psycopg.Error:
+                return []  # told by another probe
+        owner.execute("RESET ROLE")
+        due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_payment_operations(1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"due are {due}"]
 
 
 def _limits(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
