@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import notification_service_pb2, payment_service_pb2
+from center.shared.v1 import media_service_pb2, notification_service_pb2, payment_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -18,7 +18,13 @@ from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants.local import LocalTenants, Writes, admitted
+from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
+from shared.media.domain import CHUNK_BYTES
+from shared.media.objects import Objects
+from shared.media.service import MediaService
+from shared.media.signing import Signer
+from shared.media.sweeper import Sweeper
 from shared.notifications import triggers
 from shared.notifications.delivery import Mailbox
 from shared.notifications.domain import Channel
@@ -52,6 +58,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
+MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
@@ -65,6 +72,8 @@ class Cluster:
     tenants: LocalTenants
     follower: CatalogFollower
     features: FeaturesFollower
+    objects: Objects
+    sweeper: Sweeper
 
 
 @asynccontextmanager
@@ -90,16 +99,34 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         await features.load()
         log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
+        objects = Objects.at(config.media_url or f"file://{config.home}/media", config.cluster_id)
         commands = TenantRuntimeService(
-            cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
+            cluster_id=config.cluster_id,
+            tenants=tenants,
+            steward=steward,
+            movers=movers,
+            db=db,
+            tokens=tokens,
+            objects=objects,
         )
         events = Relay(
             app_url(config.database_url, config.home, relay.ROLE),
             outbox.of(config.cluster_id),
             Broker(config.home, identity_name, config.nats_url),
         )
-        products = ProductService(
-            db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        writes = Writes(db, tenants, events.wake)
+        products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
+        media = MediaService(
+            db=writes,
+            reads=db,
+            objects=objects,
+            tokens=tokens,
+            clock=clock,
+            signer=Signer(keys.load(config.home, "media")),
+            allowance=features.media,
+            origin=Origins(steward, config.public_url).of,
+            woken=sweeper.wake,
         )
         vault, renderer = Vault(config.home), Renderer()
         sending = Worker(
@@ -129,7 +156,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
         payments = Payments(
-            db=Writes(db, tenants, events.wake),
+            db=writes,
             reads=db,
             clock=clock,
             seals=Seals(config.home),
@@ -143,7 +170,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward), sending.run()]
+        workers = [follower.run(), following.run(), upkeep.run(steward), sweeper.run(), sending.run()]
         workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
             triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
@@ -162,6 +189,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
+                    Service(admitted(media, MEDIA, tenants, features), MEDIA),
                     Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
                 address=config.address,
@@ -169,9 +197,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                # A file on its way is here piece by piece, however fast its sender is.
+                window_bytes=CHUNK_BYTES,
             )
         )
-        yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
+        yield Cluster(
+            server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
+        )
 
 
 def _platform(config: Config) -> Platform:

@@ -15,6 +15,8 @@ class Config:
     nats_url: where its events go; without one they stay in the outbox.
     mail_from, smtp_url, sms_url, push_url: what notifications come from, and who takes them for tenants that have no
     server of their own; an empty URL writes them to files below home.
+    media_url: where the bytes of media are kept; the home's own folder when it is empty.
+    public_url: where the platform is reached: shops are reached by the same scheme and port.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     """
 
@@ -31,6 +33,8 @@ class Config:
     smtp_url: str = field(default="", repr=False)
     sms_url: str = field(default="", repr=False)
     push_url: str = field(default="", repr=False)
+    media_url: str = ""
+    public_url: str = "http://center.localhost:8080"
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -59,6 +63,8 @@ class Config:
             smtp_url=environment.text("CENTER_SMTP_URL"),
             sms_url=environment.text("CENTER_SMS_URL"),
             push_url=environment.text("CENTER_PUSH_URL"),
+            media_url=environment.text("CENTER_MEDIA_URL"),
+            public_url=environment.text("CENTER_PUBLIC_URL", f"http://center.localhost:{ports.ENVOY + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from shared.media import tables as media
 from shared.notifications import tables as notifications
 from shared.payments import tables as payments
 from shared.runtime import idempotency as idempotency_shape
@@ -180,4 +181,4 @@ idempotency = idempotency_shape.table(metadata)
 inbox = events.inbox_table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
-MOVED = (products, variants, idempotency, audit_entries, *payments.MOVED, *notifications.MOVED)
+MOVED = (products, variants, idempotency, audit_entries, *payments.MOVED, *media.MOVED, *notifications.MOVED)

@@ -11,6 +11,7 @@ import pytest
 
 from dataplane.app import running
 from dataplane.config import Config
+from shared.runtime.clock import Clock
 from tests.dataplane.cluster import Running, entry
 from tests.support.postgres import Postgres
 
@@ -31,6 +32,7 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
         database_url: str = "",
         control_address: str = "127.0.0.1:1",
         address: str = "",
+        clock: Clock | None = None,
         **more: Any,
     ) -> AsyncIterator[Running]:
         url = database_url or make_database(f"cluster_{cluster_id.replace('-', '_')}")
@@ -42,7 +44,7 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
             control_address=control_address,
             **more,
         )
-        async with running(config) as cluster:
+        async with running(config, clock) as cluster:
             started = Running(cluster_id, home, url, cluster)
             yield started
             for channel in started.channels.values():
