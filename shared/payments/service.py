@@ -1,5 +1,6 @@
 """PaymentService: one tenant's payments, its provider's webhook, and which provider that is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -152,14 +153,13 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
                 found = [(payment.id, each.id) for each in payment.operations if each.is_open]
             else:
                 found = await stored.open_operations(tx, tenant_id, MOST_ASKED)
-        asked = still_open = 0
-        for payment_id, operation_id in found:
-            settled = await self._payments.ask(tenant_id, payment_id, operation_id, at_once=True)
-            if settled is not None:
-                asked += 1
-                operation = settled.operation(operation_id)
-                still_open += operation is not None and operation.is_open
-        return pb.ReconcileResponse(asked=asked, still_open=still_open)
+        settled = await asyncio.gather(*(self._payments.ask(tenant_id, *each, at_once=True) for each in found))
+        ends = [
+            payment.operation(operation_id)
+            for payment, (_, operation_id) in zip(settled, found, strict=True)
+            if payment is not None
+        ]
+        return pb.ReconcileResponse(asked=len(ends), still_open=sum(end is not None and end.is_open for end in ends))
 
     async def GetPaymentSettings(
         self, request: pb.GetPaymentSettingsRequest, context: Context
