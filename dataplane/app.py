@@ -10,7 +10,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import media_service_pb2, payment_service_pb2, webhook_service_pb2
+from center.shared.v1 import media_service_pb2, notification_service_pb2, payment_service_pb2, webhook_service_pb2
 from dataplane import outbox, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -25,6 +25,16 @@ from shared.media.objects import Objects
 from shared.media.service import MediaService
 from shared.media.signing import Signer
 from shared.media.sweeper import Sweeper
+from shared.notifications import triggers
+from shared.notifications.delivery import Mailbox
+from shared.notifications.domain import Channel
+from shared.notifications.http import Http
+from shared.notifications.rendering import Renderer
+from shared.notifications.service import NotificationService
+from shared.notifications.smtp import Smtp
+from shared.notifications.triggers import Triggers
+from shared.notifications.vault import Vault
+from shared.notifications.worker import Platform, Worker
 from shared.payments import stripe_api
 from shared.payments import worker as payments_worker
 from shared.payments.ops import Payments
@@ -43,17 +53,18 @@ from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, connect, serving
 from shared.webhooks import fanout
+from shared.webhooks import signing as webhook_signing
+from shared.webhooks import worker as webhook_worker
 from shared.webhooks.fanout import CatchUp, FanOut
 from shared.webhooks.guard import Dns, Guard
 from shared.webhooks.sender import Sender
 from shared.webhooks.service import WebhookService
-from shared.webhooks.signing import Vault
-from shared.webhooks.worker import Worker
 
 log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
@@ -122,24 +133,49 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             origin=Origins(steward, config.public_url).of,
             woken=sweeper.wake,
         )
-        guard, vault = Guard(Dns(), config.webhooks_allow), Vault(config.home)
-        # Of its own, so that no request waits for a connection that delivers.
-        delivering = database("center_app", 6)
-        deliveries = Worker(
-            db=delivering,
+        vault, renderer = Vault(config.home), Renderer()
+        sending = Worker(
+            name=identity_name,
+            # Of its own: a burst of mail takes no connection from a request.
+            db=Writes(database("center_app", 4), tenants, events.wake),
             steward=steward,
-            sender=await stack.enter_async_context(Sender(guard)),
             vault=vault,
+            renderer=renderer,
+            platform=_platform(config),
             clock=clock,
-            caller=identity_name,
         )
 
         def written() -> None:
             events.wake()
+            sending.wake()
+
+        notifications = NotificationService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=vault,
+            renderer=renderer,
+            key=keys.load(config.home, "recipients"),
+        )
+        guard, secrets = Guard(Dns(), config.webhooks_allow), webhook_signing.Vault(config.home)
+        # Of its own, as above.
+        delivering = database("center_app", 6)
+        deliveries = webhook_worker.Worker(
+            db=delivering,
+            steward=steward,
+            sender=await stack.enter_async_context(Sender(guard)),
+            vault=secrets,
+            clock=clock,
+            caller=identity_name,
+        )
+
+        def promised() -> None:
+            events.wake()
             deliveries.wake()
 
         webhooks = WebhookService(
-            db=Writes(db, tenants, written), reads=db, tokens=tokens, clock=clock, guard=guard, vault=vault
+            db=Writes(db, tenants, promised), reads=db, tokens=tokens, clock=clock, guard=guard, vault=secrets
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
@@ -158,15 +194,21 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward, clock), deliveries.run(), sweeper.run()]
-        workers.append(payments_worker.run(payments, steward, identity_name))
+        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sweeper.run(), sending.run()]
+        workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
+            triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
+            notifying = database("center_app", 2)
             fan_out = FanOut(tenants.is_served, clock)
             heard = Writes(delivering, tenants, deliveries.wake)
             again = CatchUp(fan_out, db=delivering, steward=steward, broker=broker, written=deliveries.wake)
             consumers = [
-                Consumer(each, fan_out.apply, heard, url, broker) for each in fanout.subscriptions(config.cluster_id)
+                Consumer(triggers.subscription(config.cluster_id), triggered.apply, notifying, url, broker),
+                *(
+                    Consumer(each, fan_out.apply, heard, url, broker)
+                    for each in fanout.subscriptions(config.cluster_id)
+                ),
             ]
             workers += [events.run(), again.run(), *(consumer.run() for consumer in consumers)]
         await stack.enter_async_context(_beside(*workers))
@@ -175,6 +217,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
                     Service(admitted(media, MEDIA, tenants, features), MEDIA),
                     Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
                     Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
@@ -191,6 +234,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         yield Cluster(
             server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
         )
+
+
+def _platform(config: Config) -> Platform:
+    """What tenants' notifications go through that have no server of their own."""
+    mailbox = Mailbox(config.home, config.mail_from)
+    smtp = Smtp(config.smtp_url, config.mail_from, has_own_server=False) if config.smtp_url else mailbox
+    return Platform(
+        {
+            Channel.EMAIL: smtp,
+            Channel.SMS: Http(config.sms_url) if config.sms_url else mailbox,
+            Channel.PUSH: Http(config.push_url) if config.push_url else mailbox,
+        },
+        config.mail_from,
+    )
 
 
 @asynccontextmanager

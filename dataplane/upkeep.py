@@ -28,10 +28,12 @@ async def run(steward: Database, clock: Clock) -> None:
                 await inbox.keep_partitions(tx, clock.now())
             while await forget(steward) == ROWS_AT_ONCE:
                 pass
+            while await forget_notifications(steward) == ROWS_AT_ONCE:
+                pass
             while await forget_webhooks(steward, clock) == ROWS_AT_ONCE:
                 pass
         except PlatformError as error:
-            log.warning("what is old stays for now", error=str(error))
+            log.warning("what is too old stays for now", error=str(error))
         await asyncio.sleep(EVERY_S)
 
 
@@ -40,6 +42,13 @@ async def forget(steward: Database) -> int:
     async with steward.transaction() as tx:
         forgotten = (await tx.execute(text("SELECT forget_answers(:at_most)"), {"at_most": ROWS_AT_ONCE})).scalar_one()
     return int(forgotten)
+
+
+async def forget_notifications(steward: Database) -> int:
+    """Forgets whom notifications were for that ended a week ago, and all of those that ended 90 days ago."""
+    async with steward.transaction() as tx:
+        stmt = text("SELECT forget_notifications(:at_most)")
+        return int((await tx.execute(stmt, {"at_most": ROWS_AT_ONCE})).scalar_one())
 
 
 async def forget_webhooks(steward: Database, clock: Clock) -> int:

@@ -16,6 +16,7 @@ from shared.cli import (
     imports,
     mail,
     media,
+    notifications,
     operations,
     overrides,
     payments,
@@ -59,6 +60,7 @@ for name, group in {
     "audit": audit.app,
     "events": events.app,
     "webhooks": webhooks.app,
+    "notifications": notifications.app,
     "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)

@@ -67,6 +67,7 @@ def users() -> list[dict[str, object]]:
             _says("dataplane"),
             _finds(data),
             _finds(control),
+            _consumes(data, f"notifications-{cluster}"),
             _consumes(data, f"webhooks-{cluster}"),
             _consumes(control, f"webhooks-{cluster}-control"),
             _rereads(data),

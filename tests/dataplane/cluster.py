@@ -16,6 +16,7 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from dataplane.app import Cluster
 from shared.runtime import pki
@@ -56,6 +57,10 @@ class Running:
     @property
     def products(self) -> ProductServiceStub:
         return ProductServiceStub(self.channel("operator"))
+
+    @property
+    def notifications(self) -> NotificationServiceStub:
+        return NotificationServiceStub(self.channel("operator"))
 
     @property
     def shop(self) -> ProductServiceStub:
