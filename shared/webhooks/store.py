@@ -301,15 +301,16 @@ async def due(steward: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
 _CLAIM = text(
     """
     WITH due AS (
-        SELECT id, aggregate, sequence FROM webhook_deliveries
+        SELECT id, aggregate FROM webhook_deliveries
         WHERE tenant_id = CAST(:tenant_id AS uuid) AND endpoint_id = CAST(:endpoint_id AS uuid)
             AND state = 'PENDING' AND next_attempt_time <= :now
         ORDER BY next_attempt_time LIMIT 200
     ), first AS (
-        SELECT d.id FROM due d WHERE NOT EXISTS (
-            SELECT FROM webhook_deliveries e
+        SELECT d.id FROM due d WHERE d.id = (
+            SELECT e.id FROM webhook_deliveries e
             WHERE e.tenant_id = CAST(:tenant_id AS uuid) AND e.endpoint_id = CAST(:endpoint_id AS uuid)
-                AND e.state = 'PENDING' AND e.aggregate = d.aggregate AND (e.sequence, e.id) < (d.sequence, d.id)
+                AND e.state = 'PENDING' AND e.aggregate = d.aggregate
+            ORDER BY e.sequence, e.id LIMIT 1
         ) LIMIT :at_most
     ), claimed AS (
         UPDATE webhook_deliveries d SET attempt_count = d.attempt_count + 1, next_attempt_time = :until
