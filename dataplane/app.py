@@ -5,23 +5,33 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from dataplane import outbox, upkeep
+from center.shared.v1 import audit_service_pb2
+from dataplane import outbox, tables, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
+from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.service import TenantRuntimeService
+from shared.audit import schema as audit_schema
+from shared.audit.anchors import Anchors
+from shared.audit.checking import Checker
+from shared.audit.denials import Denials
+from shared.audit.sealer import Sealer
+from shared.audit.service import AuditService
+from shared.audit.signing import Signer
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
-from shared.runtime.db import Database, app_url
+from shared.runtime.db import Database, app_url, database_name
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
 from shared.runtime.events.relay import Relay
@@ -34,6 +44,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
+AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
 
@@ -54,10 +65,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
     pki.ensure(config.home, [identity_name])
     await migrate(config.database_url, "dataplane", config.home)
     name = f"cluster {config.cluster_id}"
+    audit_key = keys.load(config.home, "audit")
     async with contextlib.AsyncExitStack() as stack:
 
         def database(role: str, pool_size: int) -> Database:
-            db = Database.connect(app_url(config.database_url, config.home, role), pool_size=pool_size, name=name)
+            url = app_url(config.database_url, config.home, role)
+            db = Database.connect(url, pool_size=pool_size, name=name, audit_key=audit_key)
             stack.push_async_callback(db.close)
             return db
 
@@ -70,36 +83,60 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         await features.load()
         log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
+        identity = pki.load(config.home, identity_name)
+        anchors = Anchors(config.home, database_name(config.database_url))
+        sealer = Sealer(
+            app_url(config.database_url, config.home, audit_schema.ROLE),
+            tables.audit,
+            name=name,
+            key=audit_key,
+            signer=Signer(identity),
+            ca_pem=identity.ca_pem,
+            anchors=anchors,
+        )
+        checker = Checker(database(audit_schema.ROLE, 2), tables.audit, anchors, ca_pem=identity.ca_pem, key=audit_key)
         commands = TenantRuntimeService(
-            cluster_id=config.cluster_id, tenants=tenants, steward=steward, movers=movers, db=db, tokens=tokens
+            cluster_id=config.cluster_id,
+            tenants=tenants,
+            steward=steward,
+            movers=movers,
+            db=db,
+            tokens=tokens,
+            seal=sealer.seal,
         )
         events = Relay(
             app_url(config.database_url, config.home, relay.ROLE),
             outbox.of(config.cluster_id),
             Broker(config.home, identity_name, config.nats_url),
         )
-        products = ProductService(
-            db=Writes(db, tenants, events.wake), reads=db, tokens=tokens, clock=clock, features=features
+        writes = Writes(db, tenants, events.wake)
+        denials = Denials(
+            partial(denied.write, db, writes, tenants), lambda tenant_id: tenants.get(tenant_id) is not None
         )
-        identity = pki.load(config.home, identity_name)
+        products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
         follower = CatalogFollower(
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward)]
+        workers = [follower.run(), following.run(), upkeep.run(steward), sealer.run(), denials.run()]
         if config.nats_url:
             workers.append(events.run())
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
-                [Service(commands, COMMANDS), Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS)],
+                [
+                    Service(commands, COMMANDS),
+                    Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(AuditService(db, tables.audit, tokens, checker), AUDIT, tenants, features), AUDIT),
+                ],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                denied=denials.note,
             )
         )
         yield Cluster(server=server, tenants=tenants, follower=follower, features=following)

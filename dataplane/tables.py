@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from shared.audit import schema as audit_schema
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
 from shared.tables import metadata as metadata
@@ -171,10 +172,15 @@ audit_entries = Table(
     Column("request_id", Text, nullable=False),
     # [[field, before, after], ...]
     Column("changes", JSONB, nullable=False),
+    Column("proof", LargeBinary),
+    # The writing transaction here: a move gives the row that of its arrival.
+    Column("xid", events.Xid, nullable=False, server_default=func.pg_current_xact_id(), info={"stays": True}),
     Index(None, "tenant_id", "resource", "resource_id", "id"),
+    Index("audit_entries_xid", "xid"),
 )
+audit = audit_schema.ledger(metadata, audit_entries, nobody=audit_schema.NO_TENANT)
 
 idempotency = idempotency_shape.table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
-MOVED = (products, variants, idempotency, audit_entries)
+MOVED = (products, variants, idempotency, audit_entries, audit.links, audit.seals, audit.signers)

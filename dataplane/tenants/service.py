@@ -1,6 +1,6 @@
 """TenantRuntimeService: what control tells this cluster to do with tenants, and asks of them."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from center.dataplane.v1 import tenant_runtime_service_pb2_grpc as pb_grpc
 from dataplane.tenants import domain, rows, store
 from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
+from shared.runtime import journal
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.ids import is_uuid
@@ -29,7 +30,8 @@ log = structlog.stdlib.get_logger("center.tenants")
 
 class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
     """steward: the narrow role that sees every tenant's entry. movers: the same role in a pool of its own, so that long
-    copies never keep a command waiting. db: reads of one tenant's rows, as requests read them."""
+    copies never keep a command waiting. db: reads of one tenant's rows, as requests read them. seal: seals the audit as
+    it is."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         movers: Database,
         db: Database,
         tokens: PageTokens,
+        seal: Callable[[], Awaitable[None]],
     ) -> None:
         self._cluster_id = cluster_id
         self._tenants = tenants
@@ -47,6 +50,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self._movers = movers
         self._db = db
         self._tokens = tokens
+        self._seal = seal
 
     async def ApplyTenants(self, request: pb.ApplyTenantsRequest, context: Context) -> pb.ApplyTenantsResponse:
         named = [entry(tenant, self._cluster_id, f"tenants[{n}]") for n, tenant in enumerate(request.tenants)]
@@ -89,6 +93,10 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         try:
             async with self._steward.transaction() as tx:
                 ended, removed = await store.end(tx, tenant_id, revision, trace)
+                if ended:
+                    await store.note(tx, tenant_id, rows="removed", revision=str(revision))
+                else:
+                    journal.unchanged(tx)
         finally:
             await self._tenants.refresh([tenant_id])
         if not ended:
@@ -143,6 +151,8 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self, request: pb.ExportTenantRequest, context: Context
     ) -> AsyncIterator[pb.ExportTenantResponse]:
         self._served(request.tenant_id)
+        # Who takes the rows has another key: what is not sealed here could not be told from what was slipped in.
+        await self._seal()
         async with (
             self._movers.transaction(request.tenant_id, snapshot=True) as tx,
             aclosing(rows.parts(tx)) as parts,
@@ -170,6 +180,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                             raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                         part = request.rows
                         await intake.take(rows.Part(part.table, tuple(part.columns), part.data, part.schema_version))
+                await store.note(tx, introduced.tenant_id, rows="arrived", count=str(intake.rows))
         finally:
             await self._tenants.refresh([introduced.tenant_id])
         log.info("tenant imported", tenant_id=introduced.tenant_id, rows=intake.rows)
