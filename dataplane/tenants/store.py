@@ -191,9 +191,12 @@ async def note(tx: AsyncConnection, tenant_id: str, **facts: str) -> None:
 async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
     """Deletes some rows of a tenant whose service has ended, and says how many; none when it is served again.
 
+    That it has ended is recorded already.
+
     A part at a time, because what locks the tenant for as long as a large one takes keeps every change waiting that
     comes with a change to this tenant.
     """
+    journal.unchanged(tx)
     ended = select(tenants.c.served).where(tenants.c.tenant_id == tenant_id).with_for_update(read=True)
     if (await tx.execute(ended)).scalar_one():
         return 0
