@@ -1,6 +1,7 @@
 """A look along chains: in a database, and in an export far from any."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,8 @@ Part: TypeAlias = list[tuple[Link, Entry | None]]
 AT_ONCE = 500
 # Entries that are not sealed yet are counted up to this.
 UNSEALED = 1000
+# From the sealer's commit to its note of where chains end.
+SETTLE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class Checker:
         """The last is complete. begin, until: the first and the last link to look at; 0 for all."""
         chain = self._ledger.chain(tenant_id)
         # Before the chain is read: it only gets longer.
-        anchors = (await asyncio.to_thread(self._anchors.of, [chain])).values()
+        anchors = await self._anchored(chain)
         start = max(begin - 1, 0)
         async with self._db.transaction() as tx:
             trust = Trust(self._ca_pem, await store.signers(tx, self._ledger, chain))
@@ -84,8 +87,13 @@ class Checker:
             yield progress
             progress = Progress(tenant_id, seal_time=progress.seal_time)
         progress.findings += walk.end()
+        end = until or sys.maxsize
+        if any([await self._held(chain, anchor, walk.position) for anchor in anchors if anchor.position <= end]):
+            # It may have left, or come, just now; then the sealer forgets the end that it knew.
+            await asyncio.sleep(SETTLE_S)
+            anchors = [] if await self._is_leaving(tenant_id) else await self._anchored(chain)
         for anchor in (*anchors, *([known] if known is not None else [])):
-            if not until or anchor.position <= until:
+            if anchor.position <= end:
                 progress.findings += await self._held(chain, anchor, walk.position)
         slipped_in, progress.unsealed = await self._unlinked(chain)
         progress.findings += slipped_in
@@ -127,6 +135,18 @@ class Checker:
                 # They came meanwhile, as links and seals do: together.
                 return await self._part(chain, after, until)
             return [], seals
+
+    async def _anchored(self, chain: str) -> list[Anchor]:
+        return list((await asyncio.to_thread(self._anchors.of, [chain])).values())
+
+    async def _is_leaving(self, tenant_id: str) -> bool:
+        """Whether the sealer has yet to see that the tenant's rows came or went."""
+        async with self._db.transaction() as tx:
+            found = await store.unlinked(tx, self._ledger, self._ledger.nobody, UNSEALED)
+        return any(
+            domain.is_of_whole_chain(entry) and entry.resource_id == tenant_id and domain.proven(entry, self._key)
+            for entry, _ in found
+        )
 
     async def _held(self, chain: str, anchor: Anchor, end: int) -> list[Finding]:
         async with self._db.transaction() as tx:

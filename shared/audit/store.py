@@ -108,7 +108,7 @@ async def next_chain(tx: AsyncConnection, ledger: Ledger, after: str | None) -> 
     """The next chain of which there is any row."""
     kind = tenant_type(ledger)
     first = [
-        f"(SELECT tenant_id FROM {table} WHERE :after IS NULL OR tenant_id > CAST(:after AS {kind})"
+        f"(SELECT tenant_id FROM {table} WHERE CAST(:after AS {kind}) IS NULL OR tenant_id > CAST(:after AS {kind})"
         " ORDER BY tenant_id LIMIT 1)"
         for table in ("audit_entries", "audit_links", "audit_seals")
     ]

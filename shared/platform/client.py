@@ -61,14 +61,19 @@ class Client:
         services = list(edge_service_pb2.DESCRIPTOR.services_by_name.values())
         return self._to(self.config.address(ports.EDGE), "edge", services)
 
-    async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
-        """A channel straight to a cluster, at the endpoint that the catalog names."""
+    async def cluster_address(self, cluster_id: str) -> str:
+        """The endpoint that the catalog names."""
         answer = await cluster_service_pb2_grpc.ClusterServiceStub(self.control()).GetCluster(
             cluster_service_pb2.GetClusterRequest(id=cluster_id)
         )
         endpoint = answer.cluster.endpoints[0]
-        services = list(product_service_pb2.DESCRIPTOR.services_by_name.values())
-        return self._to(f"{endpoint.host}:{endpoint.port}", cluster_id, services)
+        return f"{endpoint.host}:{endpoint.port}"
+
+    async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
+        """A channel straight to a cluster."""
+        files = (product_service_pb2, audit_service_pb2)
+        services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+        return self._to(await self.cluster_address(cluster_id), cluster_id, services)
 
     async def shop(self, code: str) -> tuple[str, grpc.aio.Channel]:
         """(the tenant's id, a channel to its cluster)."""
