@@ -81,7 +81,7 @@ from shared.audit.anchors import Anchors
 from shared.audit.checking import Checker
 from shared.audit.denials import Denials
 from shared.audit.sealer import Sealer
-from shared.audit.service import AuditService
+from shared.audit.service import AuditService, Entries
 from shared.audit.signing import Signer as SealSigner
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
@@ -265,7 +265,7 @@ async def running(
             Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
             Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
-            Service(AuditService(db, tables.audit, tokens, checker), AUDIT),
+            Service(AuditService(Entries(db, tables.audit, tokens), tables.audit, checker), AUDIT),
         ]
         await stack.enter_async_context(
             _beside(

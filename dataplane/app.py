@@ -11,7 +11,7 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import audit_service_pb2
+from center.shared.v1 import audit_service_pb2, tenant_audit_service_pb2
 from dataplane import outbox, tables, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -26,7 +26,7 @@ from shared.audit.anchors import Anchors
 from shared.audit.checking import Checker
 from shared.audit.denials import Denials
 from shared.audit.sealer import Sealer
-from shared.audit.service import AuditService
+from shared.audit.service import AuditService, Entries, TenantAuditService
 from shared.audit.signing import Signer
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
@@ -45,6 +45,7 @@ COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntime
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
+TENANT_AUDIT = tenant_audit_service_pb2.DESCRIPTOR.services_by_name["TenantAuditService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
 
@@ -113,6 +114,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         denials = Denials(
             partial(denied.write, db, writes, tenants), lambda tenant_id: tenants.get(tenant_id) is not None
         )
+        entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -129,7 +131,11 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
-                    Service(admitted(AuditService(db, tables.audit, tokens, checker), AUDIT, tenants, features), AUDIT),
+                    Service(AuditService(entries, tables.audit, checker), AUDIT),
+                    Service(
+                        admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
+                        TENANT_AUDIT,
+                    ),
                 ],
                 address=config.address,
                 identity=identity,

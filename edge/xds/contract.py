@@ -13,6 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 import center
 from center.shared.v1 import rules_pb2
 
+# The packages whose services a shop's cluster serves.
+OF_SHOPS = ("center.dataplane.", "center.shared.")
+
 # Its stub does not say that it is an extension of MethodOptions.
 _RULES: Any = rules_pb2.rules
 
@@ -74,7 +77,7 @@ class Contract:
         for service, method in self._methods:
             rules: rules_pb2.MethodRules = method.options.Extensions[_RULES]
             outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
-            if outside and service.startswith("center.dataplane.") and wanted(method, rules):
+            if outside and service.startswith(OF_SHOPS) and wanted(method, rules):
                 found.append(f"/{service}/{method.name}")
         return tuple(sorted(found))
 

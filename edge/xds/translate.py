@@ -12,7 +12,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
 from center_sdk.answers import HEADERS
-from edge.xds.contract import Contract
+from edge.xds.contract import OF_SHOPS, Contract
 from edge.xds.refusals import (
     ROUTE_REFUSED,
     SAFE_HEADERS,
@@ -34,7 +34,7 @@ PLATFORM = "_platform"
 CONTROL_CLUSTER = "_control"
 
 # The contracts that are for the outside; nothing else on a server's port is, and no other plane's are there.
-_OF_SHOPS, _OF_PLATFORM = "/center.dataplane.", "/center.control."
+_OF_PLATFORM = "/center.control."
 # Set by the transcoder on what came as JSON, whose content type is gRPC's by the time that routes are matched.
 TRANSCODED = "x-envoy-original-path"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -121,7 +121,8 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
             host.routes.extend(_refuse(TENANT_READ_ONLY, tenant, components.RouteMatch(path=path), pages=False))
     for path in contract.streaming_paths:
         host.routes.append(_forward(tenant.cluster_id, path))
-    host.routes.extend([_forward(tenant.cluster_id), _preflight(tenant.cluster_id), _nothing_here()])
+    host.routes.extend(_forward(tenant.cluster_id, package=f"/{package}") for package in OF_SHOPS)
+    host.routes.extend([_preflight(tenant.cluster_id), _nothing_here()])
     return _routes(tenant.id, host, (tenant.cluster_id,))
 
 
@@ -230,7 +231,7 @@ def _finish(host: components.VirtualHost) -> None:
     host.retry_policy.retry_back_off.max_interval.FromMilliseconds(250)
 
 
-def _forward(cluster: str, path: str | None = None, package: str = _OF_SHOPS) -> components.Route:
+def _forward(cluster: str, path: str | None = None, package: str = "") -> components.Route:
     """To the cluster, once; a path of its own for a stream, which may take as long as it likes but not fall silent."""
     route = components.Route()
     if path is None:

@@ -144,7 +144,9 @@ class Story:
         noted = {"plan_id": plan, "version": 2, "note": "better"}
         await self.call("PlanService/UpdatePlanVersion", version=noted, update_mask={"paths": ["note"]})
         await self.call("PlanService/ArchivePlanVersion", plan_id=plan, version=2)
-        await self.call("PlanService/CreateAddOn", add_on={"id": add_on, "features": [{"feature_id": feature, "grant": on}]})
+        await self.call(
+            "PlanService/CreateAddOn", add_on={"id": add_on, "features": [{"feature_id": feature, "grant": on}]}
+        )
         await self.call("PlanService/UpdateAddOn", add_on={"id": add_on, "display_name": "New"}, update_mask=mask)
         shop = (await self.call("TenantService/CreateTenant", tenant=_tenant(), draft=True)).tenant.id
         await self.call("PlanService/AssignPlan", tenant_id=shop, plan_id=plan)

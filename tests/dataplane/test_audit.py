@@ -17,6 +17,8 @@ from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
+from center.shared.v1 import tenant_audit_service_pb2 as tenant_pb
+from center.shared.v1.tenant_audit_service_pb2_grpc import TenantAuditServiceStub
 from dataplane import tables
 from dataplane.app import COMMANDS, PRODUCTS
 from shared.audit import domain, exports, store
@@ -163,8 +165,8 @@ async def test_a_tenants_people_read_its_entries_and_no_others(eu: Running, tena
     await eu.apply(other)
     await create(eu, other.id, product())
     [made] = await create(eu, tenant, product())
-    outside = audit_pb.ListTenantEntriesRequest(filter='resource = "product"')
-    stub = type(eu.audit)(eu.channel("envoy"))
+    outside = tenant_pb.ListTenantEntriesRequest(filter='resource = "product"')
+    stub = TenantAuditServiceStub(eu.channel("envoy"))
     answer = await stub.ListTenantEntries(outside, metadata=of(tenant, bearer(eu.home, tenant)))
     assert [each.resource_id for each in answer.entries] == [made.id]
     refusal = await refused(lambda: stub.ListTenantEntries(outside, metadata=of(other.id, bearer(eu.home, tenant))))

@@ -24,11 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from center.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb2
-from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$center/shared/v1/audit_service.proto\x12\x10\x63\x65nter.shared.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\x12ListEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\ttenant_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"]\n\x13ListEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x18ListTenantEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"c\n\x19ListTenantEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x0fGetEntryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\ttenant_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"?\n\x10GetEntryResponse\x12+\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1c.center.shared.v1.AuditEntry\"\xb4\x01\n\x12VerifyChainRequest\x12\x1e\n\ttenant_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x12\n\nall_chains\x18\x02 \x01(\x08\x12\x1e\n\rfrom_position\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0bto_position\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x05known\x18\x05 \x01(\x0b\x32\x1d.center.shared.v1.AuditAnchor\"\xe8\x01\n\x13VerifyChainResponse\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\r\n\x05links\x18\x02 \x01(\x03\x12\x30\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x1e.center.shared.v1.AuditFinding\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12*\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1d.center.shared.v1.AuditAnchor\x12-\n\tseal_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08unsealed\x18\x07 \x01(\x03\"?\n\x0b\x41uditAnchor\x12\x19\n\x08position\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x15\n\x04hash\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"s\n\x0c\x41uditFinding\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".center.shared.v1.AuditFindingKind\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05until\x18\x03 \x01(\x03\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\"O\n\rExportRequest\x12\x1e\n\ttenant_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\rfrom_position\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xd2\x01\n\x0e\x45xportResponse\x12-\n\x05\x63hain\x18\x01 \x01(\x0b\x32\x1c.center.shared.v1.AuditChainH\x00\x12/\n\x06signer\x18\x02 \x01(\x0b\x32\x1d.center.shared.v1.AuditSignerH\x00\x12+\n\x04link\x18\x03 \x01(\x0b\x32\x1b.center.shared.v1.AuditLinkH\x00\x12+\n\x04seal\x18\x04 \x01(\x0b\x32\x1b.center.shared.v1.AuditSealH\x00\x42\x06\n\x04part\"K\n\nAuditChain\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x12\x12\n\nafter_hash\x18\x03 \x01(\x0c\"2\n\x0b\x41uditSigner\x12\x0e\n\x06signer\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\"\x98\x01\n\tAuditLink\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12+\n\x05\x65ntry\x18\x05 \x01(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x12\n\x05proof\x18\x06 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_proof\"\x8e\x01\n\tAuditSeal\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06signer\x18\x05 \x01(\t\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"\x9b\x02\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0bresource_id\x18\x06 \x01(\t\x12\x11\n\ttenant_id\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\x10\n\x08trace_id\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12.\n\x07\x63hanges\x18\x0c \x03(\x0b\x32\x1d.center.shared.v1.FieldChange\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t*\xa3\x02\n\x10\x41uditFindingKind\x12\"\n\x1e\x41UDIT_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UDIT_FINDING_KIND_CHANGED\x10\x01\x12\x1e\n\x1a\x41UDIT_FINDING_KIND_REMOVED\x10\x02\x12 \n\x1c\x41UDIT_FINDING_KIND_REORDERED\x10\x03\x12!\n\x1d\x41UDIT_FINDING_KIND_SLIPPED_IN\x10\x04\x12\"\n\x1e\x41UDIT_FINDING_KIND_SEAL_BROKEN\x10\x05\x12 \n\x1c\x41UDIT_FINDING_KIND_TRUNCATED\x10\x06\x12 \n\x1c\x41UDIT_FINDING_KIND_REWRITTEN\x10\x07\x32\xb4\x04\n\x0c\x41uditService\x12g\n\x0bListEntries\x12$.center.shared.v1.ListEntriesRequest\x1a%.center.shared.v1.ListEntriesResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12\x93\x01\n\x11ListTenantEntries\x12*.center.shared.v1.ListTenantEntriesRequest\x1a+.center.shared.v1.ListTenantEntriesResponse\"%\xca\xda\x18\x08\n\x02\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/audit/entries\x12^\n\x08GetEntry\x12!.center.shared.v1.GetEntryRequest\x1a\".center.shared.v1.GetEntryResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12i\n\x0bVerifyChain\x12$.center.shared.v1.VerifyChainRequest\x1a%.center.shared.v1.VerifyChainResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x30\x01\x12Z\n\x06\x45xport\x12\x1f.center.shared.v1.ExportRequest\x1a .center.shared.v1.ExportResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$center/shared/v1/audit_service.proto\x12\x10\x63\x65nter.shared.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\x12ListEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x1e\n\ttenant_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"]\n\x13ListEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x0fGetEntryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\ttenant_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"?\n\x10GetEntryResponse\x12+\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1c.center.shared.v1.AuditEntry\"\xb4\x01\n\x12VerifyChainRequest\x12\x1e\n\ttenant_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x12\n\nall_chains\x18\x02 \x01(\x08\x12\x1e\n\rfrom_position\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0bto_position\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12,\n\x05known\x18\x05 \x01(\x0b\x32\x1d.center.shared.v1.AuditAnchor\"\xe8\x01\n\x13VerifyChainResponse\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\r\n\x05links\x18\x02 \x01(\x03\x12\x30\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x1e.center.shared.v1.AuditFinding\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12*\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1d.center.shared.v1.AuditAnchor\x12-\n\tseal_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08unsealed\x18\x07 \x01(\x03\"?\n\x0b\x41uditAnchor\x12\x19\n\x08position\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\x12\x15\n\x04hash\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"s\n\x0c\x41uditFinding\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".center.shared.v1.AuditFindingKind\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\r\n\x05until\x18\x03 \x01(\x03\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\"O\n\rExportRequest\x12\x1e\n\ttenant_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1e\n\rfrom_position\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\xd2\x01\n\x0e\x45xportResponse\x12-\n\x05\x63hain\x18\x01 \x01(\x0b\x32\x1c.center.shared.v1.AuditChainH\x00\x12/\n\x06signer\x18\x02 \x01(\x0b\x32\x1d.center.shared.v1.AuditSignerH\x00\x12+\n\x04link\x18\x03 \x01(\x0b\x32\x1b.center.shared.v1.AuditLinkH\x00\x12+\n\x04seal\x18\x04 \x01(\x0b\x32\x1b.center.shared.v1.AuditSealH\x00\x42\x06\n\x04part\"K\n\nAuditChain\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x12\x12\n\nafter_hash\x18\x03 \x01(\x0c\"2\n\x0b\x41uditSigner\x12\x0e\n\x06signer\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\"\x98\x01\n\tAuditLink\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12+\n\x05\x65ntry\x18\x05 \x01(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x12\n\x05proof\x18\x06 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_proof\"\x8e\x01\n\tAuditSeal\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06signer\x18\x05 \x01(\t\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"\x9b\x02\n\nAuditEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0bresource_id\x18\x06 \x01(\t\x12\x11\n\ttenant_id\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\x10\n\x08trace_id\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12.\n\x07\x63hanges\x18\x0c \x03(\x0b\x32\x1d.center.shared.v1.FieldChange\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t*\xa3\x02\n\x10\x41uditFindingKind\x12\"\n\x1e\x41UDIT_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UDIT_FINDING_KIND_CHANGED\x10\x01\x12\x1e\n\x1a\x41UDIT_FINDING_KIND_REMOVED\x10\x02\x12 \n\x1c\x41UDIT_FINDING_KIND_REORDERED\x10\x03\x12!\n\x1d\x41UDIT_FINDING_KIND_SLIPPED_IN\x10\x04\x12\"\n\x1e\x41UDIT_FINDING_KIND_SEAL_BROKEN\x10\x05\x12 \n\x1c\x41UDIT_FINDING_KIND_TRUNCATED\x10\x06\x12 \n\x1c\x41UDIT_FINDING_KIND_REWRITTEN\x10\x07\x32\x9e\x03\n\x0c\x41uditService\x12g\n\x0bListEntries\x12$.center.shared.v1.ListEntriesRequest\x1a%.center.shared.v1.ListEntriesResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12^\n\x08GetEntry\x12!.center.shared.v1.GetEntryRequest\x1a\".center.shared.v1.GetEntryResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x12i\n\x0bVerifyChain\x12$.center.shared.v1.VerifyChainRequest\x1a%.center.shared.v1.VerifyChainResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x30\x01\x12Z\n\x06\x45xport\x12\x1f.center.shared.v1.ExportRequest\x1a .center.shared.v1.ExportResponse\"\x0b\xca\xda\x18\x07\n\x01\x01\x10\x01 \x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,10 +40,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_LISTENTRIESREQUEST'].fields_by_name['tenant_id']._loaded_options = None
   _globals['_LISTENTRIESREQUEST'].fields_by_name['tenant_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
-  _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200 '
-  _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['filter']._loaded_options = None
-  _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_GETENTRYREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETENTRYREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GETENTRYREQUEST'].fields_by_name['tenant_id']._loaded_options = None
@@ -65,52 +60,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTREQUEST'].fields_by_name['from_position']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
-  _globals['_AUDITSERVICE'].methods_by_name['ListTenantEntries']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['ListTenantEntries']._serialized_options = b'\312\332\030\010\n\002\006\001\020\002 \001\202\323\344\223\002\023\022\021/v1/audit/entries'
   _globals['_AUDITSERVICE'].methods_by_name['GetEntry']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetEntry']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
   _globals['_AUDITSERVICE'].methods_by_name['VerifyChain']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['VerifyChain']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
   _globals['_AUDITSERVICE'].methods_by_name['Export']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['Export']._serialized_options = b'\312\332\030\007\n\001\001\020\001 \001'
-  _globals['_AUDITFINDINGKIND']._serialized_start=2417
-  _globals['_AUDITFINDINGKIND']._serialized_end=2708
-  _globals['_LISTENTRIESREQUEST']._serialized_start=180
-  _globals['_LISTENTRIESREQUEST']._serialized_end=307
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=309
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=402
-  _globals['_LISTTENANTENTRIESREQUEST']._serialized_start=404
-  _globals['_LISTTENANTENTRIESREQUEST']._serialized_end=505
-  _globals['_LISTTENANTENTRIESRESPONSE']._serialized_start=507
-  _globals['_LISTTENANTENTRIESRESPONSE']._serialized_end=606
-  _globals['_GETENTRYREQUEST']._serialized_start=608
-  _globals['_GETENTRYREQUEST']._serialized_end=679
-  _globals['_GETENTRYRESPONSE']._serialized_start=681
-  _globals['_GETENTRYRESPONSE']._serialized_end=744
-  _globals['_VERIFYCHAINREQUEST']._serialized_start=747
-  _globals['_VERIFYCHAINREQUEST']._serialized_end=927
-  _globals['_VERIFYCHAINRESPONSE']._serialized_start=930
-  _globals['_VERIFYCHAINRESPONSE']._serialized_end=1162
-  _globals['_AUDITANCHOR']._serialized_start=1164
-  _globals['_AUDITANCHOR']._serialized_end=1227
-  _globals['_AUDITFINDING']._serialized_start=1229
-  _globals['_AUDITFINDING']._serialized_end=1344
-  _globals['_EXPORTREQUEST']._serialized_start=1346
-  _globals['_EXPORTREQUEST']._serialized_end=1425
-  _globals['_EXPORTRESPONSE']._serialized_start=1428
-  _globals['_EXPORTRESPONSE']._serialized_end=1638
-  _globals['_AUDITCHAIN']._serialized_start=1640
-  _globals['_AUDITCHAIN']._serialized_end=1715
-  _globals['_AUDITSIGNER']._serialized_start=1717
-  _globals['_AUDITSIGNER']._serialized_end=1767
-  _globals['_AUDITLINK']._serialized_start=1770
-  _globals['_AUDITLINK']._serialized_end=1922
-  _globals['_AUDITSEAL']._serialized_start=1925
-  _globals['_AUDITSEAL']._serialized_end=2067
-  _globals['_AUDITENTRY']._serialized_start=2070
-  _globals['_AUDITENTRY']._serialized_end=2353
-  _globals['_FIELDCHANGE']._serialized_start=2355
-  _globals['_FIELDCHANGE']._serialized_end=2414
-  _globals['_AUDITSERVICE']._serialized_start=2711
-  _globals['_AUDITSERVICE']._serialized_end=3275
+  _globals['_AUDITFINDINGKIND']._serialized_start=2183
+  _globals['_AUDITFINDINGKIND']._serialized_end=2474
+  _globals['_LISTENTRIESREQUEST']._serialized_start=150
+  _globals['_LISTENTRIESREQUEST']._serialized_end=277
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=279
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=372
+  _globals['_GETENTRYREQUEST']._serialized_start=374
+  _globals['_GETENTRYREQUEST']._serialized_end=445
+  _globals['_GETENTRYRESPONSE']._serialized_start=447
+  _globals['_GETENTRYRESPONSE']._serialized_end=510
+  _globals['_VERIFYCHAINREQUEST']._serialized_start=513
+  _globals['_VERIFYCHAINREQUEST']._serialized_end=693
+  _globals['_VERIFYCHAINRESPONSE']._serialized_start=696
+  _globals['_VERIFYCHAINRESPONSE']._serialized_end=928
+  _globals['_AUDITANCHOR']._serialized_start=930
+  _globals['_AUDITANCHOR']._serialized_end=993
+  _globals['_AUDITFINDING']._serialized_start=995
+  _globals['_AUDITFINDING']._serialized_end=1110
+  _globals['_EXPORTREQUEST']._serialized_start=1112
+  _globals['_EXPORTREQUEST']._serialized_end=1191
+  _globals['_EXPORTRESPONSE']._serialized_start=1194
+  _globals['_EXPORTRESPONSE']._serialized_end=1404
+  _globals['_AUDITCHAIN']._serialized_start=1406
+  _globals['_AUDITCHAIN']._serialized_end=1481
+  _globals['_AUDITSIGNER']._serialized_start=1483
+  _globals['_AUDITSIGNER']._serialized_end=1533
+  _globals['_AUDITLINK']._serialized_start=1536
+  _globals['_AUDITLINK']._serialized_end=1688
+  _globals['_AUDITSEAL']._serialized_start=1691
+  _globals['_AUDITSEAL']._serialized_end=1833
+  _globals['_AUDITENTRY']._serialized_start=1836
+  _globals['_AUDITENTRY']._serialized_end=2119
+  _globals['_FIELDCHANGE']._serialized_start=2121
+  _globals['_FIELDCHANGE']._serialized_end=2180
+  _globals['_AUDITSERVICE']._serialized_start=2477
+  _globals['_AUDITSERVICE']._serialized_end=2891
 # @@protoc_insertion_point(module_scope)

@@ -43,11 +43,6 @@ class AuditServiceStub:
                 request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesRequest.SerializeToString,
                 response_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesResponse.FromString,
                 _registered_method=True)
-        self.ListTenantEntries = channel.unary_unary(
-                '/center.shared.v1.AuditService/ListTenantEntries',
-                request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesRequest.SerializeToString,
-                response_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesResponse.FromString,
-                _registered_method=True)
         self.GetEntry = channel.unary_unary(
                 '/center.shared.v1.AuditService/GetEntry',
                 request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryRequest.SerializeToString,
@@ -77,16 +72,6 @@ class AuditServiceServicer:
         Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
         control plane. Refused calls have the resource `denied`, and its id is why.
         Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListTenantEntries(self, request, context):
-        """Lists the entries of the tenant that the call is made in, newest first; a cluster's to answer.
-        Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time.
-        Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID, UNAUTHENTICATED/TOKEN_INVALID,
-        NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED, UNAVAILABLE/TENANT_MOVING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,11 +109,6 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListEntries,
                     request_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesRequest.FromString,
                     response_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesResponse.SerializeToString,
-            ),
-            'ListTenantEntries': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListTenantEntries,
-                    request_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesRequest.FromString,
-                    response_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesResponse.SerializeToString,
             ),
             'GetEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEntry,
@@ -177,33 +157,6 @@ class AuditService:
             '/center.shared.v1.AuditService/ListEntries',
             center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesRequest.SerializeToString,
             center_dot_shared_dot_v1_dot_audit__service__pb2.ListEntriesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListTenantEntries(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/center.shared.v1.AuditService/ListTenantEntries',
-            center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesRequest.SerializeToString,
-            center_dot_shared_dot_v1_dot_audit__service__pb2.ListTenantEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

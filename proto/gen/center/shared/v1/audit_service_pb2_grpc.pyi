@@ -43,12 +43,6 @@ class AuditServiceStub:
     control plane. Refused calls have the resource `denied`, and its id is why.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
-    ListTenantEntries: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListTenantEntriesRequest, _audit_service_pb2.ListTenantEntriesResponse]
-    """Lists the entries of the tenant that the call is made in, newest first; a cluster's to answer.
-    Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time.
-    Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID, UNAUTHENTICATED/TOKEN_INVALID,
-    NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED, UNAVAILABLE/TENANT_MOVING.
-    """
     GetEntry: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetEntryRequest, _audit_service_pb2.GetEntryResponse]
     """Reads one entry.
     Errors: NOT_FOUND/AUDIT_ENTRY_NOT_FOUND.
@@ -77,12 +71,6 @@ class AuditServiceAsyncStub(AuditServiceStub):
     Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
     control plane. Refused calls have the resource `denied`, and its id is why.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
-    """
-    ListTenantEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListTenantEntriesRequest, _audit_service_pb2.ListTenantEntriesResponse]  # type: ignore[assignment]
-    """Lists the entries of the tenant that the call is made in, newest first; a cluster's to answer.
-    Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time.
-    Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID, UNAUTHENTICATED/TOKEN_INVALID,
-    NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED, UNAVAILABLE/TENANT_MOVING.
     """
     GetEntry: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetEntryRequest, _audit_service_pb2.GetEntryResponse]  # type: ignore[assignment]
     """Reads one entry.
@@ -115,18 +103,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
         control plane. Refused calls have the resource `denied`, and its id is why.
         Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
-        """
-
-    @_abc_1.abstractmethod
-    def ListTenantEntries(
-        self,
-        request: _audit_service_pb2.ListTenantEntriesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_audit_service_pb2.ListTenantEntriesResponse, _abc.Awaitable[_audit_service_pb2.ListTenantEntriesResponse]]:
-        """Lists the entries of the tenant that the call is made in, newest first; a cluster's to answer.
-        Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time.
-        Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID, UNAUTHENTICATED/TOKEN_INVALID,
-        NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED, UNAVAILABLE/TENANT_MOVING.
         """
 
     @_abc_1.abstractmethod
