@@ -61,6 +61,8 @@ class Anchors:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(sqlite3.connect(self._path, timeout=10)) as file, file:
                 file.execute("PRAGMA journal_mode = WAL")
+                # What a crash of the machine takes of it is known again after the next round.
+                file.execute("PRAGMA synchronous = NORMAL")
                 file.execute(
                     "CREATE TABLE IF NOT EXISTS anchors (chain TEXT PRIMARY KEY, position INTEGER, hash BLOB) STRICT"
                 )

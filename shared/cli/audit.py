@@ -121,25 +121,30 @@ def check(
     ca: Annotated[
         Path | None, typer.Option(help="The certificate of the platform's CA; the one of CENTER_HOME when not given.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Look whether an exported chain is whole; exits with 1 when it is not."""
     ca = ca or pki.ca_path(Config.from_env().home)
-    walk, found = None, 0
+    findings: list[pb.AuditFinding] = []
     try:
         with file.open(encoding="utf-8") as lines:
             parts = (json_format.Parse(line, pb.ExportResponse()) for line in lines)
-            for so_far, finding in exports.check(parts, ca.read_bytes()):
-                walk = so_far
+            for walk, finding in exports.check(parts, ca.read_bytes()):
                 if finding is not None:
-                    found += 1
-                    err.print(f"[red]{_words(messages.finding(finding))}[/]")
+                    findings.append(messages.finding(finding))
+                    continue
+                end = "" if walk.hash is None else f"{walk.position}:{walk.hash.hex()}"
+                facts: dict[str, object] = {"tenant_id": walk.tenant_id, "links": walk.entries, "end": end}
     except (json_format.ParseError, InvalidArgument) as error:
         err.print(f"[red]{file} is no export[/]: {error}")
         raise typer.Exit(1) from None
-    assert walk is not None
-    end = "" if walk.hash is None else f", ends at {walk.position}:{walk.hash.hex()}"
-    out.print(f"{walk.entries} entries, {found} findings{end}", style="dim")
-    if found:
+    if as_json:
+        out.print_json(json.dumps(facts | {"findings": [plain(each) for each in findings]}))
+    else:
+        for each in findings:
+            err.print(f"[red]{_words(each)}[/]")
+        out.print(f"{facts['links']} entries, {len(findings)} findings, ends at {facts['end']}", style="dim")
+    if findings:
         raise typer.Exit(1)
 
 
