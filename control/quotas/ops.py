@@ -15,6 +15,7 @@ from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import terms, tokens, windows
 from center_sdk.decision import ALLOWING, Code, Facts
 from center_sdk.engine import anonymous_entitlement
+from center_sdk.leases import block
 from center_sdk.terms import QuotaTerms, SolutionTerms
 from control.catalog.memory import Catalog
 from control.entitlements import store as entitlement_store
@@ -185,6 +186,9 @@ class Quotas:
         window = domain.window_of(solution, quota, now)
         entitlement_id = told.entitlement.id
         wanted, least = max(request.wanted_units, request.least_units), request.least_units
+        if wanted:
+            # Who does not know the token yet cannot know what is worth holding of its quota.
+            wanted = max(wanted, block(quota.limit))
         carried = await self.carried(tx, solution, quota, entitlement_id, window, since)
         if not wanted:
             known = await store.counter(tx, entitlement_id, quota.key, window.start)

@@ -1,11 +1,14 @@
 """Logs, metrics and spans of every process."""
 
 import asyncio
+import itertools
 import logging
 import random
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -17,7 +20,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import StatusCode
-from prometheus_client import Histogram
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from shared.runtime import context as calls
 from shared.runtime.context import CallContext
@@ -28,13 +33,44 @@ SLOW_S = 0.5
 SAMPLED = 0.001
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# Its count is the counter of calls: one metric to note, not two.
-_seconds = Histogram(
-    "center_rpc_seconds",
-    "Time to serve an RPC, by how it ended; streams count when they end.",
-    ["method", "code"],
-    buckets=_BUCKETS,
-)
+
+
+@dataclass(slots=True)
+class _Ended:
+    """Calls of one method that ended alike; by_bucket: those beyond the last bucket come last."""
+
+    by_bucket: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS) + 1))
+    total_s: float = 0.0
+
+
+class _Seconds(Collector):
+    """How long calls took, by method and by how they ended; the count of them is the counter of calls.
+
+    prometheus_client's own histogram, with a lock for each of its numbers, took 9 us a call. Here the event loop
+    counts, and the thread of a scrape reads along.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[tuple[str, str], _Ended] = {}
+
+    def of(self, method: str, code: str) -> _Ended:
+        return self._ended.setdefault((method, code), _Ended())
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(
+            "center_rpc_seconds",
+            "Time to serve an RPC, by how it ended; streams count when they end.",
+            labels=["method", "code"],
+        )
+        for labels, ended in list(self._ended.items()):
+            up_to = itertools.accumulate(ended.by_bucket)
+            buckets = [(most, n) for most, n in zip((*map(str, _BUCKETS), "+Inf"), up_to, strict=True)]
+            family.add_metric(labels, buckets, ended.total_s)
+        yield family
+
+
+_seconds = _Seconds()
+REGISTRY.register(_seconds)
 
 log = structlog.stdlib.get_logger("center.rpc")
 
@@ -135,15 +171,16 @@ def _with_call(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 def observer(method: str) -> Observer:
     """What is noted of every call of one method when it ends: a count by code, the time, a log line, a span."""
-    seconds: dict[str, Histogram] = {}
+    seconds: dict[str, _Ended] = {}
 
     def observe(call: CallContext, began: float, error: BaseException | None) -> None:
         took_s = time.perf_counter() - began
         code = _code(error)
         ended_so = seconds.get(code)
         if ended_so is None:
-            ended_so = seconds[code] = _seconds.labels(method, code)
-        ended_so.observe(took_s)
+            ended_so = seconds[code] = _seconds.of(method, code)
+        ended_so.by_bucket[bisect_left(_BUCKETS, took_s)] += 1
+        ended_so.total_s += took_s
         if error is not None or took_s > SLOW_S or random.random() < SAMPLED:
             _log(call, method, code, took_s, error)
         if _tracer is not None:

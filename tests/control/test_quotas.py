@@ -20,6 +20,7 @@ from center.control.v1 import solution_service_pb2 as solutions_pb
 from center.control.v1 import validator_service_pb2 as pb
 from center.control.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from center_sdk.decision import Code, Decision
+from center_sdk.leases import BLOCK_UNITS
 from shared.runtime import pki
 from shared.runtime.migrate import missing_migration
 from tests.control.plane import Plane, config, until
@@ -171,6 +172,14 @@ async def stays(running: Processes, seconds: float) -> int:
         if running.allowed() != count:
             count, since = running.allowed(), time.monotonic()
     return count
+
+
+async def test_the_first_call_of_a_token_brings_a_block(market: Market) -> None:
+    """So that the next one asks nobody."""
+    solution_id = await market.solution(10_000)
+    made = await market.token(solution_id)
+    assert (await market.decide(made.token, solution_id)).allowed
+    assert market.rows("SELECT units FROM leases WHERE solution_id = %s", solution_id) == [(BLOCK_UNITS,)]
 
 
 async def test_the_tables_are_what_the_migrations_make(market: Market) -> None:

@@ -5,11 +5,16 @@ import gc
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -166,6 +171,37 @@ async def channel(server: Server, certificates: Path) -> AsyncIterator[Callable[
 
 def explain(channel: grpc.aio.Channel, host: str, **how: Any) -> Any:
     return edge_grpc.EdgeServiceStub(channel).ExplainRoute(edge.ExplainRouteRequest(host=host), **how)
+
+
+@pytest.mark.parametrize("names", [(), ("localhost",), ("localhost", "other")])
+async def test_a_common_name_makes_nobody(certificates: Path, server: Server, names: tuple[str, ...]) -> None:
+    """Whoever else signs with our CA may let people choose it; who one is stands in the alternative names."""
+    ca = x509.load_pem_x509_certificate(pki.ca_path(certificates).read_bytes())
+    ca_key = serialization.load_pem_private_key(pki.key_path(certificates, "ca").read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "spiffe://center/operator")]))
+        .issuer_name(ca.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+    )
+    if names:
+        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+    signed = made.sign(ca_key, hashes.SHA256())
+    identity = pki.Identity(
+        "operator",
+        pki.ca_path(certificates).read_bytes(),
+        signed.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+    async with connect(f"127.0.0.1:{server.port}", identity, server="edge") as channel:
+        async with refuses("UNAUTHENTICATED", "CERTIFICATE_REQUIRED"):
+            await edge_grpc.EdgeServiceStub(channel).ListEdges(edge.ListEdgesRequest())
 
 
 async def test_the_trace_and_the_request_id_of_the_caller_are_taken_over(channel):

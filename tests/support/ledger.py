@@ -9,6 +9,7 @@ from center.control.v1 import quota_pb2, validator_service_pb2
 from center.control.v1 import solution_service_pb2 as solution_pb
 from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import tokens, windows
+from center_sdk.leases import block
 from center_sdk.terms import of_solution
 from control.quotas import domain
 from control.quotas.domain import Counter, Lease, Wish
@@ -86,7 +87,8 @@ class Ledger:
         counter = self.counters.setdefault(key, Counter(entitlement_id, quota.key, window.start, window.end))
         units = 0
         if request.wanted_units:
-            units = domain.grant(quota, counter, request.wanted_units, request.least_units, counter.holders + 1)
+            wanted = max(request.wanted_units, block(quota.limit))
+            units = domain.grant(quota, counter, wanted, request.least_units, counter.holders + 1)
         lease = Lease(
             str(uuid.UUID(int=next(self.numbers))), entitlement_id, quota.key, window.start, SOLUTION, units, 0, False,
             self.at + timedelta(seconds=self.lease_s),

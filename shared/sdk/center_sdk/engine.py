@@ -31,10 +31,10 @@ from center_sdk.windows import Period
 
 TICK_S = 1.0
 # The log is handed in little by little, the oldest runs first: a run lasts a second where few tokens are used, and up
-# to ten where very many are, each now and then.
-FLOW_S = 0.1
-FLOW_RUNS = 20
-FLOW_PART = 100
+# to fifteen where very many are, each now and then.
+FLOW_S = 0.2
+FLOW_RUNS = 10
+FLOW_PART = 75
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
 # What one batch accounts for at most: while it is made and read, nothing else is decided in its process, 0.1 ms a run.
@@ -557,10 +557,10 @@ class Engine:
 
     def _solution(self, solution: SolutionTerms) -> None:
         before = self._solutions.get(solution.id)
-        if before is not None and before.revision > solution.revision:
+        if before is not None and (before.revision > solution.revision or before == solution):
             return
         self._solutions[solution.id] = solution
-        if before is None or before == solution:
+        if before is None:
             return
         self._cool_all()
         for lease in self._all_leases():
@@ -765,11 +765,15 @@ class Engine:
                 if not lease.id and not lease.confirmed(now):
                     self._retire(lease)
                 continue
-            # What is used up is not worth keeping. What is left is kept for a while: who else needs it recalls it.
-            idle = not used and (lease.left <= 0 or now - lease.used_at >= IDLE_S)
+            # What is left is kept for a while: who else needs it recalls it. What is used up is, too: to fill it up
+            # again is one line of a batch, and to begin anew a transaction.
+            idle = not used and now - lease.used_at >= IDLE_S
             if everything or now >= lease.until or (idle and not lease.asked):
                 self._live.pop(lease, None)
                 self._retire(lease)
+            elif used and not lease.asked:
+                # It is known now how fast it is used.
+                lease.set_mark()
         if everything:
             for lease in self._all_leases():
                 self._retire(lease)

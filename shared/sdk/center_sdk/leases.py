@@ -8,12 +8,12 @@ _PLENTY = 1 << 62
 
 # About as many seconds of use as a lease is to last: longer than a run, so that it grows when its run is handed in, and
 # asks for no batch of its own.
-HELD_S = 10.0
+HELD_S = 20.0
 # What a token that is seldom used holds, so that not each of its calls asks the counter: no more than this part of the
 # limit. Whatever is held is given back when nobody used it for so long.
 BLOCK_UNITS = 16
 BLOCK_PART = 64
-IDLE_S = 10.0
+IDLE_S = 20.0
 # Below this part of it more is asked for, so that nobody waits.
 LOW = 0.25
 # A pace is not told from less.

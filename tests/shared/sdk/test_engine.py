@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from center.control.v1 import validator_service_pb2 as pb
 from center_sdk import tokens
 from center_sdk.decision import Code, Decision
-from center_sdk.engine import FLOW_RUNS, FLOW_S, Engine, Lack, Need
+from center_sdk.engine import FLOW_RUNS, FLOW_S, TICK_S, Engine, Lack, Need
 from center_sdk.journal import Journal, JournalBusy
 from center_sdk.leases import IDLE_S
 from tests.support.ledger import ACTION, SOLUTION, Ledger, solution
@@ -405,14 +405,14 @@ def test_a_torn_record_is_left_out(tmp_path: Path, ledger: Ledger) -> None:
     assert not list(Journal(path).recovered("again"))
 
 
-def test_the_log_of_many_tokens_flows_in_small_parts_and_all_of_it_within_ten_seconds(ledger: Ledger) -> None:
+def test_the_log_of_many_tokens_flows_in_small_parts_and_all_of_it_within_fifteen_seconds(ledger: Ledger) -> None:
     ledger.terms = solution(None)
     validator = Validator(ledger, records=4096)
     tokens = [ledger.issue() for _ in range(400)]
     for token in tokens:
         validator.decide(token)
     parts: list[int] = []
-    for _ in range(100):
+    for _ in range(75):
         ledger.now += FLOW_S
         validator.engine.apply(ledger.push(), ledger.now)
         while (request := validator.engine.batch(ledger.now)) is not None:
@@ -435,6 +435,45 @@ def test_idle_units_go_back(ledger: Ledger) -> None:
         validator.settle()
     assert not ledger.leases
     assert ledger.taken == ledger.used == 20
+
+
+def crowded(ledger: Ledger) -> tuple[Validator, str]:
+    """A validator and a token whose log is not handed in soon, because many others' comes first."""
+    ledger.terms = solution(1024)
+    validator = Validator(ledger, records=4096)
+    for _ in range(300):
+        validator.decide(ledger.issue())
+    token = ledger.issue()
+    validator.decide(token)
+    return validator, token
+
+
+def tick(validator: Validator) -> None:
+    validator.ledger.now += TICK_S
+    validator.engine.apply(validator.ledger.push(), validator.ledger.now)
+    validator.settle()
+
+
+def test_what_is_used_up_is_filled_up_again_with_a_batch(ledger: Ledger) -> None:
+    """And not begun anew by a transaction of its own."""
+    validator, token = crowded(ledger)
+    [lease] = [lease for lease in validator.engine._live if lease.spent == 1][-1:]
+    validator.decide(token, lease.left)
+    tick(validator)
+    tick(validator)
+    told = validator.engine.decide(token, SOLUTION, ACTION, 100, now=ledger.now)
+    assert isinstance(told, Lack) and told.need is Need.MORE
+
+
+def test_what_is_used_fast_asks_before_all_is_used_up(ledger: Ledger) -> None:
+    validator, token = crowded(ledger)
+    for _ in range(9):
+        validator.decide(token)
+    tick(validator)
+    [lease] = [lease for lease in validator.engine._live if lease.spent == 10]
+    while lease.left:
+        validator.decide(token)
+    assert validator.engine.waits(lease)
 
 
 def test_a_million_tokens_fit_in_their_size() -> None:
