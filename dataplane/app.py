@@ -11,7 +11,12 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import audit_service_pb2, tenant_audit_service_pb2
+from center.shared.v1 import (
+    audit_service_pb2,
+    media_service_pb2,
+    payment_service_pb2,
+    tenant_audit_service_pb2,
+)
 from dataplane import outbox, tables, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
@@ -20,6 +25,7 @@ from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
+from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
 from shared.audit import schema as audit_schema
 from shared.audit.anchors import Anchors
@@ -27,7 +33,18 @@ from shared.audit.checking import Checker
 from shared.audit.denials import Denials
 from shared.audit.sealer import Sealer
 from shared.audit.service import AuditService, Entries, TenantAuditService
-from shared.audit.signing import Signer
+from shared.audit.signing import Signer as SealSigner
+from shared.media.domain import CHUNK_BYTES
+from shared.media.objects import Objects
+from shared.media.service import MediaService
+from shared.media.signing import Signer
+from shared.media.sweeper import Sweeper
+from shared.payments import stripe_api
+from shared.payments import worker as payments_worker
+from shared.payments.ops import Payments
+from shared.payments.seals import Seals
+from shared.payments.service import PaymentService
+from shared.payments.stripe_api import Stripe
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
@@ -43,6 +60,8 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
+PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 TENANT_AUDIT = tenant_audit_service_pb2.DESCRIPTOR.services_by_name["TenantAuditService"]
@@ -57,6 +76,8 @@ class Cluster:
     tenants: LocalTenants
     follower: CatalogFollower
     features: FeaturesFollower
+    objects: Objects
+    sweeper: Sweeper
 
 
 @asynccontextmanager
@@ -91,11 +112,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             tables.audit,
             name=name,
             key=audit_key,
-            signer=Signer(identity),
+            signer=SealSigner(identity),
             ca_pem=identity.ca_pem,
             anchors=anchors,
         )
         checker = Checker(database(audit_schema.ROLE, 2), tables.audit, anchors, ca_pem=identity.ca_pem, key=audit_key)
+        objects = Objects.at(config.media_url or f"file://{config.home}/media", config.cluster_id)
         commands = TenantRuntimeService(
             cluster_id=config.cluster_id,
             tenants=tenants,
@@ -104,6 +126,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             db=db,
             tokens=tokens,
             seal=sealer.seal,
+            objects=objects,
         )
         events = Relay(
             app_url(config.database_url, config.home, relay.ROLE),
@@ -116,13 +139,36 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
+        media = MediaService(
+            db=writes,
+            reads=db,
+            objects=objects,
+            tokens=tokens,
+            clock=clock,
+            signer=Signer(keys.load(config.home, "media")),
+            allowance=features.media,
+            origin=Origins(steward, config.public_url).of,
+            woken=sweeper.wake,
+        )
+        stripe = Stripe()
+        stack.push_async_callback(stripe.close)
+        payments = Payments(
+            db=writes,
+            reads=db,
+            clock=clock,
+            seals=Seals(config.home),
+            providers={stripe_api.NAME: stripe},
+        )
+        paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
         follower = CatalogFollower(
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward), sealer.run(), denials.run()]
+        workers = [follower.run(), following.run(), upkeep.run(steward), sealer.run(), denials.run(), sweeper.run()]
+        workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
             workers.append(events.run())
         await stack.enter_async_context(_beside(*workers))
@@ -136,6 +182,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
                         TENANT_AUDIT,
                     ),
+                    Service(admitted(media, MEDIA, tenants, features), MEDIA),
+                    Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
                 address=config.address,
                 identity=identity,
@@ -143,9 +191,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
                 denied=denials.note,
+                # A file on its way is here piece by piece, however fast its sender is.
+                window_bytes=CHUNK_BYTES,
             )
         )
-        yield Cluster(server=server, tenants=tenants, follower=follower, features=following)
+        yield Cluster(
+            server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
+        )
 
 
 @asynccontextmanager

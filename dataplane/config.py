@@ -13,6 +13,8 @@ class Config:
     """cluster_id: whose tenants are served.
     database_url: the owner's, of a database that no other cluster uses.
     nats_url: where its events go; without one they stay in the outbox.
+    media_url: where the bytes of media are kept; the home's own folder when it is empty.
+    public_url: where the platform is reached: shops are reached by the same scheme and port.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
     """
 
@@ -25,6 +27,8 @@ class Config:
     metrics_address: str = ""
     pool_size: int = 12
     nats_url: str = ""
+    media_url: str = ""
+    public_url: str = "http://center.localhost:8080"
     log_format: str = "console"
     log_level: str = "info"
     otlp_endpoint: str = ""
@@ -48,6 +52,8 @@ class Config:
             admin_address=f"127.0.0.1:{cluster.admin + offset}",
             metrics_address=f"{bind}:{cluster.metrics + offset}",
             nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
+            media_url=environment.text("CENTER_MEDIA_URL"),
+            public_url=environment.text("CENTER_PUBLIC_URL", f"http://center.localhost:{ports.ENVOY + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),
             log_level=environment.choice("CENTER_LOG_LEVEL", ("info", "debug", "warning", "error")),
             otlp_endpoint=environment.text("CENTER_OTLP_ENDPOINT"),

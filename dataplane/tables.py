@@ -20,6 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from shared.audit import schema as audit_schema
+from shared.media import tables as media
+from shared.payments import tables as payments
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
 from shared.tables import metadata as metadata
@@ -183,4 +185,14 @@ audit = audit_schema.ledger(metadata, audit_entries, nobody=audit_schema.NO_TENA
 idempotency = idempotency_shape.table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
-MOVED = (products, variants, idempotency, audit_entries, audit.links, audit.seals, audit.signers)
+MOVED = (
+    products,
+    variants,
+    idempotency,
+    audit_entries,
+    audit.links,
+    audit.seals,
+    audit.signers,
+    *payments.MOVED,
+    *media.MOVED,
+)

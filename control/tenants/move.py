@@ -245,16 +245,20 @@ def _limit_passed(operation: Operation) -> DeadlineExceeded:
 
 
 async def copy(connections: Connections, source_id: str, target_id: str, tenant: Tenant) -> int:
-    """Pipes the tenant's rows from one cluster to the other; how many."""
+    """Pipes the tenant's rows, and the bytes of its media, from one cluster to the other; how many rows."""
     source, target = connections.runtime(source_id), connections.runtime(target_id)
-    exporting = source.ExportTenant(pb.ExportTenantRequest(tenant_id=tenant.id))
+    there = await target.GetObjectPlace(pb.GetObjectPlaceRequest())
+    exporting = source.ExportTenant(pb.ExportTenantRequest(tenant_id=tenant.id, target_object_place=there.place))
     importing = target.ImportTenant()
     try:
         # The target takes all or nothing: a source that fails must not look like one that has ended.
         with suppress(asyncio.InvalidStateError):  # the target has answered already; its answer says why
             await importing.write(pb.ImportTenantRequest(tenant=catalog_tenant(tenant)))
             async for part in exporting:
-                await importing.write(pb.ImportTenantRequest(rows=part.rows))
+                if part.HasField("object"):
+                    await importing.write(pb.ImportTenantRequest(object=part.object))
+                else:
+                    await importing.write(pb.ImportTenantRequest(rows=part.rows))
             await importing.done_writing()
         answer: pb.ImportTenantResponse = await importing
     except BaseException:

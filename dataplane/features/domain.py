@@ -8,6 +8,7 @@ from shared.runtime.errors import FailedPrecondition, ResourceExhausted
 PRODUCTS = "products"
 BULK_IMPORT = "bulk_import"
 API_RATE = "api_rate"
+MEDIA_BYTES = "media_bytes"
 
 # Plans are assigned by operators; there is no page where a shop could take another one.
 _MORE = "ask whoever runs this platform for a larger plan"
@@ -25,18 +26,19 @@ class Rate:
 class Grants:
     """A tenant's features as far as they are enforced here.
 
-    products_limit, api_rate: None is no limit.
+    products_limit, api_rate, media_bytes: None is no limit.
     """
 
     plan_id: str
     products_limit: int | None
     bulk_import: bool
     api_rate: Rate | None
+    media_bytes: int | None
 
 
 # Of a tenant whose features have not arrived. It is new, or this cluster is: they are milliseconds away, or control is
 # out of reach, and then a shop that works must not stop for want of a list of what it may do.
-UNKNOWN = Grants(plan_id="", products_limit=None, bulk_import=True, api_rate=None)
+UNKNOWN = Grants(plan_id="", products_limit=None, bulk_import=True, api_rate=None, media_bytes=None)
 
 
 class Bucket:

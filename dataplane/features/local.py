@@ -8,6 +8,7 @@ from center.shared.v1 import rules_pb2
 from dataplane.features import domain, store
 from dataplane.features.domain import UNKNOWN, Bucket, Grants
 from dataplane.features.messages import grants
+from shared.media.domain import Allowance
 from shared.runtime.context import CallContext
 from shared.runtime.db import Database
 
@@ -52,6 +53,10 @@ class LocalFeatures:
 
     def check_import(self, tenant_id: str) -> None:
         domain.check_import(self.of(tenant_id))
+
+    def media(self, tenant_id: str) -> Allowance:
+        held = self.of(tenant_id)
+        return Allowance(held.plan_id, held.media_bytes)
 
     def admit(self, call: CallContext) -> None:
         """Takes a call out of the tenant's rate. ResourceExhausted RATE_LIMITED, with the time to wait."""

@@ -2,7 +2,7 @@
 
 from center.control.v1 import plan_service_pb2 as pb
 from center.control.v1 import quota_pb2
-from dataplane.features.domain import API_RATE, BULK_IMPORT, PRODUCTS, Grants, Rate
+from dataplane.features.domain import API_RATE, BULK_IMPORT, MEDIA_BYTES, PRODUCTS, Grants, Rate
 
 
 def grants(features: pb.TenantFeatures) -> Grants:
@@ -14,6 +14,7 @@ def grants(features: pb.TenantFeatures) -> Grants:
         products_limit=_limit(by_id.get(PRODUCTS)),
         bulk_import=BULK_IMPORT in by_id and by_id[BULK_IMPORT].enabled,
         api_rate=_rate(by_id.get(API_RATE)),
+        media_bytes=_limit(by_id.get(MEDIA_BYTES)),
     )
 
 

@@ -14,6 +14,8 @@ from center.dataplane.v1 import tenant_runtime_service_pb2_grpc as pb_grpc
 from dataplane.tenants import domain, rows, store
 from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
+from shared.media import moving
+from shared.media.objects import Objects
 from shared.runtime import journal
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
@@ -24,6 +26,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # A removal locks the tenant for as long as this many rows take.
 ROWS_AT_ONCE = 5_000
+OBJECTS_AT_ONCE = 500
 
 log = structlog.stdlib.get_logger("center.tenants")
 
@@ -43,6 +46,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         db: Database,
         tokens: PageTokens,
         seal: Callable[[], Awaitable[None]],
+        objects: Objects,
     ) -> None:
         self._cluster_id = cluster_id
         self._tenants = tenants
@@ -51,6 +55,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self._db = db
         self._tokens = tokens
         self._seal = seal
+        self._objects = objects
 
     async def ApplyTenants(self, request: pb.ApplyTenantsRequest, context: Context) -> pb.ApplyTenantsResponse:
         named = [entry(tenant, self._cluster_id, f"tenants[{n}]") for n, tenant in enumerate(request.tenants)]
@@ -107,9 +112,23 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
             async with self._movers.transaction(tenant_id) as tx:
                 deleted = await store.delete_some(tx, tenant_id, ROWS_AT_ONCE)
             removed = removed or deleted > 0
+        await self._remove_objects(tenant_id)
         if removed:
             log.info("tenant removed", tenant_id=tenant_id, revision=revision)
         return removed
+
+    async def _remove_objects(self, tenant_id: str) -> None:
+        """Deletes the bytes of a tenant's media, unless it has moved and took the place where they are along."""
+        local = self._tenants.get(tenant_id)
+        if self._objects.is_shared and local is not None and local.state is State.ACTIVE:
+            return
+        deleted = OBJECTS_AT_ONCE
+        while deleted:
+            async with self._movers.transaction(tenant_id) as tx:
+                # Locked meanwhile: an import that brings the tenant back waits, and brings its bytes after these went.
+                if await store.is_served(tx, tenant_id):
+                    return
+                deleted = await self._objects.delete_below(tenant_id, OBJECTS_AT_ONCE)
 
     async def ResyncTenant(self, request: pb.ResyncTenantRequest, context: Context) -> pb.ResyncTenantResponse:
         theirs = entry(request.tenant, self._cluster_id)
@@ -153,16 +172,22 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self._served(request.tenant_id)
         # Who takes the rows has another key: what is not sealed here could not be told from what was slipped in.
         await self._seal()
-        async with (
-            self._movers.transaction(request.tenant_id, snapshot=True) as tx,
-            aclosing(rows.parts(tx)) as parts,
-        ):
-            async for part in parts:
-                yield pb.ExportTenantResponse(
-                    rows=pb.TenantRows(
-                        table=part.table, columns=part.columns, data=part.data, schema_version=part.schema_version
+        async with self._movers.transaction(request.tenant_id, snapshot=True) as tx:
+            async with aclosing(rows.parts(tx)) as parts:
+                async for part in parts:
+                    yield pb.ExportTenantResponse(
+                        rows=pb.TenantRows(
+                            table=part.table, columns=part.columns, data=part.data, schema_version=part.schema_version
+                        )
                     )
-                )
+            if request.target_object_place == self._objects.place:
+                return
+            async with aclosing(moving.outgoing(tx, request.tenant_id, self._objects)) as outgoing:
+                async for key, data in outgoing:
+                    yield pb.ExportTenantResponse(object=pb.TenantObject(key=key, data=bytes(data)))
+
+    async def GetObjectPlace(self, request: pb.GetObjectPlaceRequest, context: Context) -> pb.GetObjectPlaceResponse:
+        return pb.GetObjectPlaceResponse(place=self._objects.place)
 
     async def ImportTenant(
         self, requests: AsyncIterator[pb.ImportTenantRequest], context: Context
@@ -174,12 +199,19 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         try:
             async with self._movers.transaction(introduced.tenant_id) as tx:
                 await store.adopt(tx, introduced)
+                incoming = moving.Incoming(introduced.tenant_id, self._objects)
                 async with rows.Intake(tx) as intake:
                     async for request in requests:
-                        if request.WhichOneof("request") != "rows":
-                            raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
-                        part = request.rows
-                        await intake.take(rows.Part(part.table, tuple(part.columns), part.data, part.schema_version))
+                        match request.WhichOneof("request"):
+                            case "rows":
+                                part = request.rows
+                                columns = tuple(part.columns)
+                                await intake.take(rows.Part(part.table, columns, part.data, part.schema_version))
+                            case "object":
+                                await incoming.take(request.object.key, request.object.data)
+                            case _:
+                                raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
+                await incoming.check(tx)
                 await store.note(tx, introduced.tenant_id, rows="arrived", count=str(intake.rows))
         finally:
             await self._tenants.refresh([introduced.tenant_id])

@@ -197,8 +197,7 @@ async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
     comes with a change to this tenant.
     """
     journal.unchanged(tx)
-    ended = select(tenants.c.served).where(tenants.c.tenant_id == tenant_id).with_for_update(read=True)
-    if (await tx.execute(ended)).scalar_one():
+    if await is_served(tx, tenant_id):
         return 0
     # A round of the sealer that is under way would give links to entries that are gone then.
     await tx.execute(text(f"SELECT pg_advisory_xact_lock_shared({LOCK})"))
@@ -208,6 +207,12 @@ async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
         if deleted := (await tx.execute(delete(table).where(place.in_(some_rows)))).rowcount:
             return deleted
     return 0
+
+
+async def is_served(tx: AsyncConnection, tenant_id: str) -> bool:
+    """Whether requests for the tenant are answered here; it stays so until the transaction ends."""
+    stmt = select(tenants.c.served).where(tenants.c.tenant_id == tenant_id).with_for_update(read=True)
+    return bool((await tx.execute(stmt)).scalar_one())
 
 
 async def disown_others(tx: AsyncConnection, named: Collection[str], revision: int) -> list[str]:

@@ -44,6 +44,11 @@ class Contract:
         return self._paths(lambda method, rules: method.client_streaming or method.server_streaming)
 
     @cached_property
+    def file_paths(self) -> tuple[str, ...]:
+        """Those of streaming_paths whose answer is a file as it is, and not a message."""
+        return self._paths(lambda method, _: method.server_streaming and method.output_type == ".google.api.HttpBody")
+
+    @cached_property
     def watch_paths(self) -> tuple[str, ...]:
         """Paths of the control plane's methods that solutions may call and that have no natural end."""
         return tuple(

@@ -43,7 +43,7 @@ from edge.xds.refusals import (
 )
 from edge.xds.resources import Resource, resource
 from edge.xds.topology import Cluster, Endpoint, Solution
-from edge.xds.translate import CONTROL_CLUSTER, TIMEOUT_S, TRANSCODED
+from edge.xds.translate import CONTROL_CLUSTER, FILE_CODE, TIMEOUT_S, TRANSCODED
 
 # Secrets of the bootstrap: where keys lie is the business of the machine that Envoy runs on.
 IDENTITY_SECRET = "identity"
@@ -63,6 +63,14 @@ KEEPALIVE = core.KeepaliveSettings(interval=timedelta(seconds=30), timeout=timed
 _LOWER_CASE = """function envoy_on_request(request)
   local host = request:headers():get(":authority")
   if host and host:find("%u") then request:headers():replace(":authority", host:lower()) end
+end
+"""
+# gRPC has one status of HTTP for every success; a part of a file, and one that the browser has already, have their own.
+_STATUS = """function envoy_on_response(response)
+  local headers = response:headers()
+  local status, kind = headers:get("x-center-http-status"), headers:get("content-type") or ""
+  if status and kind:sub(1, 16) ~= "application/grpc" then headers:replace(":status", status) end
+  headers:remove("x-center-http-status")
 end
 """
 
@@ -217,7 +225,13 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
         http_filters=[
             # In this order: routes are looked up by the host in lower case, and must be there before anything else
             # reads them; the on-demand filter may start the request over, which must not find it checked or transcoded.
-            _filter("envoy.filters.http.lua", lua.Lua(default_source_code=core.DataSource(inline_string=_LOWER_CASE))),
+            _filter(
+                "envoy.filters.http.lua",
+                lua.Lua(
+                    default_source_code=core.DataSource(inline_string=_LOWER_CASE),
+                    source_codes={FILE_CODE: core.DataSource(inline_string=_STATUS)},
+                ),
+            ),
             _filter("envoy.filters.http.on_demand", on_demand.OnDemand()),
             _filter("envoy.filters.http.ext_authz", _check()),
             _filter("envoy.filters.http.grpc_web", grpc_web.GrpcWeb()),

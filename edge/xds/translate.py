@@ -8,6 +8,7 @@ from envoy.config.route.v3 import route_pb2, scoped_route_pb2
 from envoy.extensions.filters.http.cors.v3 import cors_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.grpc_json_transcoder.v3 import transcoder_pb2
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
@@ -48,6 +49,9 @@ _PAGE_BYTES = 16 << 10
 SOLUTION_KEY, ACTION_KEY, COST_KEY = "solution", "action", "cost"
 _AUTHZ, _CORS_FILTER = "envoy.filters.http.ext_authz", "envoy.filters.http.cors"
 _TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+_LUA = "envoy.filters.http.lua"
+# The listener's code for answers that are files. By name: code of a route's own would be a machine for each tenant.
+FILE_CODE = "file"
 _EXPOSED = ",".join(("grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id", *HEADERS))
 
 
@@ -73,6 +77,7 @@ _CORS = _any_origin()
 # The check is in the way of every route that does not say otherwise: forgotten, it refuses. Switching the filter off
 # and on by route would forget it for a request whose routes came while its body did (Envoy 1.40).
 _UNCHECKED = _packed(ext_authz_pb2.ExtAuthzPerRoute(disabled=True))
+_FILE = _packed(lua_pb2.LuaPerRoute(name=FILE_CODE))
 # A transcoder of nothing: a solution's `/v1/products` is its own.
 _AS_SENT = _packed(transcoder_pb2.GrpcJsonTranscoder(proto_descriptor_bin=b""))
 
@@ -120,7 +125,10 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
         for path in contract.mutating_paths:
             host.routes.extend(_refuse(TENANT_READ_ONLY, tenant, components.RouteMatch(path=path), pages=False))
     for path in contract.streaming_paths:
-        host.routes.append(_forward(tenant.cluster_id, path))
+        route = _forward(tenant.cluster_id, path)
+        if path in contract.file_paths:
+            route.typed_per_filter_config[_LUA].CopyFrom(_FILE)
+        host.routes.append(route)
     host.routes.extend(_forward(tenant.cluster_id, package=f"/{package}") for package in OF_SHOPS)
     host.routes.extend([_preflight(tenant.cluster_id), _nothing_here()])
     return _routes(tenant.id, host, (tenant.cluster_id,))

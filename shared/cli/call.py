@@ -121,6 +121,25 @@ class Call:
         async for answer in streaming(request):
             yield answer
 
+    async def in_shop(
+        self, tenant: str, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30
+    ) -> Any:
+        """What the command is about, of a service that the tenant's cluster serves."""
+        tenant_id, cluster_id = await self.client.placed(id=await self.tenant_id(tenant))
+        metadata = (("x-tenant-id", tenant_id),)
+        if self.print_grpcurl:
+            address = await self.client.endpoint(cluster_id)
+            command = grpcurl(self.client.config, address, f"{service.full_name}/{method}", request, metadata)
+            out.print(command, soft_wrap=True, markup=False)
+            raise typer.Exit(0)
+        found: MethodDescriptor = service.methods_by_name[method]
+        unary = (await self.client.cluster(cluster_id)).unary_unary(
+            f"/{service.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
+        )
+        return await unary(request, timeout=timeout_s, metadata=metadata)
+
     async def pages(
         self, service: ServiceDescriptor, method: str, request: Any, items: str, limit: int, cluster: str = ""
     ) -> AsyncIterator[Any]:
@@ -210,7 +229,7 @@ class Call:
         config = self.client.config
         address = config.address(ports.EDGE) if _of_edge(service) else config.control_address
         if cluster:
-            address = await self.client.cluster_address(cluster)
+            address = await self.client.endpoint(cluster)
         command = grpcurl(config, address, f"{service.full_name}/{method}", request)
         out.print(command, soft_wrap=True, markup=False)
         raise typer.Exit(0)
@@ -220,12 +239,14 @@ def _of_edge(service: ServiceDescriptor) -> bool:
     return service.full_name.startswith("center.edge.")
 
 
-def grpcurl(config: Config, address: str, path: str, request: Message) -> str:
+def grpcurl(config: Config, address: str, path: str, request: Message, metadata: Sequence[tuple[str, str]] = ()) -> str:
     """The shell command that makes the same call, with the operator's certificate."""
     parts = [str(Path(sys.executable).parent / "grpcurl")]
     parts += ["-cacert", str(pki.ca_path(config.home))]
     parts += ["-cert", str(pki.cert_path(config.home, "operator"))]
     parts += ["-key", str(pki.key_path(config.home, "operator"))]
+    for name, value in metadata:
+        parts += ["-H", f"{name}: {value}"]
     values = plain(request)
     for field, value in request.ListFields():
         if isinstance(value, FieldMask):

@@ -15,8 +15,10 @@ from shared.cli import (
     features,
     imports,
     mail,
+    media,
     operations,
     overrides,
+    payments,
     plans,
     platform,
     solutions,
@@ -50,10 +52,12 @@ for name, group in {
     "usage": decisions.usage,
     "users": users.app,
     "mail": mail.app,
+    "media": media.app,
     "operations": operations.app,
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)
 

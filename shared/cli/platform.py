@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import grpc
+import httpx
 import typer
 from rich.console import Console
 
@@ -201,8 +202,8 @@ async def _seed(config: Config, client: Client, lines: Lines) -> list[str]:
     lines.say("platform", "loading a few shops into the empty platform")
     try:
         domains = [shop.domain for shop in await load.seed(client)]
-    except grpc.aio.AioRpcError as error:
-        refusal = rpc.received(error)
+    except (grpc.aio.AioRpcError, httpx.HTTPError) as error:
+        refusal = rpc.received(error) if isinstance(error, grpc.aio.AioRpcError) else error
         lines.say("platform", f"the shops did not load: {refusal}; the next `center up` tries again", "red")
         return []
     done.write_text(json.dumps(domains))

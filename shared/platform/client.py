@@ -17,7 +17,7 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import product_service_pb2
 from center.edge.v1 import edge_service_pb2
-from center.shared.v1 import audit_service_pb2
+from center.shared.v1 import audit_service_pb2, media_service_pb2, payment_service_pb2
 from shared.platform import ports
 from shared.platform.config import Config
 from shared.runtime import pki, rpc
@@ -33,6 +33,12 @@ CONTROL_SERVICES: Sequence[ServiceDescriptor] = [
         operations_service_pb2,
         audit_service_pb2,
     )
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
+
+CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
+    service
+    for file in (product_service_pb2, media_service_pb2, payment_service_pb2, audit_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 
@@ -61,28 +67,32 @@ class Client:
         services = list(edge_service_pb2.DESCRIPTOR.services_by_name.values())
         return self._to(self.config.address(ports.EDGE), "edge", services)
 
-    async def cluster_address(self, cluster_id: str) -> str:
-        """The endpoint that the catalog names."""
+    async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
+        """A channel straight to a cluster, at the endpoint that the catalog names."""
+        return self._to(await self.endpoint(cluster_id), cluster_id, CLUSTER_SERVICES)
+
+    async def endpoint(self, cluster_id: str) -> str:
+        """host:port of a cluster."""
         answer = await cluster_service_pb2_grpc.ClusterServiceStub(self.control()).GetCluster(
             cluster_service_pb2.GetClusterRequest(id=cluster_id)
         )
         endpoint = answer.cluster.endpoints[0]
         return f"{endpoint.host}:{endpoint.port}"
 
-    async def cluster(self, cluster_id: str) -> grpc.aio.Channel:
-        """A channel straight to a cluster."""
-        files = (product_service_pb2, audit_service_pb2)
-        services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
-        return self._to(await self.cluster_address(cluster_id), cluster_id, services)
-
-    async def shop(self, code: str) -> tuple[str, grpc.aio.Channel]:
+    async def shop(self, code: str = "", *, id: str = "") -> tuple[str, grpc.aio.Channel]:
         """(the tenant's id, a channel to its cluster)."""
-        found = await tenant_service_pb2_grpc.TenantServiceStub(self.control()).ResolveTenant(
-            tenant_service_pb2.ResolveTenantRequest(code=code)
-        )
+        tenant_id, cluster_id = await self.placed(code, id=id)
+        return tenant_id, await self.cluster(cluster_id)
+
+    async def placed(self, code: str = "", *, id: str = "") -> tuple[str, str]:
+        """(the tenant's id, its cluster's)."""
+        by_id = tenant_service_pb2.ResolveTenantRequest(id=id)
+        by_code = tenant_service_pb2.ResolveTenantRequest(code=code)
+        tenants = tenant_service_pb2_grpc.TenantServiceStub(self.control())
+        found = await tenants.ResolveTenant(by_id if id else by_code)
         if not found.cluster_id:
-            raise FailedPrecondition("TENANT_NOT_PLACED", f"tenant {code} has no cluster yet", id=found.tenant_id)
-        return found.tenant_id, await self.cluster(found.cluster_id)
+            raise FailedPrecondition("TENANT_NOT_PLACED", f"tenant {code or id} has no cluster yet", id=found.tenant_id)
+        return found.tenant_id, found.cluster_id
 
     def _to(self, address: str, server: str, services: Sequence[ServiceDescriptor]) -> grpc.aio.Channel:
         if address not in self._channels:

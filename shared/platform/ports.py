@@ -16,6 +16,8 @@ EDGE, EDGE_ADMIN, EDGE_METRICS = 7200, 7210, 7220
 ENVOY, ENVOY_ADMIN = 8080, 9901
 # The example solution, behind Envoy.
 EXAMPLE = 7400
+# The simulated provider of payments.
+PAYMENTS = 7410
 
 # As long as the kernel keeps the port of a connection that was closed.
 LINGER_S = 65.0

@@ -127,6 +127,16 @@ def table(config: Config) -> list[Process]:
             )
         )
 
+    processes.append(
+        python(
+            "payments",
+            "shared.payments.simulator",
+            [(ports.PAYMENTS, "payments simulator")],
+            # For this machine only, whatever else is bound.
+            is_healthy=lambda: health.http_ready(f"127.0.0.1:{ports.PAYMENTS + offset}", "/healthz"),
+            environment=common,
+        )
+    )
     if config.example:
         processes.append(
             python(

@@ -20,6 +20,7 @@ VARIABLES: dict[str, str] = {
     "CENTER_LOG_FORMAT": "console or json (default console)",
     "CENTER_LOG_LEVEL": "debug, info, warning or error (default info)",
     "CENTER_MAIL_FROM": "address that mail to users comes from (default no-reply@ the platform's zone)",
+    "CENTER_MEDIA_URL": "where clusters keep media, file:///FOLDER or s3://BUCKET with AWS_* (default: the home)",
     "CENTER_NATS_URL": "tls://host:port,... of a NATS cluster elsewhere (default: this machine's, port 4222)",
     "CENTER_OTLP_ENDPOINT": "OpenTelemetry collector for spans, http://host:port (default: no export)",
     "CENTER_PORT_OFFSET": "added to every port, so that two platforms run side by side (default 0)",

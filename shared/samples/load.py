@@ -1,12 +1,14 @@
 """Loads tenants and products into a running platform; everything here may be run again at any time."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import grpc
+import httpx
 from google.type import money_pb2
 
 from center.control.v1 import (
@@ -19,6 +21,8 @@ from center.control.v1 import (
     tenant_service_pb2_grpc,
 )
 from center.dataplane.v1 import product_service_pb2, product_service_pb2_grpc
+from center.shared.v1 import payment_service_pb2, payment_service_pb2_grpc
+from shared.platform import ports
 from shared.platform.client import Client
 from shared.runtime import rpc
 from shared.runtime.errors import Unavailable
@@ -252,7 +256,41 @@ async def seed(client: Client, progress: Progress = silent) -> list[Shop]:
     products = sample_catalogue().products[:200]
     for domain in CATALOGUE_SHOPS:
         await import_products(client, domains.code(domain), products, progress)
+    for shop in shops:
+        await open_account(client, shop)
     return shops
+
+
+async def open_account(client: Client, shop: Shop) -> None:
+    """Gives the shop an account at the simulated provider of payments, which tells the shop's own domain of events.
+
+    A shop that has one, or another provider's, keeps it.
+    """
+    tenant_id, channel = await client.shop(shop.code)
+    stub = payment_service_pb2_grpc.PaymentServiceStub(channel)
+    metadata = (("x-tenant-id", tenant_id),)
+    try:
+        await stub.GetPaymentSettings(payment_service_pb2.GetPaymentSettingsRequest(), metadata=metadata)
+        return
+    except grpc.aio.AioRpcError as error:
+        if rpc.received(error).reason != "PAYMENTS_NOT_CONFIGURED":
+            raise
+    api_base = f"http://127.0.0.1:{ports.PAYMENTS + client.config.offset}"
+    secret_key = f"sk_test_{uuid.uuid4().hex}"
+    async with httpx.AsyncClient(base_url=api_base, headers={"authorization": f"Bearer {secret_key}"}) as provider:
+        answer = await provider.post(
+            "/v1/webhook_endpoints",
+            data={"url": f"http://{shop.domain}/v1/payments/events/stripe", "enabled_events[0]": "*"},
+        )
+        answer.raise_for_status()
+    await stub.SetPaymentSettings(
+        payment_service_pb2.SetPaymentSettingsRequest(
+            settings={"provider": "stripe", "api_base": api_base},
+            secret_key=secret_key,
+            webhook_secret=answer.json()["secret"],
+        ),
+        metadata=metadata,
+    )
 
 
 async def demo(client: Client, progress: Progress = silent) -> tuple[TenantsLoaded, dict[str, ProductsLoaded]]:

@@ -44,7 +44,7 @@ async def test_a_tenant_has_what_its_plan_gives(plans: Plans) -> None:
     found = await plans.read(made.id)
     assert (found.plan_id, found.plan_version, found.version) == ("standard", 1, made.revision)
     features = {each.feature_id: each for each in found.features}
-    assert sorted(features) == ["api_rate", "bulk_import", "custom_domains", "products"]
+    assert sorted(features) == ["api_rate", "bulk_import", "custom_domains", "media_bytes", "products"]
     assert features["bulk_import"].enabled
     assert features["products"].value.quota.period == quota_pb2.QUOTA_PERIOD_STANDING
     [source] = features["products"].sources

@@ -19,6 +19,7 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
+from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from dataplane.app import Cluster
 from shared.audit.schema import CHAIN
 from shared.runtime import pki
@@ -68,6 +69,15 @@ class Running:
     def shop(self) -> ProductServiceStub:
         """As Envoy calls for a shopper."""
         return ProductServiceStub(self.channel("envoy"))
+
+    @property
+    def media(self) -> MediaServiceStub:
+        return MediaServiceStub(self.channel("operator"))
+
+    @property
+    def visitor(self) -> MediaServiceStub:
+        """As Envoy calls for whoever has a URL."""
+        return MediaServiceStub(self.channel("envoy"))
 
     def database(self, role: str = "", pool_size: int = 4) -> Database:
         url = app_url(self.database_url, self.home, role) if role else self.database_url
@@ -129,10 +139,17 @@ def bearer(home: Path, tenant_id: str, life_s: float = 60) -> tuple[str, str]:
 async def move_rows(source: Running, target: Running, tenant: CatalogTenant) -> runtime_pb.ImportTenantResponse:
     """What control's move does between freeze and switch."""
 
+    place = (await target.commands.GetObjectPlace(runtime_pb.GetObjectPlaceRequest())).place
+
     async def requests() -> AsyncIterator[runtime_pb.ImportTenantRequest]:
         yield runtime_pb.ImportTenantRequest(tenant=tenant)
-        async for part in source.commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=tenant.id)):
-            yield runtime_pb.ImportTenantRequest(rows=part.rows)
+        export = runtime_pb.ExportTenantRequest(tenant_id=tenant.id, target_object_place=place)
+        async for part in source.commands.ExportTenant(export):
+            yield (
+                runtime_pb.ImportTenantRequest(object=part.object)
+                if part.HasField("object")
+                else runtime_pb.ImportTenantRequest(rows=part.rows)
+            )
 
     return await target.commands.ImportTenant(requests())
 

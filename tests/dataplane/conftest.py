@@ -10,6 +10,7 @@ import pytest
 
 from dataplane.app import running
 from dataplane.config import Config
+from shared.runtime.clock import Clock
 from tests.dataplane.cluster import Running, entry
 from tests.support.postgres import Postgres
 
@@ -22,7 +23,13 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
 
     @asynccontextmanager
     async def starting(
-        cluster_id: str = "eu-1", *, database_url: str = "", control_address: str = "127.0.0.1:1", address: str = ""
+        cluster_id: str = "eu-1",
+        *,
+        database_url: str = "",
+        control_address: str = "127.0.0.1:1",
+        address: str = "",
+        media_url: str = "",
+        clock: Clock | None = None,
     ) -> AsyncIterator[Running]:
         url = database_url or make_database(f"cluster_{cluster_id.replace('-', '_')}")
         config = Config(
@@ -31,8 +38,9 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
             database_url=url,
             address=address or "127.0.0.1:0",
             control_address=control_address,
+            media_url=media_url,
         )
-        async with running(config) as cluster:
+        async with running(config, clock) as cluster:
             started = Running(cluster_id, home, url, cluster)
             yield started
             for channel in started.channels.values():

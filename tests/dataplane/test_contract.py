@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.shared.v1 import rules_pb2
-from dataplane.app import COMMANDS, PRODUCTS
+from dataplane.app import COMMANDS, MEDIA, PRODUCTS
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import received, rules
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-METHODS = [*PRODUCTS.methods, *COMMANDS.methods]
+METHODS = [*PRODUCTS.methods, *MEDIA.methods, *COMMANDS.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,
     "control": rules_pb2.CALLER_CONTROL,
@@ -80,7 +80,7 @@ async def test_only_those_whom_the_contract_names_may_call(
     assert (reason != "CALLER_NOT_ALLOWED") is (CALLERS[identity] in rules.of(method).callers)
 
 
-@pytest.mark.parametrize("method", list(PRODUCTS.methods), ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [*PRODUCTS.methods, *MEDIA.methods], ids=lambda m: m.name)
 @pytest.mark.parametrize("tenant_id", [None, "", "acme", "*", "00000000-0000-0000-0000-00000000000g", "A" * 36])
 async def test_a_method_of_a_tenant_needs_one(eu: Running, method: MethodDescriptor, tenant_id: str | None) -> None:
     empty = message_factory.GetMessageClass(method.input_type)().SerializeToString()
@@ -97,7 +97,7 @@ async def test_a_caller_without_a_certificate_gets_no_answer(eu: Running, tenant
 
 async def test_each_service_tells_its_health(eu: Running) -> None:
     stub = health_pb2_grpc.HealthStub(eu.channel("envoy"))
-    for service in ("", PRODUCTS.full_name, COMMANDS.full_name):
+    for service in ("", PRODUCTS.full_name, MEDIA.full_name, COMMANDS.full_name):
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

@@ -2,21 +2,31 @@
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import grpc
 import psycopg
 import pytest
+import stripe
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
-from dataplane.app import COMMANDS, PRODUCTS
+from center.shared.v1 import media_service_pb2 as media_pb
+from center.shared.v1 import payment_service_pb2 as payments_pb
+from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
+from dataplane.app import COMMANDS, MEDIA, PRODUCTS
 from shared.audit.schema import CHAIN
+from shared.media.signing import Signer
+from shared.runtime import keys
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
@@ -24,8 +34,24 @@ from shared.runtime.migrate import missing_migration
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.test_tenants import METHODS, REQUESTS
+from tests.support.media import begin, image, keep
 
-ROWS = ("products", "variants", "idempotency", "audit_entries", *CHAIN)
+MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
+ROWS = (
+    "products",
+    "variants",
+    "idempotency",
+    "audit_entries",
+    *CHAIN,
+    "payment_settings",
+    "payments",
+    "payment_operations",
+    "payment_events",
+    *MEDIA_ROWS,
+)
+# Of which nobody deletes rows, and nobody changes those either.
+KEPT = {"payments", "payment_operations", "payment_events"}
+APPENDED = {"payment_events"}
 # What has no tenant: alembic's own, how far the catalog is followed, the outbox published and the audit sealed.
 NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position"}
 # What center_app may not touch at all.
@@ -65,8 +91,36 @@ async def furnish(running: Running) -> Two:
                 request_id=uuid7(),
             )
             await running.products.CreateProduct(request, metadata=of(tenant.id))
+        picture = await keep(running.media, tenant.id, image(), "image/png", name=f"Lamp of {mark}.png")
+        thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
+        await running.media.CreateVariant(thumb, metadata=of(tenant.id))
+        await _paid(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def _paid(running: Running, tenant_id: str, reference: str) -> None:
+    """A payment whose provider nobody reached, and whose event came all the same."""
+    stub: Any = PaymentServiceStub(running.channel("operator"))
+    settings = payments_pb.SetPaymentSettingsRequest(
+        settings={"api_base": "http://127.0.0.1:1"}, secret_key="sk_test_1", webhook_secret="whsec_1"
+    )
+    await stub.SetPaymentSettings(settings, metadata=of(tenant_id))
+    amount = {"currency_code": "EUR", "units": 5}
+    request = payments_pb.AuthorizeRequest(amount=amount, payment_method="pm_card_visa", reference=reference)
+    payment = (await stub.Authorize(request, metadata=of(tenant_id))).payment
+    about = {
+        "id": f"pi_{payment.id}",
+        "amount": 500,
+        "currency": "eur",
+        "status": "requires_capture",
+        "metadata": {"center_tenant": tenant_id, "center_payment": payment.id, "center_operation": ""},
+    }
+    event = {"id": "evt_1", "object": "event", "created": 1, "type": "payment_intent.amount_capturable_updated"}
+    body = json.dumps({**event, "data": {"object": about}})
+    signature = ("stripe-signature", stripe.WebhookSignature.generate_signature_header(body, "whsec_1"))
+    told = payments_pb.ReportProviderEventRequest(provider="stripe", body={"data": body.encode()})
+    await stub.ReportProviderEvent(told, metadata=of(tenant_id, signature))
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +278,9 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 3}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 11}
+    held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
+    held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events"), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
     moving = entry(fresh.a, cluster_id="us-1")
@@ -248,7 +304,58 @@ COMMANDS_TRIED = {
     "ExportTenant",
     "ImportTenant",
     "GetTenantDigest",
+    "GetObjectPlace",  # knows no tenant
 }
+
+
+# What each method of MediaService is asked for of another tenant.
+MEDIA_REQUESTS: dict[str, Callable[[media_pb.Media, media_pb.Upload], Message]] = {
+    "CreateUpload": lambda m, u: media_pb.CreateUploadRequest(name="x", content_type=m.content_type, size_bytes=9),
+    "UploadChunk": lambda m, u: media_pb.UploadChunkRequest(upload_id=u.id, data=b"stolen"),
+    "UploadFile": lambda m, u: media_pb.UploadFileRequest(upload_id=u.id),
+    "GetUpload": lambda m, u: media_pb.GetUploadRequest(id=u.id),
+    "AbortUpload": lambda m, u: media_pb.AbortUploadRequest(id=u.id),
+    "FinalizeUpload": lambda m, u: media_pb.FinalizeUploadRequest(id=u.id),
+    "GetMedia": lambda m, u: media_pb.GetMediaRequest(id=m.id),
+    "ListMedia": lambda m, u: media_pb.ListMediaRequest(filter=f'id = "{m.id}" OR sha256 = "{m.sha256}"'),
+    "DeleteMedia": lambda m, u: media_pb.DeleteMediaRequest(id=m.id),
+    "DownloadMedia": lambda m, u: media_pb.DownloadMediaRequest(id=m.id),
+    "CreateVariant": lambda m, u: media_pb.CreateVariantRequest(id=m.id, name="stolen", width=4),
+    "GetServingUrl": lambda m, u: media_pb.GetServingUrlRequest(id=m.id),
+    "ServeMedia": lambda m, u: media_pb.ServeMediaRequest(id=m.id),
+}
+
+
+@pytest.mark.parametrize("method", list(MEDIA.methods), ids=lambda method: method.name)
+async def test_no_method_reaches_another_tenants_files(two: Two, method: MethodDescriptor) -> None:
+    [theirs] = (await two.running.media.ListMedia(media_pb.ListMediaRequest(), metadata=of(two.b))).media
+    upload = await begin(two.running.media, two.b, b"theirs")
+    before = await digest(two.running, two.b)
+    request = MEDIA_REQUESTS[method.name](theirs, upload)
+    if method.name == "ServeMedia":
+        # Their own signature, at another's domain.
+        request.expires = 1 << 40
+        path = Signer(keys.load(two.running.home, "media")).path(two.b, theirs.id, "", request.expires)
+        request.signature = parse_qs(urlsplit(path).query)["signature"][0]
+    seen = await media_answers(two, method, request, two.a)
+    assert theirs.id not in str(seen) and upload.id not in str(seen) and theirs.name not in str(seen)
+    if method.name not in ("CreateUpload", "ListMedia"):
+        assert seen == ["PERMISSION_DENIED" if method.name == "ServeMedia" else "NOT_FOUND"]
+    assert await digest(two.running, two.b) == before
+
+
+async def media_answers(two: Two, method: MethodDescriptor, request: Message, tenant: str) -> list[object]:
+    """All answers, or the code of the refusal."""
+    call = getattr(two.running.media, method.name)
+
+    async def requests() -> AsyncIterator[Message]:
+        yield request
+
+    try:
+        answer = call(requests() if method.client_streaming else request, metadata=of(tenant))
+        return [each async for each in answer] if method.server_streaming else [await answer]
+    except grpc.aio.AioRpcError as error:
+        return [error.code().name]
 
 
 async def test_a_page_token_of_one_tenant_is_no_token_of_another(two: Two) -> None:
@@ -306,6 +413,14 @@ HOSTILE = (
     "SELECT * FROM products WHERE id = '{theirs}' FOR UPDATE",
     "SELECT * FROM idempotency",
     "UPDATE idempotency SET answer = 'x' WHERE tenant_id <> '{a}'",
+    "SELECT * FROM media UNION ALL SELECT * FROM media WHERE tenant_id = '{b}'",
+    "SELECT * FROM media_blobs b FULL JOIN media_uploads u ON u.tenant_id <> b.tenant_id",
+    "SELECT * FROM media_variants, media_usage WHERE media_usage.tenant_id <> '{a}'",
+    "UPDATE media_usage SET stored_bytes = 0 WHERE tenant_id = '{b}'",
+    "UPDATE media_blobs SET uses = 0 WHERE tenant_id <> '{a}'",
+    "DELETE FROM media_uploads WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO media_usage VALUES ('{b}', 1, 1) ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1 RETURNING *",
+    "SELECT * FROM media_due('infinity', 1000)",
     "SELECT * FROM outbox",
     "SELECT * FROM partitions.outbox_default",
     "SELECT partitions.clear_outbox(now(), '{{}}')",
@@ -324,6 +439,14 @@ HOSTILE = (
     "COPY products (tenant_id) FROM STDIN",
     "TRUNCATE variants",
     "SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename IN ('products', 'variants')",
+    "SELECT reference, tenant_id FROM payments WHERE tenant_id <> '{a}' OR true",
+    "SELECT * FROM payment_settings",
+    "UPDATE payment_settings SET secret_key = '', api_base = 'http://stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE payments SET tenant_id = '{b}'",
+    "SELECT * FROM payment_operations o JOIN payments p ON p.tenant_id <> o.tenant_id",
+    "INSERT INTO payment_events SELECT '{b}', gen_random_uuid(), 'stripe', 'stolen', '', payment_id, now(), now() "
+    "FROM payment_events",
+    "SELECT * FROM due_payment_operations(100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -484,7 +607,9 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _steward(owner)
         wrong += _search(owner, two)
         wrong += _forgets(owner, two)
+        wrong += _swept(owner, two)
         wrong += _limits(owner, two)
+        wrong += _due(owner, two)
         wrong += _relay(owner, two)
         wrong += _audit(owner, two)
         owner.rollback()
@@ -579,18 +704,38 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         "SELECT tenant_id, gen_random_uuid(), 'copy', '', '', status, 1, now(), now() FROM products LIMIT 1",
         "variants": "SELECT tenant_id, gen_random_uuid(), product_id, 9, 'copy', '', 'EUR', 1 FROM variants LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
+        "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
+        "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",
+        "media_uploads": "SELECT tenant_id, gen_random_uuid(), '', '', 1, '', 0, 0, 'RECEIVING', '', NULL, now(), "
+        "now() FROM media_uploads LIMIT 1",
+        "media": "SELECT tenant_id, gen_random_uuid(), '', '', 1, sha256, now() FROM media LIMIT 1",
+        "media_variants": "SELECT tenant_id, media_id, 'copy', '', 1, sha256, 1, 1, '', now() FROM media_variants",
+        "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "payments": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), "
+        "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
+        "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
+        "now(), now(), now() FROM payment_operations LIMIT 1",
+        "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
+        "FROM payment_events LIMIT 1",
     }
     for table, copy in copies.items():
         for tenant, allowed in ((two.a, True), (two.c, False)):
-            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") == [1]) is not allowed:
+            # One row, or none where a tenant has only one.
+            if (_as(owner, "center_app", tenant, f"INSERT INTO {table} {copy}") in ([1], [0])) is not allowed:
                 wrong.append(f"an insert into {table}: {not allowed}")
             update = _as(owner, "center_app", tenant, f"UPDATE {table} SET tenant_id = tenant_id")
-            if (update != "42501") is not allowed:
+            if (update != "42501") is not (allowed and table not in APPENDED):
                 wrong.append(f"an update of {table}: {not allowed}")
             # Below a reference an allowed delete fails for another reason.
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
-            if (delete != [0]) is not allowed:
+            if (delete != "42501") if table in KEPT else (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
+    for tenant, allowed in ((two.a, True), (two.c, False)):
+        with owner.transaction(force_rollback=True):
+            owner.execute("DELETE FROM media_usage")  # a tenant has one row, and this is about its first
+            first = _as(owner, "center_app", tenant, f"INSERT INTO media_usage VALUES ('{tenant}', 1, 1)")
+            if (first == [1]) is not allowed:
+                wrong.append(f"a first media_usage: {not allowed}")
     if _as(owner, "center_search", two.a, "UPDATE tenants SET tenant_id = tenant_id") != "42501":
         wrong.append("the gate's owner changes tenants")
     if _as(owner, "center_app", two.c, _event(two.c)) != "42501":
@@ -629,6 +774,42 @@ def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[st
         owner.execute("SET LOCAL ROLE center_steward")
         forgotten = owner.execute("SELECT forget_answers(100)").fetchone()
     return [] if forgotten == (1,) else [f"{forgotten} answers are forgotten"]
+
+
+def _due(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which tenants have operations to ask about, unless they are closed."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE center_app")
+        for tenant in (two.a, two.b):
+            owner.execute("SELECT set_config('app.tenant_id', %s, true)", (tenant,))
+            try:
+                owner.execute("UPDATE payment_operations SET state = 'UNKNOWN', look_time = now() - interval '1 day'")
+            except psycopg.Error:
+                return []  # told by another probe
+        owner.execute("RESET ROLE")
+        due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_payment_operations(1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"due are {due}"]
+
+
+def _swept(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """Uploads that have expired and bytes that nothing uses are swept, of whoever is open to writes."""
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL ROLE center_app")
+        try:
+            owner.execute("SELECT set_config('app.tenant_id', %s, true)", (two.a,))
+            owner.execute("UPDATE media_uploads SET expire_time = now() - interval '1 day'")
+            owner.execute("INSERT INTO media_blobs SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_usage")
+        except psycopg.Error:
+            return []  # told by another probe
+        owner.execute("SET LOCAL ROLE center_steward")
+        owner.execute("SELECT set_config('app.tenant_id', '', true)")
+        try:
+            due = owner.execute(
+                "SELECT DISTINCT tenant_id::text, upload_id IS NOT NULL FROM media_due(now(), 100) ORDER BY 2"
+            ).fetchall()
+        except psycopg.Error as error:
+            return [f"what is due: {error.sqlstate}"]
+    return [] if due == [(two.a, False), (two.a, True)] else [f"due is {due}"]
 
 
 def _limits(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

@@ -5,9 +5,11 @@ import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.media import image
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -169,3 +171,26 @@ async def test_imports_can_be_run_again(platform: Platform, tmp_path: Path) -> N
     page = (await shopper.get("import-one.example")).json
     await shopper.close()
     assert page["products"][0]["variants"][0]["price"] == {"currencyCode": "GBP", "units": "1", "nanos": 500000000}
+
+
+async def test_a_file_from_the_command_line(platform: Platform, tmp_path: Path) -> None:
+    said(platform, "tenants", "create", "cli-media", "--wait")
+    picture = tmp_path / "lamp.png"
+    picture.write_bytes(image(100, 50))
+    made = said(platform, "media", "put", "cli-media", str(picture))
+    assert (made["name"], made["content_type"]) == ("lamp.png", "image/png")
+    thumb = said(platform, "media", "variant", "cli-media", made["id"], "thumb", "--width", "20")
+    assert (thumb["width"], thumb["height"]) == (20, 10)
+    back = tmp_path / "back.png"
+    said(platform, "media", "get", "cli-media", made["id"], "--to", str(back))
+    assert back.read_bytes() == picture.read_bytes()
+    [listed] = said(platform, "media", "list", "cli-media")["files"]
+    assert [variant["name"] for variant in listed["variants"]] == ["thumb"]
+    address = urlsplit(said(platform, "media", "url", "cli-media", made["id"], "--variant", "thumb")["url"])
+    assert (address.hostname, address.port) == ("cli-media.center.localhost", platform.envoy_port)
+    shopper = platform.shopper()
+    answer = await shopper.get(str(address.hostname), f"{address.path}?{address.query}")
+    await shopper.close()
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/webp")
+    said(platform, "media", "delete", "cli-media", made["id"])
+    assert said(platform, "media", "list", "cli-media")["files"] == []

@@ -30,7 +30,13 @@ from center.control.v1 import (
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from center.edge.v1 import edge_service_pb2
 from center.flagd.sync.v1 import sync_pb2
-from center.shared.v1 import audit_service_pb2, rules_pb2, tenant_audit_service_pb2
+from center.shared.v1 import (
+    audit_service_pb2,
+    media_service_pb2,
+    payment_service_pb2,
+    rules_pb2,
+    tenant_audit_service_pb2,
+)
 from shared.runtime.rpc import rules
 from tests.support.grpc import Refusal, refusal_of, told
 from tests.support.platform import Platform
@@ -64,7 +70,8 @@ SERVED = {
         *STANDARD,
     ],
     "eu-1": [
-        *_services(product_service_pb2, tenant_runtime_service_pb2, audit_service_pb2, tenant_audit_service_pb2),
+        *_services(product_service_pb2, media_service_pb2, tenant_runtime_service_pb2, payment_service_pb2),
+        *_services(audit_service_pb2, tenant_audit_service_pb2),
         *STANDARD,
     ],
     "edge": [*_services(edge_service_pb2, ads_pb2, external_auth_pb2), *STANDARD],

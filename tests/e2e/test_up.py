@@ -31,7 +31,7 @@ def test_status_tells_scripts_all_they_need(platform: Platform) -> None:
     told = json.loads(platform.center("status", "--json").stdout)
     assert told["healthy"]
     assert {p["name"]: p["state"] for p in told["processes"]} == dict.fromkeys(
-        ["postgres", "nats", "control", "eu-1", "us-1", "search", "edge", "envoy"], "healthy"
+        ["postgres", "nats", "control", "eu-1", "us-1", "payments", "search", "edge", "envoy"], "healthy"
     )
     assert told["processes"][-1]["address"] == f"127.0.0.1:{ports.ENVOY + platform.offset}"
     assert all(Path(p["log"]).is_file() for p in told["processes"])

@@ -272,7 +272,10 @@ def running(**environment: str) -> Iterator[Platform]:
 
 def free_offset() -> int:
     """An offset at which the machine has every port of the platform free."""
-    others = (ports.POSTGRES, ports.NATS, ports.NATS_MONITOR, ports.EXAMPLE, ports.ENVOY, ports.ENVOY_ADMIN)
+    others = (
+        *(ports.POSTGRES, ports.NATS, ports.NATS_MONITOR, ports.EXAMPLE, ports.PAYMENTS, ports.ENVOY),
+        ports.ENVOY_ADMIN,
+    )
     wanted = [(port, "") for port in (*GRPC_PORTS.values(), *others)]
     wanted += [(port + 10, "") for port in GRPC_PORTS.values()] + [(port + 20, "") for port in GRPC_PORTS.values()]
     for offset in random.sample(_OFFSETS, 50):

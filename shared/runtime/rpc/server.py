@@ -88,6 +88,7 @@ async def serving(
     draining: asyncio.Event | None = None,
     drain_s: float = 10.0,
     receive_limit_bytes: int = MESSAGE_LIMIT_BYTES,
+    window_bytes: int | None = None,
 ) -> AsyncIterator[Server]:
     """Serves until the block ends, then drains.
 
@@ -97,6 +98,7 @@ async def serving(
     denied: hears of refused calls that would have changed something.
     draining: is set when the drain begins; endless streams must end by themselves then.
     drain_s: how long calls under way may take before they are cancelled.
+    window_bytes: how much of a stream may be here before it is read; by itself grpc takes as much as it can get.
     """
     health = Health()
     names = [service.descriptor.full_name for service in services]
@@ -114,6 +116,7 @@ async def serving(
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", 1),
+        *_window(window_bytes),
     )
     server = grpc.aio.server(options=options)
     methods = _Methods()
@@ -144,6 +147,12 @@ async def serving(
             metrics.shutdown()
             metrics.server_close()
         log.info("stopped")
+
+
+def _window(window_bytes: int | None) -> tuple[tuple[str, int], ...]:
+    if window_bytes is None:
+        return ()
+    return (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", window_bytes))
 
 
 class _Methods(grpc.GenericRpcHandler):

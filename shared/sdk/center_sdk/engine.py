@@ -206,7 +206,7 @@ class Engine:
         last: there is nobody to ask; decides with what is here.
         Raises ValueError for a cost below zero, or beyond COST_MAX.
         """
-        key = hashlib.sha256(token.encode()).digest()[:16] if token else f"{solution_id}\0{anonymous_id}"
+        key = hashlib.blake2b(token.encode(), digest_size=16).digest() if token else f"{solution_id}\0{anonymous_id}"
         paths = self._hot.get(key)
         if paths is not None:
             path = paths.get(action)

@@ -38,8 +38,8 @@ class Subject:
 
 
 def digest(token: str) -> bytes:
-    """What stands for a token in memory: half of its SHA-256."""
-    return hashlib.sha256(token.encode()).digest()[:16]
+    """What stands for a token in memory."""
+    return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
 class Tokens:

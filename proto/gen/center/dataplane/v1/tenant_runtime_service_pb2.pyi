@@ -95,16 +95,38 @@ class LocalTenant(_message.Message):
     def __init__(self, tenant: _Optional[_Union[_catalog_service_pb2.CatalogTenant, _Mapping]] = ..., served: _Optional[bool] = ...) -> None: ...
 
 class ExportTenantRequest(_message.Message):
-    __slots__ = ("tenant_id",)
+    __slots__ = ("tenant_id", "target_object_place")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_OBJECT_PLACE_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
-    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+    target_object_place: str
+    def __init__(self, tenant_id: _Optional[str] = ..., target_object_place: _Optional[str] = ...) -> None: ...
 
 class ExportTenantResponse(_message.Message):
-    __slots__ = ("rows",)
+    __slots__ = ("rows", "object")
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
     rows: TenantRows
-    def __init__(self, rows: _Optional[_Union[TenantRows, _Mapping]] = ...) -> None: ...
+    object: TenantObject
+    def __init__(self, rows: _Optional[_Union[TenantRows, _Mapping]] = ..., object: _Optional[_Union[TenantObject, _Mapping]] = ...) -> None: ...
+
+class TenantObject(_message.Message):
+    __slots__ = ("key", "data")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    data: bytes
+    def __init__(self, key: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class GetObjectPlaceRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetObjectPlaceResponse(_message.Message):
+    __slots__ = ("place",)
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    place: str
+    def __init__(self, place: _Optional[str] = ...) -> None: ...
 
 class TenantRows(_message.Message):
     __slots__ = ("table", "columns", "data", "schema_version")
@@ -119,12 +141,14 @@ class TenantRows(_message.Message):
     def __init__(self, table: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., data: _Optional[bytes] = ..., schema_version: _Optional[str] = ...) -> None: ...
 
 class ImportTenantRequest(_message.Message):
-    __slots__ = ("tenant", "rows")
+    __slots__ = ("tenant", "rows", "object")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
     tenant: _catalog_service_pb2.CatalogTenant
     rows: TenantRows
-    def __init__(self, tenant: _Optional[_Union[_catalog_service_pb2.CatalogTenant, _Mapping]] = ..., rows: _Optional[_Union[TenantRows, _Mapping]] = ...) -> None: ...
+    object: TenantObject
+    def __init__(self, tenant: _Optional[_Union[_catalog_service_pb2.CatalogTenant, _Mapping]] = ..., rows: _Optional[_Union[TenantRows, _Mapping]] = ..., object: _Optional[_Union[TenantObject, _Mapping]] = ...) -> None: ...
 
 class ImportTenantResponse(_message.Message):
     __slots__ = ("rows",)

@@ -65,6 +65,11 @@ class TenantRuntimeServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantResponse.FromString,
                 _registered_method=True)
+        self.GetObjectPlace = channel.unary_unary(
+                '/center.dataplane.v1.TenantRuntimeService/GetObjectPlace',
+                request_serializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceResponse.FromString,
+                _registered_method=True)
         self.ImportTenant = channel.stream_unary(
                 '/center.dataplane.v1.TenantRuntimeService/ImportTenant',
                 request_serializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ImportTenantRequest.SerializeToString,
@@ -123,19 +128,28 @@ class TenantRuntimeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportTenant(self, request, context):
-        """Streams a tenant's rows, table by table, as of one moment.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND.
+        """Streams a tenant's rows, table by table, as of one moment, and then the bytes of its media, unless they are where the target
+        has its own.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetObjectPlace(self, request, context):
+        """Says where this cluster keeps the bytes of media.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportTenant(self, request_iterator, context):
-        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+        """Takes a tenant's rows in, all or none, when the bytes that they name are here, too. Rows that an earlier try left are replaced. From then on the tenant's reads
         are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
         until an entry says that the tenant is placed here.
         Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
         already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+        FAILED_PRECONDITION/MEDIA_INCOMPLETE, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE, INVALID_ARGUMENT/OBJECT_INVALID,
         INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -182,6 +196,11 @@ def add_TenantRuntimeServiceServicer_to_server(servicer, server):
                     servicer.ExportTenant,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantResponse.SerializeToString,
+            ),
+            'GetObjectPlace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetObjectPlace,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceResponse.SerializeToString,
             ),
             'ImportTenant': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportTenant,
@@ -357,6 +376,33 @@ class TenantRuntimeService:
             '/center.dataplane.v1.TenantRuntimeService/ExportTenant',
             center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantRequest.SerializeToString,
             center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.ExportTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetObjectPlace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.TenantRuntimeService/GetObjectPlace',
+            center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_tenant__runtime__service__pb2.GetObjectPlaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

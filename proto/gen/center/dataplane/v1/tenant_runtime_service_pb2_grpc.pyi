@@ -54,15 +54,19 @@ class TenantRuntimeServiceStub:
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     ExportTenant: _grpc.UnaryStreamMultiCallable[_tenant_runtime_service_pb2.ExportTenantRequest, _tenant_runtime_service_pb2.ExportTenantResponse]
-    """Streams a tenant's rows, table by table, as of one moment.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND.
+    """Streams a tenant's rows, table by table, as of one moment, and then the bytes of its media, unless they are where the target
+    has its own.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE.
     """
+    GetObjectPlace: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetObjectPlaceRequest, _tenant_runtime_service_pb2.GetObjectPlaceResponse]
+    """Says where this cluster keeps the bytes of media."""
     ImportTenant: _grpc.StreamUnaryMultiCallable[_tenant_runtime_service_pb2.ImportTenantRequest, _tenant_runtime_service_pb2.ImportTenantResponse]
-    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+    """Takes a tenant's rows in, all or none, when the bytes that they name are here, too. Rows that an earlier try left are replaced. From then on the tenant's reads
     are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
     until an entry says that the tenant is placed here.
     Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
     already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+    FAILED_PRECONDITION/MEDIA_INCOMPLETE, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE, INVALID_ARGUMENT/OBJECT_INVALID,
     INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantDigest: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantDigestRequest, _tenant_runtime_service_pb2.GetTenantDigestResponse]
@@ -96,15 +100,19 @@ class TenantRuntimeServiceAsyncStub(TenantRuntimeServiceStub):
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     ExportTenant: _aio.UnaryStreamMultiCallable[_tenant_runtime_service_pb2.ExportTenantRequest, _tenant_runtime_service_pb2.ExportTenantResponse]  # type: ignore[assignment]
-    """Streams a tenant's rows, table by table, as of one moment.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND.
+    """Streams a tenant's rows, table by table, as of one moment, and then the bytes of its media, unless they are where the target
+    has its own.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE.
     """
+    GetObjectPlace: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetObjectPlaceRequest, _tenant_runtime_service_pb2.GetObjectPlaceResponse]  # type: ignore[assignment]
+    """Says where this cluster keeps the bytes of media."""
     ImportTenant: _aio.StreamUnaryMultiCallable[_tenant_runtime_service_pb2.ImportTenantRequest, _tenant_runtime_service_pb2.ImportTenantResponse]  # type: ignore[assignment]
-    """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+    """Takes a tenant's rows in, all or none, when the bytes that they name are here, too. Rows that an earlier try left are replaced. From then on the tenant's reads
     are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
     until an entry says that the tenant is placed here.
     Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
     already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+    FAILED_PRECONDITION/MEDIA_INCOMPLETE, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE, INVALID_ARGUMENT/OBJECT_INVALID,
     INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantDigest: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantDigestRequest, _tenant_runtime_service_pb2.GetTenantDigestResponse]  # type: ignore[assignment]
@@ -171,9 +179,18 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_runtime_service_pb2.ExportTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_tenant_runtime_service_pb2.ExportTenantResponse], _abc.AsyncIterator[_tenant_runtime_service_pb2.ExportTenantResponse]]:
-        """Streams a tenant's rows, table by table, as of one moment.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND.
+        """Streams a tenant's rows, table by table, as of one moment, and then the bytes of its media, unless they are where the target
+        has its own.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE.
         """
+
+    @_abc_1.abstractmethod
+    def GetObjectPlace(
+        self,
+        request: _tenant_runtime_service_pb2.GetObjectPlaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_runtime_service_pb2.GetObjectPlaceResponse, _abc.Awaitable[_tenant_runtime_service_pb2.GetObjectPlaceResponse]]:
+        """Says where this cluster keeps the bytes of media."""
 
     @_abc_1.abstractmethod
     def ImportTenant(
@@ -181,11 +198,12 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_tenant_runtime_service_pb2.ImportTenantRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.ImportTenantResponse, _abc.Awaitable[_tenant_runtime_service_pb2.ImportTenantResponse]]:
-        """Takes a tenant's rows in, all or none. Rows that an earlier try left are replaced. From then on the tenant's reads
+        """Takes a tenant's rows in, all or none, when the bytes that they name are here, too. Rows that an earlier try left are replaced. From then on the tenant's reads
         are served here, so that no request finds a gap when its route changes; its writes get UNAVAILABLE/TENANT_MOVING
         until an entry says that the tenant is placed here.
         Errors: FAILED_PRECONDITION/SCHEMA_MISMATCH, FAILED_PRECONDITION/TENANT_SERVED_HERE (an entry places it here
         already), FAILED_PRECONDITION/TENANT_REMOVED (by a command that is newer than the entry),
+        FAILED_PRECONDITION/MEDIA_INCOMPLETE, UNAVAILABLE/MEDIA_STORE_UNAVAILABLE, INVALID_ARGUMENT/OBJECT_INVALID,
         INVALID_ARGUMENT/IMPORT_NOT_INTRODUCED, INVALID_ARGUMENT/ENTRY_INVALID.
         """
 

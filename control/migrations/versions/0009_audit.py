@@ -3,8 +3,8 @@
 from shared.audit import schema
 from shared.runtime import isolation
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

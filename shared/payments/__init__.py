@@ -1,0 +1,1 @@
+"""Payments of tenants, through their own accounts at payment providers."""

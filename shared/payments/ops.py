@@ -1,0 +1,124 @@
+"""What becomes of an operation once it is committed: the provider is called, and every word of its goes into one
+function, whether it answered, reported by itself or was asked later."""
+
+import random
+from collections.abc import Iterable, Mapping
+
+from shared.payments import domain, store
+from shared.payments.domain import Operation, Payment, Report
+from shared.payments.messages import change, event
+from shared.payments.provider import Account, Notice, Provider
+from shared.payments.seals import Seals
+from shared.payments.store import Settings
+from shared.runtime import journal
+from shared.runtime.clock import Clock
+from shared.runtime.db import Database
+from shared.runtime.errors import InvalidArgument
+from shared.runtime.events.boundary import Boundary, none
+from shared.runtime.ids import is_uuid, uuid7
+from shared.runtime.journal import Event
+
+
+class Payments:
+    """db: transactions that may write; reads: those that do not. reached: told of each step, for tests."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        reads: Database,
+        clock: Clock,
+        seals: Seals,
+        providers: Mapping[str, Provider],
+        reached: Boundary = none,
+    ) -> None:
+        self.db = db
+        self.reads = reads
+        self.clock = clock
+        self.seals = seals
+        self.providers = providers
+        self._reached = reached
+
+    def provider(self, name: str) -> Provider:
+        """InvalidArgument PROVIDER_UNKNOWN."""
+        if (provider := self.providers.get(name)) is None:
+            why = f"none of {', '.join(sorted(self.providers))}"
+            raise InvalidArgument("PROVIDER_UNKNOWN", f"provider: {why}", fields={"provider": why})
+        return provider
+
+    def account(self, tenant_id: str, settings: Settings | None) -> Account:
+        """FailedPrecondition PAYMENTS_NOT_CONFIGURED."""
+        if settings is None:
+            raise store.not_configured()
+        return Account(
+            settings.provider,
+            settings.api_base,
+            self.seals.open(tenant_id, "secret_key", settings.secret_key),
+            self.seals.open(tenant_id, "webhook_secret", settings.webhook_secret),
+        )
+
+    async def carry_out(self, tenant_id: str, account: Account, payment: Payment, operation: Operation) -> Payment:
+        """Calls the provider for an operation that is committed, with no transaction open, and settles it."""
+        await self._reached("begun")
+        report = await self.provider(payment.provider).carry_out(account, tenant_id, payment, operation)
+        await self._reached("called")
+        settled = await self.settle(tenant_id, payment.id, report)
+        await self._reached("settled")
+        return settled
+
+    async def settle(self, tenant_id: str, payment_id: str, report: Report) -> Payment:
+        async with self.db.transaction(tenant_id) as tx:
+            before = await store.get(tx, tenant_id, payment_id, lock=True)
+            after, events = self._told(before, [report])
+            if after is not before:
+                await store.save(tx, tenant_id, before, after)
+                await journal.record(tx, tenant_id, [change(before, after)], events)
+        return after
+
+    async def take(self, tenant_id: str, provider: str, notice: Notice) -> bool:
+        """What a provider reported by itself; says whether it was new. NotFound PAYMENT_NOT_FOUND."""
+        async with self.db.transaction(tenant_id) as tx:
+            # Another tenant's is not found: the row policies see to that.
+            payment_id = notice.payment_id
+            if not payment_id:
+                payment_id = await store.known_as(tx, tenant_id, provider, notice.provider_payment_id)
+            if not is_uuid(payment_id):
+                raise store.missing(payment_id)
+            before = await store.get(tx, tenant_id, payment_id, lock=True)
+            if not await store.note(tx, tenant_id, uuid7(), provider, notice, payment_id, self.clock.now()):
+                return False
+            after, events = self._told(before, notice.reports)
+            if after is not before:
+                await store.save(tx, tenant_id, before, after)
+            await journal.record(tx, tenant_id, [change(before, after)], events)
+        return True
+
+    async def ask(self, tenant_id: str, payment_id: str, operation_id: str, *, at_once: bool = False) -> Payment | None:
+        """Asks the provider about an operation that is open, and settles it; None when there was nothing to ask.
+
+        at_once: whether or not it is time to.
+        """
+        now = self.clock.now()
+        async with self.db.transaction(tenant_id) as tx:
+            before = await store.get(tx, tenant_id, payment_id, lock=True)
+            operation = before.operation(operation_id)
+            if operation is None or not operation.is_open or (operation.look_time > now and not at_once):
+                return None
+            payment = domain.asked_again(before, operation, now, random.random())
+            await store.save(tx, tenant_id, before, payment)
+            settings = await store.settings(tx, tenant_id)
+        account = self.account(tenant_id, settings)
+        await self._reached("asking")
+        asked = payment.operation(operation_id) or operation
+        report = await self.provider(payment.provider).ask(account, tenant_id, payment, asked, now)
+        await self._reached("asked")
+        return await self.settle(tenant_id, payment_id, report)
+
+    def _told(self, payment: Payment, reports: Iterable[Report]) -> tuple[Payment, list[Event]]:
+        """The one place where a provider's word changes a payment; its row's lock puts the words in an order."""
+        events = []
+        for report in reports:
+            if (settled := domain.settle(payment, report, self.clock.now(), uuid7())) is not None:
+                payment = settled.payment
+                events += [event(happened, payment, settled.operation) for happened in settled.happened]
+        return payment, events
