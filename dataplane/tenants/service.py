@@ -126,6 +126,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         while deleted:
             async with self._movers.transaction(tenant_id) as tx:
                 # Locked meanwhile: an import that brings the tenant back waits, and brings its bytes after these went.
+                journal.unchanged(tx)
                 if await store.is_served(tx, tenant_id):
                     return
                 deleted = await self._objects.delete_below(tenant_id, OBJECTS_AT_ONCE)

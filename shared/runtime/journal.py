@@ -98,7 +98,8 @@ def account(tx: AsyncConnection) -> Account:
 
 
 def unchanged(tx: AsyncConnection) -> None:
-    """What the transaction writes is no change of anything: a claim of a request id, a lock, a replay."""
+    """What the transaction writes is no change of anything: a claim of a request id, a lock, a replay, or a step on the
+    way to a change whose entry comes with its last."""
     account(tx).is_settled = True
 
 
