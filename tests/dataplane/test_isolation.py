@@ -677,8 +677,8 @@ def _audit(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]
         if _as(owner, "center_steward", two.c, f"DELETE FROM {table}") in ([0], "42501"):
             wrong.append(f"the steward cannot remove {table} of a tenant that leaves")
     for table, row in {
-        "audit_links": "9, gen_random_uuid(), '', ''",
-        "audit_seals": "9, 9, '', now(), '', ''",
+        "audit_links": "1000000, gen_random_uuid(), '', ''",
+        "audit_seals": "1000000, 9, '', now(), '', ''",
         "audit_signers": "'x', ''",
     }.items():
         add = f"INSERT INTO {table} VALUES ('{two.a}', {row})"
