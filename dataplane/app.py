@@ -14,6 +14,7 @@ from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
+    notification_service_pb2,
     payment_service_pb2,
     tenant_audit_service_pb2,
 )
@@ -39,6 +40,16 @@ from shared.media.objects import Objects
 from shared.media.service import MediaService
 from shared.media.signing import Signer
 from shared.media.sweeper import Sweeper
+from shared.notifications import triggers
+from shared.notifications.delivery import Mailbox
+from shared.notifications.domain import Channel
+from shared.notifications.http import Http
+from shared.notifications.rendering import Renderer
+from shared.notifications.service import NotificationService
+from shared.notifications.smtp import Smtp
+from shared.notifications.triggers import Triggers
+from shared.notifications.vault import Vault
+from shared.notifications.worker import Platform, Worker
 from shared.payments import stripe_api
 from shared.payments import worker as payments_worker
 from shared.payments.ops import Payments
@@ -51,6 +62,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url, database_name
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
+from shared.runtime.events.consumer import Consumer
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
@@ -60,6 +72,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
@@ -151,6 +164,31 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             origin=Origins(steward, config.public_url).of,
             woken=sweeper.wake,
         )
+        vault, renderer = Vault(config.home), Renderer()
+        sending = Worker(
+            name=identity_name,
+            # Of its own: a burst of mail takes no connection from a request.
+            db=Writes(database("center_app", 4), tenants, events.wake),
+            steward=steward,
+            vault=vault,
+            renderer=renderer,
+            platform=_platform(config),
+            clock=clock,
+        )
+
+        def written() -> None:
+            events.wake()
+            sending.wake()
+
+        notifications = NotificationService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=vault,
+            renderer=renderer,
+            key=keys.load(config.home, "recipients"),
+        )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
         payments = Payments(
@@ -168,9 +206,18 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), upkeep.run(steward), sealer.run(), denials.run(), sweeper.run()]
+        workers.append(sending.run())
         workers.append(payments_worker.run(payments, steward, identity_name))
         if config.nats_url:
-            workers.append(events.run())
+            triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
+            consumer = Consumer(
+                triggers.subscription(config.cluster_id),
+                triggered.apply,
+                database("center_app", 2),
+                app_url(config.database_url, config.home),
+                Broker(config.home, identity_name, config.nats_url),
+            )
+            workers += [events.run(), consumer.run()]
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
@@ -182,6 +229,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
                         TENANT_AUDIT,
                     ),
+                    Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
                     Service(admitted(media, MEDIA, tenants, features), MEDIA),
                     Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
@@ -198,6 +246,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         yield Cluster(
             server=server, tenants=tenants, follower=follower, features=following, objects=objects, sweeper=sweeper
         )
+
+
+def _platform(config: Config) -> Platform:
+    """What tenants' notifications go through that have no server of their own."""
+    mailbox = Mailbox(config.home, config.mail_from)
+    smtp = Smtp(config.smtp_url, config.mail_from, has_own_server=False) if config.smtp_url else mailbox
+    return Platform(
+        {
+            Channel.EMAIL: smtp,
+            Channel.SMS: Http(config.sms_url) if config.sms_url else mailbox,
+            Channel.PUSH: Http(config.push_url) if config.push_url else mailbox,
+        },
+        config.mail_from,
+    )
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """What a data-plane process is told by its environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.platform import ports
@@ -13,6 +13,8 @@ class Config:
     """cluster_id: whose tenants are served.
     database_url: the owner's, of a database that no other cluster uses.
     nats_url: where its events go; without one they stay in the outbox.
+    mail_from, smtp_url, sms_url, push_url: what notifications come from, and who takes them for tenants that have no
+    server of their own; an empty URL writes them to files below home.
     media_url: where the bytes of media are kept; the home's own folder when it is empty.
     public_url: where the platform is reached: shops are reached by the same scheme and port.
     address, admin_address, metrics_address: host:port; an empty admin_address or metrics_address serves none.
@@ -27,6 +29,10 @@ class Config:
     metrics_address: str = ""
     pool_size: int = 12
     nats_url: str = ""
+    mail_from: str = "no-reply@center.localhost"
+    smtp_url: str = field(default="", repr=False)
+    sms_url: str = field(default="", repr=False)
+    push_url: str = field(default="", repr=False)
     media_url: str = ""
     public_url: str = "http://center.localhost:8080"
     log_format: str = "console"
@@ -42,6 +48,7 @@ class Config:
             raise EnvironmentProblem(f"CENTER_CLUSTER={cluster_id!r} is none of {', '.join(known)}")
         bind = environment.text("CENTER_BIND", "127.0.0.1")
         offset = environment.integer("CENTER_PORT_OFFSET", 0)
+        zone = environment.text("CENTER_ZONE", "center.localhost").strip(".").lower()
         return cls(
             home=environment.home(),
             cluster_id=cluster_id,
@@ -52,6 +59,10 @@ class Config:
             admin_address=f"127.0.0.1:{cluster.admin + offset}",
             metrics_address=f"{bind}:{cluster.metrics + offset}",
             nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
+            mail_from=environment.text("CENTER_MAIL_FROM", f"no-reply@{zone}"),
+            smtp_url=environment.text("CENTER_SMTP_URL"),
+            sms_url=environment.text("CENTER_SMS_URL"),
+            push_url=environment.text("CENTER_PUSH_URL"),
             media_url=environment.text("CENTER_MEDIA_URL"),
             public_url=environment.text("CENTER_PUBLIC_URL", f"http://center.localhost:{ports.ENVOY + offset}"),
             log_format=environment.choice("CENTER_LOG_FORMAT", ("console", "json")),

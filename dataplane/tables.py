@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
+from shared.notifications import tables as notifications
 from shared.payments import tables as payments
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
@@ -183,6 +184,7 @@ audit_entries = Table(
 audit = audit_schema.ledger(metadata, audit_entries, nobody=audit_schema.NO_TENANT)
 
 idempotency = idempotency_shape.table(metadata)
+inbox = events.inbox_table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
 MOVED = (
@@ -195,4 +197,5 @@ MOVED = (
     audit.signers,
     *payments.MOVED,
     *media.MOVED,
+    *notifications.MOVED,
 )

@@ -1,12 +1,14 @@
 """What a cluster does for itself once in a while."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import text
 
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
+from shared.runtime.events import inbox
 
 log = structlog.stdlib.get_logger("center.upkeep")
 
@@ -20,8 +22,12 @@ async def run(steward: Database) -> None:
         try:
             while await forget(steward) == ROWS_AT_ONCE:
                 pass
+            while await forget_notifications(steward) == ROWS_AT_ONCE:
+                pass
+            async with steward.transaction() as tx:
+                await inbox.keep_partitions(tx, datetime.now(UTC))
         except PlatformError as error:
-            log.warning("expired answers stay for now", error=str(error))
+            log.warning("what is too old stays for now", error=str(error))
         await asyncio.sleep(EVERY_S)
 
 
@@ -30,3 +36,10 @@ async def forget(steward: Database) -> int:
     async with steward.transaction() as tx:
         forgotten = (await tx.execute(text("SELECT forget_answers(:at_most)"), {"at_most": ROWS_AT_ONCE})).scalar_one()
     return int(forgotten)
+
+
+async def forget_notifications(steward: Database) -> int:
+    """Forgets whom notifications were for that ended a week ago, and all of those that ended 90 days ago."""
+    async with steward.transaction() as tx:
+        stmt = text("SELECT forget_notifications(:at_most)")
+        return int((await tx.execute(stmt, {"at_most": ROWS_AT_ONCE})).scalar_one())

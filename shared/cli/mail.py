@@ -1,4 +1,4 @@
-"""center mail: what was mailed to users, where the platform writes it to files."""
+"""center mail: what was mailed to users and by shops, where the platform writes it to files."""
 
 import json
 from datetime import UTC
@@ -16,21 +16,23 @@ from shared.cli.call import Call, Limit, err, filtered_by, operator, out, word
 from shared.cli.users import USERS
 from shared.platform.config import Config
 
-app = typer.Typer(help="Mail to users, and the file mailbox that takes it without a mail server.", no_args_is_help=True)
+app = typer.Typer(
+    help="Mail to users and of shops, and the file mailbox that takes it without a mail server.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
 
 
 def _mailbox() -> list[tuple[str, EmailMessage]]:
-    """(id, mail), newest first: ids are in the order of their making."""
+    """(id, mail), newest first: ids are in the order of their making. A shop's are in a folder of its own."""
     folder: Path = Config.from_env().home / "mail"
-    paths = sorted(folder.glob("*.eml"), reverse=True)
+    paths = sorted(folder.glob("**/*.eml"), key=lambda path: path.stem, reverse=True)
     return [(path.stem, message_from_bytes(path.read_bytes(), policy=policy.default)) for path in paths]
 
 
 def _plain(mail_id: str, message: EmailMessage) -> dict[str, str]:
     when = message["Date"].datetime.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return {"id": mail_id, "time": when, "to": str(message["To"]), "subject": str(message["Subject"])}
+    return {"id": mail_id, "time": when, "to": str(message["To"]), "subject": str(message["Subject"] or "")}
 
 
 @app.command("list")
@@ -60,7 +62,7 @@ def show(
         facts = _plain(mail_id, message)
         if mail not in (mail_id, facts["to"]):
             continue
-        body = message.get_content()
+        body = (message.get_body(("plain", "html")) or message).get_content()
         if as_json:
             out.print_json(json.dumps({**facts, "text": body}))
         else:

@@ -16,6 +16,7 @@ from shared.cli import (
     imports,
     mail,
     media,
+    notifications,
     operations,
     overrides,
     payments,
@@ -57,6 +58,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "notifications": notifications.app,
     "payments": payments.app,
 }.items():
     app.add_typer(group, name=name)

@@ -60,9 +60,10 @@ def write(home: Path, bind: str, port: int, monitor_port: int) -> None:
 
 def users() -> list[dict[str, object]]:
     """The planes' processes and operators; each plane says only what is its own. No shop and no solution connects."""
+    data = subjects.STREAMS["dataplane"]
     clusters = [
-        _user(f"cluster/{cluster.id}", _says("dataplane"), _finds(subjects.STREAMS["dataplane"]))
-        for cluster in ports.CLUSTERS
+        _user(f"cluster/{cluster}", _says("dataplane"), _finds(data), _consumes(data, f"notifications-{cluster}"))
+        for cluster in (known.id for known in ports.CLUSTERS)
     ]
     reads = ["$JS.API.CONSUMER.>", "$JS.ACK.>", "$JS.FC.>"]
     return [
@@ -80,6 +81,14 @@ def _says(plane: str) -> list[str]:
 def _finds(stream: str) -> list[str]:
     """A stream, or makes it."""
     return [f"$JS.API.STREAM.{verb}.{name}" for verb in ("INFO", "CREATE") for name in {stream, subjects.DEAD_LETTERS}]
+
+
+def _consumes(stream: str, consumer: str) -> list[str]:
+    """Is that consumer and no other one, and may set its events aside."""
+    verbs = ("INFO", "DELETE", "MSG.NEXT", "CREATE", "DURABLE.CREATE")
+    api = [f"$JS.API.CONSUMER.{verb}.{stream}.{consumer}" for verb in verbs]
+    # With a filter of one subject, the request for a consumer names it, too.
+    return [*api, f"{api[3]}.>", f"$JS.ACK.{stream}.{consumer}.>", f"{subjects.DEAD}.{consumer}.>"]
 
 
 def _user(identity: str, *says: list[str]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from tests.dataplane.cluster import Running, entry, of
 from tests.support import payments as providers
 from tests.support.payments import secret
 
-ROUNDS, PAYMENTS = 4, 60
+ROUNDS, PAYMENTS = 6, 30
 
 # What the ledger keeps of an authorization and a capture: each is begun in one transaction and settled in another.
 _BEGIN = (

@@ -20,6 +20,7 @@ from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from dataplane.app import Cluster
 from shared.audit.schema import CHAIN
 from shared.runtime import pki
@@ -64,6 +65,10 @@ class Running:
     @property
     def audit(self) -> AuditServiceStub:
         return AuditServiceStub(self.channel("operator"))
+
+    @property
+    def notifications(self) -> NotificationServiceStub:
+        return NotificationServiceStub(self.channel("operator"))
 
     @property
     def shop(self) -> ProductServiceStub:

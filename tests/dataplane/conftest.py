@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,10 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture(scope="session")
 def start(home: Path, make_database: Callable[[str], str]) -> Start:
-    """start("eu-1") runs a cluster with an empty database, or with `database_url`; no control plane answers it."""
+    """start("eu-1") runs a cluster with an empty database, or with `database_url`; no control plane answers it.
+
+    more: fields of its Config.
+    """
 
     @asynccontextmanager
     async def starting(
@@ -28,8 +32,8 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
         database_url: str = "",
         control_address: str = "127.0.0.1:1",
         address: str = "",
-        media_url: str = "",
         clock: Clock | None = None,
+        **more: Any,
     ) -> AsyncIterator[Running]:
         url = database_url or make_database(f"cluster_{cluster_id.replace('-', '_')}")
         config = Config(
@@ -38,7 +42,7 @@ def start(home: Path, make_database: Callable[[str], str]) -> Start:
             database_url=url,
             address=address or "127.0.0.1:0",
             control_address=control_address,
-            media_url=media_url,
+            **more,
         )
         async with running(config, clock) as cluster:
             started = Running(cluster_id, home, url, cluster)

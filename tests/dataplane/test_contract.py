@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.shared.v1 import rules_pb2
-from dataplane.app import COMMANDS, MEDIA, PRODUCTS
+from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import received, rules
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-METHODS = [*PRODUCTS.methods, *MEDIA.methods, *COMMANDS.methods]
+METHODS = [*PRODUCTS.methods, *MEDIA.methods, *NOTIFICATIONS.methods, *COMMANDS.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,
     "control": rules_pb2.CALLER_CONTROL,
@@ -80,7 +80,7 @@ async def test_only_those_whom_the_contract_names_may_call(
     assert (reason != "CALLER_NOT_ALLOWED") is (CALLERS[identity] in rules.of(method).callers)
 
 
-@pytest.mark.parametrize("method", [*PRODUCTS.methods, *MEDIA.methods], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [*PRODUCTS.methods, *MEDIA.methods, *NOTIFICATIONS.methods], ids=lambda m: m.name)
 @pytest.mark.parametrize("tenant_id", [None, "", "acme", "*", "00000000-0000-0000-0000-00000000000g", "A" * 36])
 async def test_a_method_of_a_tenant_needs_one(eu: Running, method: MethodDescriptor, tenant_id: str | None) -> None:
     empty = message_factory.GetMessageClass(method.input_type)().SerializeToString()
@@ -135,7 +135,7 @@ def messages(cls: type[Message], depth: int = 0) -> st.SearchStrategy[Message]:
     """Any message of the type, odd values first."""
     fields = {}
     for field in cls.DESCRIPTOR.fields:
-        if field.message_type is not None and depth > 3:
+        if field.message_type is not None and (depth > 3 or field.message_type.GetOptions().map_entry):
             continue
         value = values(field, depth)
         fields[field.name] = st.one_of(st.none(), st.lists(value, max_size=3) if field.is_repeated else value)
@@ -154,8 +154,6 @@ def messages(cls: type[Message], depth: int = 0) -> st.SearchStrategy[Message]:
 
 def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
-        if field.message_type.GetOptions().map_entry:
-            return st.nothing()
         return messages(message_factory.GetMessageClass(field.message_type), depth + 1)
     if field.type == FieldDescriptor.TYPE_STRING:
         return TEXTS

@@ -21,9 +21,10 @@ from sqlalchemy import text
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as media_pb
+from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import COMMANDS, MEDIA, PRODUCTS
+from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
@@ -33,9 +34,21 @@ from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
+from tests.dataplane.notices import EMAIL, SENT, Shop
 from tests.dataplane.test_tenants import METHODS, REQUESTS
 from tests.support.media import begin, image, keep
 
+NOTICES = (
+    "notification_settings",
+    "notification_providers",
+    "notification_paces",
+    "notification_templates",
+    "notification_preferences",
+    "notification_suppressions",
+    "notification_triggers",
+    "notifications",
+    "notification_attempts",
+)
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 ROWS = (
     "products",
@@ -47,13 +60,15 @@ ROWS = (
     "payments",
     "payment_operations",
     "payment_events",
+    *NOTICES,
     *MEDIA_ROWS,
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events"}
 APPENDED = {"payment_events"}
-# What has no tenant: alembic's own, how far the catalog is followed, the outbox published and the audit sealed.
-NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position"}
+# What has no tenant: alembic's own, how far the catalog is followed, the outbox published and the audit sealed, and the
+# ids of events that had their effect.
+NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position", "inbox"}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
@@ -91,12 +106,35 @@ async def furnish(running: Running) -> Two:
                 request_id=uuid7(),
             )
             await running.products.CreateProduct(request, metadata=of(tenant.id))
+        await furnish_notices(Shop(running, tenant.id), mark)
         picture = await keep(running.media, tenant.id, image(), "image/png", name=f"Lamp of {mark}.png")
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _paid(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def furnish_notices(shop: Shop, mark: str) -> None:
+    """A row in each table of notifications, and nothing that is still to be sent."""
+    tenant = of(shop.id)
+    await shop.call.PutSettings(notices_pb.PutSettingsRequest(sender_name=f"Shop of {mark}"), metadata=tenant)
+    limited = notices_pb.NotificationProvider(channel=EMAIL, rate_per_second=100, secret=f"secret of {mark}")
+    await shop.call.PutProvider(notices_pb.PutProviderRequest(provider=limited), metadata=tenant)
+    await shop.template(text=f"Lamp of {mark}")
+    opt_out = notices_pb.OptOut(category=f"lamps-of-{mark}")
+    for request in (
+        notices_pb.PutPreferencesRequest(recipient=f"{mark}@mail.example", opt_outs=[opt_out]),
+        notices_pb.SuppressRecipientRequest(recipient=f"no-{mark}@mail.example", reason="SUPPRESSION_REASON_MANUAL"),
+    ):
+        name = type(request).__name__.removesuffix("Request")
+        await getattr(shop.call, name)(request, metadata=tenant)
+    trigger = notices_pb.NotificationTrigger(
+        name="new", event_type="product.created", template="hello", channel=EMAIL, recipient=f"{mark}@mail.example"
+    )
+    await shop.call.PutTrigger(notices_pb.PutTriggerRequest(trigger=trigger), metadata=tenant)
+    sent = await shop.send(f"{mark}@mail.example", dedup_key="one")
+    await shop.becomes(sent.id, SENT)
 
 
 async def _paid(running: Running, tenant_id: str, reference: str) -> None:
@@ -269,6 +307,59 @@ async def test_no_method_reaches_another_tenants_products(two: Two, name: str) -
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+@pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
+async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
+    shop = Shop(two.running, two.b)
+    listed = await shop.call.ListNotifications(notices_pb.ListNotificationsRequest(), metadata=of(two.b))
+    [theirs] = listed.notifications
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    request = notice_requests(theirs)[name]
+    try:
+        seen = str(await getattr(shop.call, name)(request, metadata=of(two.a)))
+    except grpc.aio.AioRpcError as error:
+        seen = error.code().name
+    assert two.b not in seen and "of b" not in seen and theirs.id not in seen
+    if name in ("GetNotification", "ListAttempts", "ReplayFailed", "UnsuppressRecipient"):
+        assert seen == "NOT_FOUND"
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+def notice_requests(theirs: notices_pb.Notification) -> dict[str, Message]:
+    """A request of each method that names what is the other tenant's, or is named as theirs is."""
+    named = {"name": "hello", "channel": EMAIL}
+    template = notices_pb.NotificationTemplate(**named, subject="a", text="a")  # type: ignore[arg-type]
+    stored = notices_pb.GetTemplateRequest(**named)  # type: ignore[arg-type]
+    trigger = notices_pb.NotificationTrigger(
+        name="new", event_type="product.created", template="hello", channel=EMAIL, recipient="a@mail.example"
+    )
+    to = "b@mail.example"
+    return {
+        "SendNotification": notices_pb.SendNotificationRequest(
+            channel=EMAIL, recipient=to, template="hello", dedup_key=theirs.dedup_key
+        ),
+        "GetNotification": notices_pb.GetNotificationRequest(id=theirs.id),
+        "ListNotifications": notices_pb.ListNotificationsRequest(recipient=to, filter=f'id = "{theirs.id}"'),
+        "ListAttempts": notices_pb.ListAttemptsRequest(notification_id=theirs.id),
+        "ReplayFailed": notices_pb.ReplayFailedRequest(id=theirs.id),
+        "PutTemplate": notices_pb.PutTemplateRequest(template=template),
+        "ActivateTemplate": notices_pb.ActivateTemplateRequest(**named, version=1),  # type: ignore[arg-type]
+        "GetTemplate": stored,
+        "ListTemplates": notices_pb.ListTemplatesRequest(),
+        "RenderTemplate": notices_pb.RenderTemplateRequest(stored=stored, variables={"name": "a"}),
+        "PutPreferences": notices_pb.PutPreferencesRequest(recipient=to),
+        "GetPreferences": notices_pb.GetPreferencesRequest(recipient=to),
+        "SuppressRecipient": notices_pb.SuppressRecipientRequest(recipient=to, reason="SUPPRESSION_REASON_MANUAL"),
+        "UnsuppressRecipient": notices_pb.UnsuppressRecipientRequest(recipient="no-b@mail.example"),
+        "ListSuppressions": notices_pb.ListSuppressionsRequest(),
+        "PutTrigger": notices_pb.PutTriggerRequest(trigger=trigger),
+        "DeleteTrigger": notices_pb.DeleteTriggerRequest(name="new"),
+        "ListTriggers": notices_pb.ListTriggersRequest(),
+        "GetSettings": notices_pb.GetSettingsRequest(),
+        "PutSettings": notices_pb.PutSettingsRequest(sender_name="Shop of a"),
+        "PutProvider": notices_pb.PutProviderRequest(provider={"channel": EMAIL, "rate_per_second": 100}),
+    }
+
+
 async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Running) -> None:
     assert {m.name for m in COMMANDS.methods} == COMMANDS_TRIED
     fresh = await furnish(two.running)
@@ -278,9 +369,9 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 11}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 18}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events"), 1)
+    held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
     moving = entry(fresh.a, cluster_id="us-1")
@@ -426,6 +517,15 @@ HOSTILE = (
     "SELECT partitions.clear_outbox(now(), '{{}}')",
     "SELECT * FROM outbox_position",
     "UPDATE outbox_position SET position = '9:9:'",
+    "SELECT * FROM notifications",
+    "SELECT * FROM notification_templates t FULL JOIN notification_settings s ON t.tenant_id <> s.tenant_id",
+    "SELECT * FROM notification_providers WHERE tenant_id = '{b}'",
+    "UPDATE notifications SET state = 'FAILED', last_error = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
+    "UPDATE notification_templates SET tenant_id = '{b}'",
+    "DELETE FROM notification_suppressions WHERE tenant_id = '{b}'",
+    "UPDATE notification_attempts SET error = 'stolen'",
+    "SELECT * FROM notifications_due(100)",
+    "SELECT forget_notifications(100)",
     "SELECT * FROM tenants",
     "UPDATE tenants SET writes_frozen = false",
     "SELECT * FROM watch",
@@ -612,6 +712,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _due(owner, two)
         wrong += _relay(owner, two)
         wrong += _audit(owner, two)
+        wrong += _notices(owner, two)
         owner.rollback()
     return wrong
 
@@ -689,6 +790,65 @@ def _audit(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]
     return wrong
 
 
+def _notices(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward hears who has something due, and forgets what is old and nothing else; tries stay as they were."""
+    wrong = []
+    with owner.transaction(force_rollback=True):
+        owner.execute("UPDATE notifications SET state = 'PENDING', end_time = NULL, recipient = 'x', variables = 'x'")
+        due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM notifications_due(1000)")
+        if not {two.a, two.b} <= set(due) or two.c in due:
+            wrong.append(f"due are {due}")
+    for days, left in ((6, (True, True)), (8, (False, True)), (91, (None, False))):
+        with owner.transaction(force_rollback=True):
+            owner.execute(
+                "UPDATE notifications SET state = 'FAILED', recipient = 'x', end_time = now() - %s * interval '1 day'",
+                (days,),
+            )
+            owner.execute("UPDATE notification_attempts SET end_time = now() - %s * interval '1 day'", (days,))
+            if _steward_says(owner, "SELECT forget_notifications(1000)") == "?":
+                wrong.append("the steward cannot forget")
+            mine = "SELECT {} FROM {} WHERE tenant_id = %s"
+            row = owner.execute(mine.format("recipient IS NOT NULL", "notifications").encode(), (two.a,)).fetchone()
+            tried = owner.execute(mine.format("1", "notification_attempts").encode(), (two.a,)).fetchone()
+            if (None if row is None else row[0], tried is not None) != left:
+                wrong.append(f"after {days} days there is {row}, {tried}")
+            if owner.execute(mine.format("1", "notifications").encode(), (two.c,)).fetchone() is None:
+                wrong.append("a frozen tenant's notifications are forgotten")
+    # One row a tenant: what is added is there already.
+    again = "INSERT INTO notification_settings TABLE notification_settings ON CONFLICT DO NOTHING"
+    for tenant, outcomes in ((two.a, ([0], [1], [1])), (two.c, ("42501", "42501", [0]))):
+        for statement, outcome in zip(
+            (again, "UPDATE notification_settings SET sender_name = ''", "DELETE FROM notification_settings"),
+            outcomes,
+            strict=True,
+        ):
+            if _as(owner, "center_app", tenant, statement) != outcome:
+                wrong.append(f"{statement} is not {outcome}")
+    insert = (
+        "INSERT INTO notification_attempts SELECT tenant_id, notification_id, 99, now(), now(), 'SENT', '', 0 "
+        "FROM notification_attempts LIMIT 1"
+    )
+    for tenant, outcome in ((two.a, [1]), (two.c, "42501")):
+        if _as(owner, "center_app", tenant, insert) != outcome:
+            wrong.append(f"a try of {tenant} is not {outcome}")
+    for statement in ("UPDATE notification_attempts SET error = ''", "DELETE FROM notification_attempts"):
+        if _as(owner, "center_app", two.a, statement) != "42501":
+            wrong.append(f"center_app may {statement}")
+    return wrong
+
+
+def _steward_says(owner: psycopg.Connection[tuple[object, ...]], statement: str) -> object:
+    """The answer, whose effects stay for the rest of the transaction; `?` when it is refused."""
+    try:
+        with owner.transaction():
+            owner.execute("SET LOCAL ROLE center_steward")
+            row = owner.execute(statement.encode()).fetchone()
+            owner.execute("RESET ROLE")
+            return row[0] if row is not None else None
+    except psycopg.Error:
+        return "?"
+
+
 def _event(tenant: str) -> str:
     return (
         "INSERT INTO outbox (tenant_id, id, type, aggregate_id, aggregate_version, payload, traceparent) "
@@ -703,6 +863,19 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         "products": "(tenant_id, id, handle, title, description, status, version, create_time, update_time) "
         "SELECT tenant_id, gen_random_uuid(), 'copy', '', '', status, 1, now(), now() FROM products LIMIT 1",
         "variants": "SELECT tenant_id, gen_random_uuid(), product_id, 9, 'copy', '', 'EUR', 1 FROM variants LIMIT 1",
+        "notification_providers": "SELECT tenant_id, 'SMS', '', NULL, 1 FROM notification_providers LIMIT 1",
+        "notification_paces": "SELECT tenant_id, 'SMS', now() FROM notification_paces LIMIT 1",
+        "notification_templates": "SELECT tenant_id, 'copy', 'SMS', '', 1, true, '', '', '', '', now() "
+        "FROM notification_templates LIMIT 1",
+        "notification_preferences": "SELECT tenant_id, 'copy', '', '' FROM notification_preferences LIMIT 1",
+        "notification_suppressions": "SELECT tenant_id, 'copy', '', 'MANUAL', now() FROM notification_suppressions "
+        "LIMIT 1",
+        "notification_triggers": "SELECT tenant_id, 'copy', '', '', 'SMS', '', '', now() "
+        "FROM notification_triggers LIMIT 1",
+        "notifications": "(tenant_id, id, dedup_key, template, channel, recipient_hash, recipient, locale, category, "
+        "state, tries, attempts, template_version, next_attempt_time, last_error, provider_id, version, create_time, "
+        "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
+        "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
         "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
         "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",

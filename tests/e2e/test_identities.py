@@ -33,6 +33,7 @@ from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
+    notification_service_pb2,
     payment_service_pb2,
     rules_pb2,
     tenant_audit_service_pb2,
@@ -70,7 +71,13 @@ SERVED = {
         *STANDARD,
     ],
     "eu-1": [
-        *_services(product_service_pb2, media_service_pb2, tenant_runtime_service_pb2, payment_service_pb2),
+        *_services(
+            product_service_pb2,
+            media_service_pb2,
+            notification_service_pb2,
+            tenant_runtime_service_pb2,
+            payment_service_pb2,
+        ),
         *_services(audit_service_pb2, tenant_audit_service_pb2),
         *STANDARD,
     ],

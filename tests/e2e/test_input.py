@@ -25,7 +25,9 @@ from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.dataplane.v1 import product_service_pb2
 from center.shared.v1 import audit_service_pb2, rules_pb2
+from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from shared.platform import ports
 from shared.runtime.rpc import rules
@@ -374,10 +376,26 @@ async def _populate(world: World) -> None:
         "page_token": [page.next_page_token, domains.next_page_token],
         "code": [tenant.code for tenant in tenants],
     }
+    for name, values in (await _populate_notifications(platform, world.shop)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_payments(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
+
+
+async def _populate_notifications(platform: Platform, shop: str) -> dict[str, list[str]]:
+    """A template and a notification, by the names of request fields."""
+    call = NotificationServiceStub(platform.channel("eu-1"))
+    metadata = (("x-tenant-id", shop),)
+    named = {"name": "fuzz", "channel": notices_pb.NOTIFICATION_CHANNEL_EMAIL}
+    template = notices_pb.PutTemplateRequest(template={**named, "subject": "Hi", "text": "{{ name }}"})
+    await call.PutTemplate(template, metadata=metadata)
+    to = "fuzz@mail.example"
+    request = notices_pb.SendNotificationRequest(channel=named["channel"], recipient=to, template="fuzz")  # type: ignore[arg-type]
+    sent = (await call.SendNotification(request, metadata=metadata)).notification
+    ids = [sent.id]
+    return {"notification_id": ids, "id": ids, "template": ["fuzz"], "recipient": [to, "+4930123456"]}
 
 
 async def _populate_payments(platform: Platform, shop: str) -> dict[str, list[str]]:

@@ -1,0 +1,1 @@
+"""Mail, SMS and push to the people of a tenant."""

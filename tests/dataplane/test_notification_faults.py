@@ -1,0 +1,307 @@
+"""Notifications when processes die and events come in: nothing is lost, and twice is what cannot be helped alone."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from aiosmtpd.smtp import Envelope
+
+from center.dataplane.v1 import product_service_pb2
+from center.dataplane.v1.tenant_runtime_service_pb2 import ApplyTenantsRequest
+from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
+from center.shared.v1 import notification_service_pb2 as pb
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
+from shared.notifications.triggers import Triggers
+from shared.notifications.vault import Vault
+from shared.platform import ports
+from shared.runtime import pki
+from shared.runtime.clock import SystemClock
+from shared.runtime.errors import FailedPrecondition
+from shared.runtime.events.consumer import Event
+from shared.runtime.events.subjects import Subject
+from shared.runtime.ids import uuid7
+from shared.runtime.rpc import connect
+from tests.dataplane.cluster import Running, create, entry, of, product
+from tests.dataplane.conftest import Start
+from tests.dataplane.notices import EMAIL, SENT, Shop, an_address, until
+from tests.support.grpc import refuses
+from tests.support.nats import Nats
+from tests.support.server import Server, free_port
+from tests.support.smtp import Mailserver
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def mailserver() -> Iterator[Mailserver]:
+    server = Mailserver()
+    server.start()
+    yield server
+    server.stop()
+
+
+class Process(Server):
+    """The process of eu-1 as it ships."""
+
+    def __init__(self, home: Path, database_url: str, smtp_url: str) -> None:
+        self.home = home
+        self._offset = free_port() - next(each.port for each in ports.CLUSTERS if each.id == "eu-1")
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CENTER_")},
+            "CENTER_CLUSTER": "eu-1",
+            "CENTER_HOME": str(home),
+            "CENTER_DATABASE_URL": database_url,
+            "CENTER_CONTROL_ADDRESS": "127.0.0.1:1",
+            "CENTER_NATS_URL": "tls://127.0.0.1:1",
+            "CENTER_PORT_OFFSET": str(self._offset % 20_000),
+            "CENTER_SMTP_URL": smtp_url,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'proto/gen'}:{ROOT / 'shared/sdk'}",
+        }
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "dataplane"]
+        log = self.home / "eu-1.log"
+        self.launch(command, log, lambda said: b"serving" in said, cwd=ROOT, env=self._environment)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self) -> None:
+        assert self._process is not None
+        self._process.wait(30)
+        self._process = None
+
+    def channel(self, identity: str) -> grpc.aio.Channel:
+        port = next(each.port for each in ports.CLUSTERS if each.id == "eu-1") + self._offset % 20_000
+        return connect(f"127.0.0.1:{port}", pki.load(self.home, identity), server="eu-1")
+
+
+async def test_a_cluster_that_is_killed_while_it_sends_loses_nothing(
+    home: Path, make_database: Callable[[str], str], mailserver: Mailserver
+) -> None:
+    url = make_database("killed")
+    process = Process(home, url, f"smtp://127.0.0.1:{mailserver.port}")
+    process.start()
+    kills = [7, 20, 21, 45]
+
+    def kill(envelope: Envelope) -> None:
+        # The server has taken the mail, and the cluster does not know yet.
+        if kills and len(mailserver.taken) >= kills[0]:
+            kills.pop(0)
+            os.kill(process.pid, signal.SIGKILL)
+
+    mailserver.delay_s = 0.01
+    tenant = entry()
+    async with process.channel("control") as control, process.channel("operator") as operator:
+        await TenantRuntimeServiceStub(control).ApplyTenants(ApplyTenantsRequest(tenants=[tenant]))
+        call = NotificationServiceStub(operator)
+        template = {"name": "hello", "channel": EMAIL, "subject": "Hi", "text": "{{ n }}"}
+        await call.PutTemplate(pb.PutTemplateRequest(template=template), metadata=of(tenant.id))
+        recipients = [an_address() for _ in range(60)]
+        for to in recipients:
+            request = pb.SendNotificationRequest(
+                channel=EMAIL, recipient=to, template="hello", dedup_key="once", variables={"n": 1}
+            )
+            await call.SendNotification(request, metadata=of(tenant.id))
+            if to == recipients[0]:
+                mailserver.on_taken = kill
+                # From here on it may die at any time, while it is being asked, too.
+                break
+    database = await psycopg.AsyncConnection.connect(url, autocommit=True)
+    async with database:
+        pending = list(recipients[1:])
+        unsent = True
+        while pending or unsent:
+            async with process.channel("operator") as operator:
+                call = NotificationServiceStub(operator)
+                while pending:
+                    request = pb.SendNotificationRequest(
+                        channel=EMAIL, recipient=pending[0], template="hello", dedup_key="once", variables={"n": 1}
+                    )
+                    try:
+                        await call.SendNotification(request, metadata=of(tenant.id), timeout=5)
+                    except grpc.aio.AioRpcError:
+                        break
+                    pending.pop(0)
+            if process._process is not None and process._process.poll() is not None:
+                process.wait()
+                process.start()
+                # The time of the leases passes.
+                await database.execute("UPDATE notifications SET next_attempt_time = now() WHERE state = 'SENDING'")
+            cursor = await database.execute("SELECT count(*) FROM notifications WHERE state <> 'SENT'")
+            [unsent] = (await cursor.fetchone()) or [0]
+            await asyncio.sleep(0.05)
+        assert not kills, "it was not killed as often as it should have been"
+        cursor = await database.execute("SELECT count(*) FROM notification_attempts WHERE outcome = 'UNKNOWN'")
+        unknown = await cursor.fetchone()
+    process.stop()
+    got = {to: mailserver.to(to) for to in recipients}
+    assert all(got.values()), "mail was lost"
+    # Each second copy says that it is one, and there are no more than were under way at the kills.
+    for mails in got.values():
+        assert len({mail["Message-ID"] for mail in mails}) == 1
+    extra = sum(len(mails) - 1 for mails in got.values())
+    assert unknown is not None and 4 <= unknown[0] <= 4 * 16 and extra <= unknown[0]
+
+
+async def test_a_cluster_that_ends_in_good_order_sends_nothing_twice(
+    home: Path, make_database: Callable[[str], str], mailserver: Mailserver, start: Start
+) -> None:
+    url = make_database("ended")
+    smtp_url = f"smtp://127.0.0.1:{mailserver.port}"
+    mailserver.delay_s = 0.3
+
+    async def some_taken() -> bool:
+        return bool(mailserver.taken)
+
+    async with start("eu-1", database_url=url, smtp_url=smtp_url) as running:
+        shop = await Shop.new(running)
+        await shop.template()
+        made = [await shop.send() for _ in range(24)]
+        await until(some_taken)
+    assert len(mailserver.taken) < 24
+    mailserver.delay_s = 0.0
+    async with start("eu-1", database_url=url, smtp_url=smtp_url) as running:
+        again = Shop(running, shop.id)
+        for each in made:
+            await again.becomes(each.id, SENT)
+    assert len(mailserver.taken) == 24
+
+
+async def test_mail_waits_for_a_server_that_is_down_and_a_database_that_is_away(
+    start: Start, mailserver: Mailserver
+) -> None:
+    async with start("eu-1", smtp_url=f"smtp://127.0.0.1:{mailserver.port}") as running:
+        shop = await Shop.new(running)
+        await shop.template()
+        mailserver.stop()
+        made = await shop.send()
+        [first] = await shop.tried(made.id, 1)
+        assert first.outcome == pb.ATTEMPT_OUTCOME_TRANSIENT and "onnect" in first.error
+        mailserver.start()
+        with psycopg.connect(running.database_url, autocommit=True) as owner:
+            owner.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+        await shop.hurry(made.id)
+        await shop.becomes(made.id, SENT)
+    assert len(mailserver.taken) == 1
+
+
+# -- triggers
+
+
+@pytest.fixture(scope="module")
+def nats(home: Path) -> Iterator[Nats]:
+    server = Nats(home)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def hearing(start: Start, nats: Nats) -> AsyncIterator[Running]:
+    """A cluster that is connected to NATS; its mail goes to files."""
+    async with start("eu-1", nats_url=nats.url) as running:
+        yield running
+
+
+async def test_an_event_sends_the_notifications_that_its_tenant_wants(hearing: Running) -> None:
+    shop, other = await Shop.new(hearing), await Shop.new(hearing)
+    owner, title = an_address(), f"Lamp {uuid7()}"
+    await shop.trigger("new", "product.created", "product-created", owner)
+    await shop.trigger("by-place", "product.created", "product-created", "event.description")
+    reader = an_address()
+    for each in (shop, other):
+        await create(hearing, each.id, product(title=title, description=reader))
+
+    async def all_sent() -> list[pb.Notification] | None:
+        listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
+        done = [each for each in listed.notifications if each.state == SENT]
+        return done if len(done) == 2 else None
+
+    sent = await until(all_sent)
+    assert len({each.dedup_key for each in sent}) == 1
+    texts = [path.read_text() for path in (hearing.home / "mail" / shop.id).glob("*.eml")]
+    assert sorted(to for to in (owner, reader) for text in texts if f"To: {to}" in text) == sorted([owner, reader])
+    assert all(title in text.replace("=\n", "") for text in texts)
+    # The news of it is an event, too, and of no use for a trigger.
+    with psycopg.connect(hearing.database_url) as owner_of:
+        told = owner_of.execute("SELECT count(*) FROM outbox WHERE type = 'notification.sent.v1'").fetchone()
+    assert told == (2,)
+    listed = await other.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(other.id))
+    assert not listed.notifications
+    async with refuses("INVALID_ARGUMENT", "EVENT_TYPE_UNKNOWN"):
+        await shop.trigger("loop", "notification.sent", "product-created", owner)
+    async with refuses("INVALID_ARGUMENT", "RECIPIENT_INVALID"):
+        await shop.trigger("nobody", "product.created", "product-created", "nobody")
+    async with refuses("NOT_FOUND", "TEMPLATE_NOT_FOUND"):
+        await shop.trigger("none", "product.created", "no-template", owner)
+
+
+async def test_an_event_that_comes_twice_or_for_another_cluster_sends_nothing_more(eu: Running) -> None:
+    shop, elsewhere = await Shop.new(eu), entry(cluster_id="us-1")
+    await eu.apply(elsewhere)
+    await shop.trigger("new", "product.created", "product-created", an_address())
+    db = eu.database("center_app")
+    woken: list[None] = []
+    triggers = Triggers(
+        name="test",
+        vault=Vault(eu.home),
+        clock=SystemClock(),
+        served=eu.cluster.tenants.hears,
+        sent=lambda: woken.append(None),
+    )
+
+    def event(tenant_id: str, **message: Any) -> Event:
+        subject = Subject("dataplane", tenant_id, "product", "created", 1)
+        said = product_service_pb2.Product(title="A lamp", **message)
+        return Event(uuid7(), datetime.now(UTC), subject, uuid7(), 1, said)
+
+    mine, again = event(shop.id), event(shop.id)
+    for each in (mine, mine, event(elsewhere.id), event(uuid7()), again):
+        async with db.transaction() as tx:
+            await triggers.apply(tx, each)
+    async with db.transaction() as tx:
+        await triggers.apply(tx, mine)
+        await triggers.apply(tx, event(elsewhere.id))
+        await triggers.apply(tx, event(shop.id))
+    listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
+    assert len({each.dedup_key for each in listed.notifications}) == len(listed.notifications) == 3
+    # While its tenant is closed an event waits: the consumer tries it again.
+    await eu.apply(entry(shop.id, writes_frozen=True))
+    with pytest.raises(FailedPrecondition):
+        async with db.transaction() as tx:
+            await triggers.apply(tx, event(shop.id))
+    await db.close()
+
+
+async def test_a_trigger_without_anybody_to_tell_sends_nothing(eu: Running) -> None:
+    shop = await Shop.new(eu)
+    await shop.trigger("by-place", "product.created", "product-created", "event.variants.sku")
+    triggers = Triggers(
+        name="test", vault=Vault(eu.home), clock=SystemClock(), served=lambda _: True, sent=lambda: None
+    )
+    said = product_service_pb2.Product(title="A lamp", variants=[{"sku": "x"}])
+    subject = Subject("dataplane", shop.id, "product", "created", 1)
+    db = eu.database("center_app")
+    async with db.transaction() as tx:
+        await triggers.apply(tx, Event(uuid7(), datetime.now(UTC), subject, uuid7(), 1, said))
+    await db.close()
+    listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
+    assert not listed.notifications
+    removed = pb.DeleteTriggerRequest(name="by-place")
+    await shop.call.DeleteTrigger(removed, metadata=of(shop.id))
+    async with refuses("NOT_FOUND", "TRIGGER_NOT_FOUND"):
+        await shop.call.DeleteTrigger(removed, metadata=of(shop.id))
