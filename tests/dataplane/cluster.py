@@ -23,7 +23,7 @@ from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from dataplane.app import Cluster
 from shared.audit.schema import CHAIN
-from shared.runtime import pki
+from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.db import Database, app_url
 from shared.runtime.ids import uuid7
@@ -86,7 +86,7 @@ class Running:
 
     def database(self, role: str = "", pool_size: int = 4) -> Database:
         url = app_url(self.database_url, self.home, role) if role else self.database_url
-        return Database.connect(url, pool_size=pool_size)
+        return Database.connect(url, pool_size=pool_size, audit_key=keys.load(self.home, "audit"))
 
     async def apply(self, *tenants: CatalogTenant) -> None:
         await self.commands.ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=tenants))
