@@ -17,6 +17,7 @@ from center.shared.v1 import (
     notification_service_pb2,
     payment_service_pb2,
     tenant_audit_service_pb2,
+    webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
 from dataplane.catalog import CatalogFollower
@@ -67,6 +68,13 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, connect, serving
+from shared.webhooks import fanout
+from shared.webhooks import signing as webhook_signing
+from shared.webhooks import worker as webhook_worker
+from shared.webhooks.fanout import CatchUp, FanOut
+from shared.webhooks.guard import Dns, Guard
+from shared.webhooks.sender import Sender
+from shared.webhooks.service import WebhookService
 
 log = structlog.stdlib.get_logger("center.dataplane")
 
@@ -78,6 +86,7 @@ PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
 AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 TENANT_AUDIT = tenant_audit_service_pb2.DESCRIPTOR.services_by_name["TenantAuditService"]
+WEBHOOKS = webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
 
@@ -141,11 +150,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             seal=sealer.seal,
             objects=objects,
         )
-        events = Relay(
-            app_url(config.database_url, config.home, relay.ROLE),
-            outbox.of(config.cluster_id),
-            Broker(config.home, identity_name, config.nats_url),
-        )
+        broker = Broker(config.home, identity_name, config.nats_url)
+        events = Relay(app_url(config.database_url, config.home, relay.ROLE), outbox.of(config.cluster_id), broker)
         writes = Writes(db, tenants, events.wake)
         denials = Denials(
             partial(denied.write, db, writes, tenants), lambda tenant_id: tenants.get(tenant_id) is not None
@@ -189,6 +195,25 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             renderer=renderer,
             key=keys.load(config.home, "recipients"),
         )
+        guard, secrets = Guard(Dns(), config.webhooks_allow), webhook_signing.Vault(config.home)
+        # Of its own, as above.
+        delivering = database("center_app", 6)
+        deliveries = webhook_worker.Worker(
+            db=delivering,
+            steward=steward,
+            sender=await stack.enter_async_context(Sender(guard)),
+            vault=secrets,
+            clock=clock,
+            caller=identity_name,
+        )
+
+        def promised() -> None:
+            events.wake()
+            deliveries.wake()
+
+        webhooks = WebhookService(
+            db=Writes(db, tenants, promised), reads=db, tokens=tokens, clock=clock, guard=guard, vault=secrets
+        )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
         payments = Payments(
@@ -205,19 +230,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward), sealer.run(), denials.run(), sweeper.run()]
-        workers.append(sending.run())
-        workers.append(payments_worker.run(payments, steward, identity_name))
+        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sealer.run(), denials.run()]
+        workers += [sweeper.run(), sending.run()]
+        workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
+            url = app_url(config.database_url, config.home)
             triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
-            consumer = Consumer(
-                triggers.subscription(config.cluster_id),
-                triggered.apply,
-                database("center_app", 2),
-                app_url(config.database_url, config.home),
-                Broker(config.home, identity_name, config.nats_url),
-            )
-            workers += [events.run(), consumer.run()]
+            notifying = database("center_app", 2)
+            fan_out = FanOut(tenants.is_served, clock)
+            heard = Writes(delivering, tenants, deliveries.wake)
+            again = CatchUp(fan_out, db=delivering, steward=steward, broker=broker, written=deliveries.wake)
+            consumers = [
+                Consumer(triggers.subscription(config.cluster_id), triggered.apply, notifying, url, broker),
+                *(
+                    Consumer(each, fan_out.apply, heard, url, broker)
+                    for each in fanout.subscriptions(config.cluster_id)
+                ),
+            ]
+            workers += [events.run(), again.run(), *(consumer.run() for consumer in consumers)]
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(
@@ -231,6 +261,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     ),
                     Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
                     Service(admitted(media, MEDIA, tenants, features), MEDIA),
+                    Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
                     Service(admitted(paying, PAYMENTS, tenants, features), PAYMENTS),
                 ],
                 address=config.address,

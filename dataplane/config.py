@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.platform import ports
 from shared.runtime.environment import Environment, EnvironmentProblem
+from shared.webhooks.guard import Network, networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Config:
     """cluster_id: whose tenants are served.
     database_url: the owner's, of a database that no other cluster uses.
     nats_url: where its events go; without one they stay in the outbox.
+    webhooks_allow: networks that webhooks may reach though they are not public.
     mail_from, smtp_url, sms_url, push_url: what notifications come from, and who takes them for tenants that have no
     server of their own; an empty URL writes them to files below home.
     media_url: where the bytes of media are kept; the home's own folder when it is empty.
@@ -29,6 +31,7 @@ class Config:
     metrics_address: str = ""
     pool_size: int = 12
     nats_url: str = ""
+    webhooks_allow: tuple[Network, ...] = ()
     mail_from: str = "no-reply@center.localhost"
     smtp_url: str = field(default="", repr=False)
     sms_url: str = field(default="", repr=False)
@@ -46,6 +49,10 @@ class Config:
         known = {cluster.id: cluster for cluster in ports.CLUSTERS}
         if (cluster := known.get(cluster_id)) is None:
             raise EnvironmentProblem(f"CENTER_CLUSTER={cluster_id!r} is none of {', '.join(known)}")
+        try:
+            allowed = networks(environment.text("CENTER_WEBHOOKS_ALLOW"))
+        except ValueError as error:
+            raise EnvironmentProblem(f"CENTER_WEBHOOKS_ALLOW: {error}") from None
         bind = environment.text("CENTER_BIND", "127.0.0.1")
         offset = environment.integer("CENTER_PORT_OFFSET", 0)
         zone = environment.text("CENTER_ZONE", "center.localhost").strip(".").lower()
@@ -59,6 +66,7 @@ class Config:
             admin_address=f"127.0.0.1:{cluster.admin + offset}",
             metrics_address=f"{bind}:{cluster.metrics + offset}",
             nats_url=environment.text("CENTER_NATS_URL", f"tls://127.0.0.1:{ports.NATS + offset}"),
+            webhooks_allow=allowed,
             mail_from=environment.text("CENTER_MAIL_FROM", f"no-reply@{zone}"),
             smtp_url=environment.text("CENTER_SMTP_URL"),
             sms_url=environment.text("CENTER_SMS_URL"),

@@ -26,6 +26,7 @@ from shared.payments import tables as payments
 from shared.runtime import idempotency as idempotency_shape
 from shared.runtime.events import schema as events
 from shared.tables import metadata as metadata
+from shared.webhooks import tables as webhooks
 
 # What this cluster knows of the tenants. `writable` is what the row policies of every other table ask for.
 tenants = Table(
@@ -198,4 +199,5 @@ MOVED = (
     *payments.MOVED,
     *media.MOVED,
     *notifications.MOVED,
+    *webhooks.MOVED,
 )

@@ -1,31 +1,37 @@
 """What a cluster does for itself once in a while."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import text
 
+from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 from shared.runtime.events import inbox
+from shared.webhooks import store as webhooks
 
 log = structlog.stdlib.get_logger("center.upkeep")
 
 EVERY_S = 600.0
 ROWS_AT_ONCE = 10_000
+# Longer than a stream keeps events: what is read again is known if it was sent.
+WEBHOOKS_KEPT = timedelta(days=30)
 
 
-async def run(steward: Database) -> None:
+async def run(steward: Database, clock: Clock) -> None:
     """Until cancelled."""
     while True:
         try:
+            async with steward.transaction() as tx:
+                await inbox.keep_partitions(tx, clock.now())
             while await forget(steward) == ROWS_AT_ONCE:
                 pass
             while await forget_notifications(steward) == ROWS_AT_ONCE:
                 pass
-            async with steward.transaction() as tx:
-                await inbox.keep_partitions(tx, datetime.now(UTC))
+            while await forget_webhooks(steward, clock) == ROWS_AT_ONCE:
+                pass
         except PlatformError as error:
             log.warning("what is too old stays for now", error=str(error))
         await asyncio.sleep(EVERY_S)
@@ -43,3 +49,9 @@ async def forget_notifications(steward: Database) -> int:
     async with steward.transaction() as tx:
         stmt = text("SELECT forget_notifications(:at_most)")
         return int((await tx.execute(stmt, {"at_most": ROWS_AT_ONCE})).scalar_one())
+
+
+async def forget_webhooks(steward: Database, clock: Clock) -> int:
+    """Deletes events that were sent long ago, with what became of them, and says how many."""
+    async with steward.transaction() as tx:
+        return await webhooks.forget(tx, clock.now() - WEBHOOKS_KEPT, ROWS_AT_ONCE)

@@ -37,6 +37,10 @@ class LocalTenants:
     def get(self, tenant_id: str) -> Local | None:
         return self._known.get(tenant_id)
 
+    def is_served(self, tenant_id: str) -> bool:
+        local = self._known.get(tenant_id)
+        return local is not None and local.served
+
     async def load(self) -> None:
         """Reads every tenant: the state to serve from when the control plane is down."""
         async with self._reading, self._steward.transaction(snapshot=True) as tx:

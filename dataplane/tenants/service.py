@@ -21,6 +21,7 @@ from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.ids import is_uuid
 from shared.runtime.paging import PageTokens, page_size
+from shared.webhooks import fanout
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -213,6 +214,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                             case _:
                                 raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                 await incoming.check(tx)
+                await fanout.arrived(tx, introduced.tenant_id)
                 await store.note(tx, introduced.tenant_id, rows="arrived", count=str(intake.rows))
         finally:
             await self._tenants.refresh([introduced.tenant_id])

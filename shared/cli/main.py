@@ -26,6 +26,7 @@ from shared.cli import (
     tenants,
     tokens,
     users,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ for name, group in {
     "edges": edges.app,
     "audit": audit.app,
     "events": events.app,
+    "webhooks": webhooks.app,
     "notifications": notifications.app,
     "payments": payments.app,
 }.items():

@@ -17,7 +17,13 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import product_service_pb2
 from center.edge.v1 import edge_service_pb2
-from center.shared.v1 import audit_service_pb2, media_service_pb2, notification_service_pb2, payment_service_pb2
+from center.shared.v1 import (
+    audit_service_pb2,
+    media_service_pb2,
+    notification_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
+)
 from shared.platform import ports
 from shared.platform.config import Config
 from shared.runtime import pki, rpc
@@ -44,6 +50,7 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
         notification_service_pb2,
         payment_service_pb2,
         audit_service_pb2,
+        webhook_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]

@@ -60,9 +60,19 @@ def write(home: Path, bind: str, port: int, monitor_port: int) -> None:
 
 def users() -> list[dict[str, object]]:
     """The planes' processes and operators; each plane says only what is its own. No shop and no solution connects."""
-    data = subjects.STREAMS["dataplane"]
+    data, control = subjects.STREAMS["dataplane"], subjects.STREAMS["control"]
     clusters = [
-        _user(f"cluster/{cluster}", _says("dataplane"), _finds(data), _consumes(data, f"notifications-{cluster}"))
+        _user(
+            f"cluster/{cluster}",
+            _says("dataplane"),
+            _finds(data),
+            _finds(control),
+            _consumes(data, f"notifications-{cluster}"),
+            _consumes(data, f"webhooks-{cluster}"),
+            _consumes(control, f"webhooks-{cluster}-control"),
+            _rereads(data),
+            _rereads(control),
+        )
         for cluster in (known.id for known in ports.CLUSTERS)
     ]
     reads = ["$JS.API.CONSUMER.>", "$JS.ACK.>", "$JS.FC.>"]
@@ -91,8 +101,13 @@ def _consumes(stream: str, consumer: str) -> list[str]:
     return [*api, f"{api[3]}.>", f"$JS.ACK.{stream}.{consumer}.>", f"{subjects.DEAD}.{consumer}.>"]
 
 
+def _rereads(stream: str) -> list[str]:
+    """Looks at what there is, by consumers without a name, which end with the connection."""
+    return [f"$JS.API.CONSUMER.CREATE.{stream}", f"$JS.API.CONSUMER.INFO.{stream}.*", "$JS.FC.>"]
+
+
 def _user(identity: str, *says: list[str]) -> dict[str, object]:
-    allowed = sorted(subject for some in says for subject in some)
+    allowed = sorted({subject for some in says for subject in some})
     return {
         "user": pki.uri(identity),
         "permissions": {"publish": {"allow": allowed}, "subscribe": {"allow": ["_INBOX.>"]}},

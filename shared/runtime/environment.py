@@ -29,6 +29,8 @@ VARIABLES: dict[str, str] = {
     "CENTER_REGION": "region that a data-plane process is in, for example eu",
     "CENTER_SMS_URL": "https://[:token@]host/path that takes tenants' SMS (default: files, as for mail)",
     "CENTER_SMTP_URL": "smtp://[user:password@]host[:port] or smtps://... (default: files in the home's folder mail)",
+    "CENTER_WEBHOOKS_ALLOW": "networks that are not public and that webhooks may reach all the same, by http, too: "
+    "127.0.0.0/8,... (default: none)",
     "CENTER_ZONE": "the platform's own DNS zone (default center.localhost)",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import aiosmtplib
 import pytest
 
+from center.shared.v1 import notification_service_pb2 as pb
 from shared.notifications.delivery import Outgoing, written
 from shared.notifications.domain import Channel, Rendered, Sender, Template
 from shared.notifications.rendering import Renderer
@@ -17,9 +18,9 @@ from shared.notifications.worker import AT_ONCE
 from shared.runtime.clock import SystemClock
 from shared.runtime.ids import uuid7
 from tests.bench.measure import SPREAD, ms, percentile, show, spread_ms
-from tests.dataplane.cluster import Running
+from tests.dataplane.cluster import Running, of
 from tests.dataplane.conftest import Start, start
-from tests.dataplane.notices import Shop
+from tests.dataplane.notices import EMAIL, Shop
 
 __all__ = ["start"]
 
@@ -116,6 +117,40 @@ async def _ours(shop: Shop, server: Apart, round: int) -> float:
     while len(server.taken) < before + MAILS:
         await asyncio.sleep(0.005)
     return MAILS / (time.perf_counter() - began)
+
+
+async def _drained(shop: Shop, server: Apart, round: int) -> tuple[float, float]:
+    """(notifications a second of those that stand in the queue when they may go, CPU time of each)."""
+    await _limit(shop, 1)
+    before = len(server.taken)
+    for n in range(MAILS):
+        await shop.send(f"d{round}-{n}@mail.example", variables=VARIABLES)
+    early = len(server.taken)
+    await _limit(shop, 10_000)
+    began, began_s = time.perf_counter(), time.process_time()
+    while len(server.taken) < before + MAILS:
+        await asyncio.sleep(0.005)
+    sent = before + MAILS - early
+    return sent / (time.perf_counter() - began), (time.process_time() - began_s) / sent
+
+
+async def _limit(shop: Shop, a_second: int) -> None:
+    provider = pb.NotificationProvider(channel=EMAIL, rate_per_second=a_second)
+    await shop.call.PutProvider(pb.PutProviderRequest(provider=provider), metadata=of(shop.id))
+
+
+async def test_how_fast_a_queue_empties(shop: Shop, mailserver: Apart) -> None:
+    rows = []
+    for n in range(ROUNDS):
+        bare = await _bare(mailserver)
+        ours, cpu_s = await _drained(shop, mailserver, n)
+        rows.append([f"round {n + 1}", f"{bare:,.0f}", f"{ours:,.0f}", f"{ours / bare:.2f}", ms(cpu_s)])
+    show(
+        f"A queue of {MAILS} into aiosmtpd, {AT_ONCE} connections",
+        ("", "bare aiosmtplib/s", "notifications/s", "of bare", "CPU each"),
+        rows,
+        f"The bar is {BAR} a second.",
+    )
 
 
 async def test_how_many_notifications_a_second_go_out(shop: Shop, mailserver: Apart) -> None:

@@ -21,6 +21,7 @@ from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeSer
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
+from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from dataplane.app import Cluster
 from shared.audit.schema import CHAIN
 from shared.runtime import keys, pki
@@ -74,6 +75,10 @@ class Running:
     def shop(self) -> ProductServiceStub:
         """As Envoy calls for a shopper."""
         return ProductServiceStub(self.channel("envoy"))
+
+    @property
+    def webhooks(self) -> WebhookServiceStub:
+        return WebhookServiceStub(self.channel("operator"))
 
     @property
     def media(self) -> MediaServiceStub:

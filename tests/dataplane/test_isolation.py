@@ -23,8 +23,9 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
+from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS
+from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
@@ -37,6 +38,20 @@ from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
 from tests.dataplane.test_tenants import METHODS, REQUESTS
 from tests.support.media import begin, image, keep
+from tests.support.platform import until
+from tests.support.receiver import LOOPBACK
+
+WEBHOOK_ROWS = (
+    "webhook_endpoints",
+    "webhook_subscriptions",
+    "webhook_events",
+    "webhook_deliveries",
+    "webhook_attempts",
+    "webhook_gaps",
+)
+# What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and which events
+# have been received.
+NO_TENANT = {"alembic_version", "watch", "outbox_position", "inbox"}
 
 NOTICES = (
     "notification_settings",
@@ -60,6 +75,7 @@ ROWS = (
     "payments",
     "payment_operations",
     "payment_events",
+    *WEBHOOK_ROWS,
     *NOTICES,
     *MEDIA_ROWS,
 )
@@ -106,6 +122,7 @@ async def furnish(running: Running) -> Two:
                 request_id=uuid7(),
             )
             await running.products.CreateProduct(request, metadata=of(tenant.id))
+        await _ping(running, tenant.id, mark)
         await furnish_notices(Shop(running, tenant.id), mark)
         picture = await keep(running.media, tenant.id, image(), "image/png", name=f"Lamp of {mark}.png")
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
@@ -113,6 +130,30 @@ async def furnish(running: Running) -> Two:
         await _paid(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def _ping(running: Running, tenant: str, mark: str) -> None:
+    """An endpoint, something on its way to it and a try that failed, and a gap."""
+    endpoint = webhooks_pb.Endpoint(url="http://127.0.0.1:9/", event_types=["nothing.*"], description=f"Lamp of {mark}")
+    create = webhooks_pb.CreateEndpointRequest(endpoint=endpoint)
+    made = (await running.webhooks.CreateEndpoint(create, metadata=of(tenant))).endpoint
+    pinged = await running.webhooks.PingEndpoint(webhooks_pb.PingEndpointRequest(id=made.id), metadata=of(tenant))
+    get = webhooks_pb.GetDeliveryRequest(id=pinged.delivery.id)
+
+    async def tried() -> bool:
+        return len((await running.webhooks.GetDelivery(get, metadata=of(tenant))).attempts) == 1
+
+    await until(tried, what="a ping to fail")
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute("INSERT INTO webhook_gaps VALUES (%s, now(), 1)", (tenant,))
+        owner.execute("INSERT INTO webhook_events VALUES (%s, gen_random_uuid(), 'spare')", (tenant,))
+        owner.execute("INSERT INTO webhook_events VALUES (%s, gen_random_uuid(), 'later')", (tenant,))
+        owner.execute(
+            "INSERT INTO webhook_deliveries SELECT tenant_id, gen_random_uuid(), %s, id, 'x.y', now(), 'x/1', 1, "
+            "'PENDING', 0, '2100-01-01', '2100-01-01', NULL, '' FROM webhook_events "
+            "WHERE tenant_id = %s AND payload = 'later'",
+            (made.id, tenant),
+        )
 
 
 async def furnish_notices(shop: Shop, mark: str) -> None:
@@ -163,7 +204,7 @@ async def _paid(running: Running, tenant_id: str, reference: str) -> None:
 
 @pytest.fixture(scope="module")
 async def two(start: Start) -> AsyncIterator[Two]:
-    async with start("eu-1") as running:
+    async with start("eu-1", webhooks_allow=LOOPBACK) as running:
         furnished = await furnish(running)
         await sealed(running)
         yield furnished
@@ -307,6 +348,41 @@ async def test_no_method_reaches_another_tenants_products(two: Two, name: str) -
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+WEBHOOK_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "CreateEndpoint": lambda e, d: webhooks_pb.CreateEndpointRequest(
+        endpoint={"url": "https://1.1.1.1", "event_types": "*"}
+    ),
+    "GetEndpoint": lambda e, d: webhooks_pb.GetEndpointRequest(id=e),
+    "ListEndpoints": lambda e, d: webhooks_pb.ListEndpointsRequest(),
+    "UpdateEndpoint": lambda e, d: webhooks_pb.UpdateEndpointRequest(endpoint={"id": e, "description": "stolen"}),
+    "DeleteEndpoint": lambda e, d: webhooks_pb.DeleteEndpointRequest(id=e),
+    "EnableEndpoint": lambda e, d: webhooks_pb.EnableEndpointRequest(id=e),
+    "RotateSecret": lambda e, d: webhooks_pb.RotateSecretRequest(id=e),
+    "PingEndpoint": lambda e, d: webhooks_pb.PingEndpointRequest(id=e),
+    "ListDeliveries": lambda e, d: webhooks_pb.ListDeliveriesRequest(filter=f'endpoint_id = "{e}" OR id = "{d}"'),
+    "GetDelivery": lambda e, d: webhooks_pb.GetDeliveryRequest(id=d),
+    "Redeliver": lambda e, d: webhooks_pb.RedeliverRequest(id=d),
+    "ReplayDeliveries": lambda e, d: webhooks_pb.ReplayDeliveriesRequest(endpoint_id=e),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in WEBHOOKS.methods])
+async def test_no_method_reaches_another_tenants_webhooks(two: Two, name: str) -> None:
+    webhooks = two.running.webhooks
+    listed = await webhooks.ListEndpoints(webhooks_pb.ListEndpointsRequest(), metadata=of(two.b))
+    sent = await webhooks.ListDeliveries(webhooks_pb.ListDeliveriesRequest(), metadata=of(two.b))
+    theirs = listed.endpoints[0].id, sent.deliveries[0].id
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(webhooks, name)(WEBHOOK_REQUESTS[name](*theirs), metadata=of(two.a)))
+        assert name in ("CreateEndpoint", "ListEndpoints", "ListDeliveries")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (*theirs, two.b)), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
@@ -369,7 +445,9 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 18}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 20}
+    held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
+    held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
@@ -488,6 +566,15 @@ HOSTILE = (
     "UPDATE variants SET tenant_id = '{b}', product_id = '{theirs}'",
     "UPDATE variants SET product_id = '{theirs}'",
     "DELETE FROM variants WHERE tenant_id = '{b}' RETURNING *",
+    "SELECT * FROM webhook_endpoints",
+    "SELECT * FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id",
+    "UPDATE webhook_endpoints SET url = 'https://evil.example', secret = '' WHERE tenant_id = '{b}'",
+    "UPDATE webhook_attempts SET error = ''",
+    "DELETE FROM webhook_attempts",
+    "SELECT * FROM due_webhooks(now())",
+    "SELECT * FROM open_webhook_gaps()",
+    "SELECT forget_webhooks(now(), 10)",
+    "SELECT * FROM webhook_gaps",
     "DELETE FROM variants USING products WHERE products.tenant_id = '{b}'",
     "INSERT INTO variants SELECT '{b}', gen_random_uuid(), '{theirs}', 9, 'new', '', 'EUR', 1",
     "INSERT INTO variants SELECT '{a}', gen_random_uuid(), '{theirs}', 9, 'new', '', 'EUR', 1",
@@ -707,6 +794,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _steward(owner)
         wrong += _search(owner, two)
         wrong += _forgets(owner, two)
+        wrong += _webhooks(owner, two)
         wrong += _swept(owner, two)
         wrong += _limits(owner, two)
         wrong += _due(owner, two)
@@ -863,6 +951,12 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         "products": "(tenant_id, id, handle, title, description, status, version, create_time, update_time) "
         "SELECT tenant_id, gen_random_uuid(), 'copy', '', '', status, 1, now(), now() FROM products LIMIT 1",
         "variants": "SELECT tenant_id, gen_random_uuid(), product_id, 9, 'copy', '', 'EUR', 1 FROM variants LIMIT 1",
+        "webhook_endpoints": "SELECT tenant_id, gen_random_uuid(), url, description, state, '', NULL, NULL, secret, "
+        "NULL, NULL, 1, now(), now() FROM webhook_endpoints LIMIT 1",
+        "webhook_subscriptions": "SELECT tenant_id, endpoint_id, 'x', now() FROM webhook_subscriptions LIMIT 1",
+        "webhook_events": "SELECT tenant_id, gen_random_uuid(), '' FROM webhook_events LIMIT 1",
+        "webhook_deliveries": "SELECT d.tenant_id, gen_random_uuid(), d.endpoint_id, e.id, '', now(), '', 1, 'DEAD', "
+        "0, NULL, now(), now(), '' FROM webhook_deliveries d JOIN webhook_events e ON e.payload = 'spare' LIMIT 1",
         "notification_providers": "SELECT tenant_id, 'SMS', '', NULL, 1 FROM notification_providers LIMIT 1",
         "notification_paces": "SELECT tenant_id, 'SMS', now() FROM notification_paces LIMIT 1",
         "notification_templates": "SELECT tenant_id, 'copy', 'SMS', '', 1, true, '', '', '', '', now() "
@@ -903,6 +997,12 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
             delete = _as(owner, "center_app", tenant, f"DELETE FROM {table}")
             if (delete != "42501") if table in KEPT else (delete != [0]) is not allowed:
                 wrong.append(f"a delete from {table}: {not allowed}")
+    attempt = (
+        "INSERT INTO webhook_attempts SELECT tenant_id, id, 99, now(), 1, 1, '', '' FROM webhook_deliveries LIMIT 1"
+    )
+    for tenant, outcome in ((two.a, [1]), (two.c, "42501")):
+        if (seen := _as(owner, "center_app", tenant, attempt)) != outcome:
+            wrong.append(f"a try of a webhook is {seen}")
     for tenant, allowed in ((two.a, True), (two.c, False)):
         with owner.transaction(force_rollback=True):
             owner.execute("DELETE FROM media_usage")  # a tenant has one row, and this is about its first
@@ -913,6 +1013,35 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
         wrong.append("the gate's owner changes tenants")
     if _as(owner, "center_app", two.c, _event(two.c)) != "42501":
         wrong.append("an event of a frozen tenant")
+    return wrong
+
+
+def _webhooks(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """What crosses tenants finds all that are open, and what is old goes."""
+    wrong = []
+    for function in ("due_webhooks('2101-01-01')", "open_webhook_gaps()"):
+        found = _as(owner, "center_steward", "", f"SELECT tenant_id::text FROM {function}")
+        if not {two.a, two.b} <= set(found) or two.c in found:
+            wrong.append(f"{function} finds {found}")
+    with owner.transaction(force_rollback=True):
+        owner.execute(
+            "INSERT INTO webhook_endpoints SELECT tenant_id, gen_random_uuid(), url, '', 'DELETED', '', NULL, NULL, "
+            "'', NULL, NULL, 1, create_time, update_time FROM webhook_endpoints"
+        )
+        owner.execute("SET LOCAL ROLE center_steward")
+        try:
+            owner.execute("SELECT forget_webhooks('2101-01-01', 10000)")
+        except psycopg.Error as error:
+            return [*wrong, f"nothing is forgotten: {error}"]
+        owner.execute("RESET ROLE")
+        for left in (
+            "webhook_events",
+            "webhook_deliveries",
+            "webhook_gaps",
+            "webhook_endpoints WHERE state = 'DELETED'",
+        ):
+            if owner.execute(f"SELECT 1 FROM {left} LIMIT 1".encode()).fetchone() is not None:
+                wrong.append(f"what is old is left in {left}")
     return wrong
 
 

@@ -214,6 +214,16 @@ def nats(home: Path) -> Iterator[Nats]:
 async def hearing(start: Start, nats: Nats) -> AsyncIterator[Running]:
     """A cluster that is connected to NATS; its mail goes to files."""
     async with start("eu-1", nats_url=nats.url) as running:
+
+        async def has_partitions() -> bool:
+            # A row that comes while the relay adds the first ones is refused.
+            with psycopg.connect(running.database_url) as owner:
+                row = owner.execute(
+                    "SELECT count(*) > 7 FROM pg_inherits WHERE inhparent = 'outbox'::regclass"
+                ).fetchone()
+            return row == (True,)
+
+        await until(has_partitions)
         yield running
 
 

@@ -37,6 +37,7 @@ from center.shared.v1 import (
     payment_service_pb2,
     rules_pb2,
     tenant_audit_service_pb2,
+    webhook_service_pb2,
 )
 from shared.runtime.rpc import rules
 from tests.support.grpc import Refusal, refusal_of, told
@@ -77,6 +78,7 @@ SERVED = {
             notification_service_pb2,
             tenant_runtime_service_pb2,
             payment_service_pb2,
+            webhook_service_pb2,
         ),
         *_services(audit_service_pb2, tenant_audit_service_pb2),
         *STANDARD,

@@ -1,7 +1,7 @@
 """Looking at events without having them do anything: one tenant's, for whoever speaks for it, or everybody's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
 from nats.aio.msg import Msg
@@ -13,6 +13,7 @@ from shared.runtime.errors import PermissionDenied
 from shared.runtime.events import subjects
 from shared.runtime.events.broker import Connection
 from shared.runtime.events.consumer import Event, decoded
+from shared.runtime.events.types import Unreadable
 
 # The platform's own; everyone else speaks for one tenant.
 PLATFORM = frozenset(
@@ -57,8 +58,13 @@ class Reader:
         self._connection = connection
         self._wanted = wanted
 
-    async def since(self, time: datetime, *, follow: bool = False) -> AsyncIterator[Event]:
-        """What there is since then, and then what comes, if one follows."""
+    async def since(
+        self, time: datetime, *, follow: bool = False, skip_unreadable: bool = False
+    ) -> AsyncGenerator[Event, None]:
+        """What there is since then, and then what comes, if one follows.
+
+        Unreadable for what nobody here understands, unless that is skipped.
+        """
         arrived: asyncio.Queue[Msg] = asyncio.Queue()
         left = 0
         for wanted in self._wanted:
@@ -75,4 +81,11 @@ class Reader:
             left += (info.num_pending or 0) + (info.delivered.consumer_seq if info.delivered else 0)
         while follow or left > 0:
             left -= 1
-            yield decoded(await arrived.get())
+            message = await arrived.get()
+            try:
+                event = decoded(message)
+            except Unreadable:
+                if not skip_unreadable:
+                    raise
+            else:
+                yield event

@@ -9,7 +9,13 @@ from google.protobuf.message import DecodeError, Message
 
 from center.control.v1 import catalog_service_pb2
 from center.dataplane.v1 import product_service_pb2
-from center.shared.v1 import events_pb2, media_service_pb2, notification_service_pb2, payment_service_pb2
+from center.shared.v1 import (
+    events_pb2,
+    media_service_pb2,
+    notification_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
+)
 from shared.runtime.events.subjects import Subject
 
 # Every file of the contracts that declares events.
@@ -17,8 +23,9 @@ FILES = (
     catalog_service_pb2,
     product_service_pb2,
     media_service_pb2,
-    payment_service_pb2,
     notification_service_pb2,
+    payment_service_pb2,
+    webhook_service_pb2,
 )
 
 

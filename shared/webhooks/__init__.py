@@ -1,0 +1,1 @@
+"""Webhooks out: a tenant's events, signed and sent to its own endpoints."""
