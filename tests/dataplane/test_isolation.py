@@ -51,7 +51,7 @@ WEBHOOK_ROWS = (
 )
 # What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and which events
 # have been received.
-NO_TENANT = {"alembic_version", "watch", "outbox_position", "inbox"}
+NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position", "inbox"}
 
 NOTICES = (
     "notification_settings",
@@ -82,9 +82,6 @@ ROWS = (
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events"}
 APPENDED = {"payment_events"}
-# What has no tenant: alembic's own, how far the catalog is followed, the outbox published and the audit sealed, and the
-# ids of events that had their effect.
-NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position", "inbox"}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
