@@ -206,7 +206,9 @@ def _kind(error: BaseException) -> PlatformError:
     if _lost(error):
         return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again", retry_after_s=1.0)
     state = (getattr(error, "sqlstate", None) or "") if isinstance(error, psycopg.Error) else ""
-    if state in ("40001", "40P01"):
+    # A CHECK has a name; without one it is a partition's, which came while the row was on its way to another.
+    is_moved = state == "23514" and isinstance(error, psycopg.Error) and not error.diag.constraint_name
+    if is_moved or state in ("40001", "40P01"):
         return Aborted("TRANSACTION_CONFLICT", "another change was in the way; try again", retry_after_s=0.1)
     if state == "55P03":
         return Aborted("LOCK_TIMEOUT", "another change holds what this one needs; try again", retry_after_s=1.0)
