@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -27,9 +28,8 @@ from center.control.v1 import (
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import audit_service_pb2
 from center_sdk.decider import Decider
-from control import activity, schedule
+from control import activity, denied, schedule, tables
 from control.access.service import AccessService
-from control.audit.service import AuditService
 from control.catalog import store as catalog_store
 from control.catalog import tailer
 from control.catalog.abreast import Abreast
@@ -76,10 +76,17 @@ from control.users.mail import Outbox
 from control.users.page_service import PageService
 from control.users.rewrap import Rewrap
 from control.users.service import UserService
+from shared.audit import schema as audit_schema
+from shared.audit.anchors import Anchors
+from shared.audit.checking import Checker
+from shared.audit.denials import Denials
+from shared.audit.sealer import Sealer
+from shared.audit.service import AuditService, Entries
+from shared.audit.signing import Signer as SealSigner
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.clock import Clock, SystemClock
-from shared.runtime.db import Database, app_url
+from shared.runtime.db import Database, app_url, database_name
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
 from shared.runtime.events.consumer import Consumer
@@ -132,10 +139,12 @@ async def running(
     clock = clock or SystemClock()
     pki.ensure(config.home, ["control"])
     await migrate(config.database_url, "control", config.home)
+    audit_key = keys.load(config.home, "audit")
     async with contextlib.AsyncExitStack() as stack:
 
         def database(role: str, pool_size: int, name: str) -> Database:
-            db = Database.connect(app_url(config.database_url, config.home, role), pool_size=pool_size, name=name)
+            url = app_url(config.database_url, config.home, role)
+            db = Database.connect(url, pool_size=pool_size, name=name, audit_key=audit_key)
             stack.push_async_callback(db.close)
             return db
 
@@ -168,6 +177,19 @@ async def running(
         )
         feeds = Feeds(reader, clock, catalog)
         identity = pki.load(config.home, "control")
+        anchors = Anchors(config.home, database_name(config.database_url))
+        sealer = Sealer(
+            app_url(config.database_url, config.home, audit_schema.ROLE),
+            tables.audit,
+            name="control",
+            key=audit_key,
+            signer=SealSigner(identity),
+            ca_pem=identity.ca_pem,
+            anchors=anchors,
+        )
+        auditor = database(audit_schema.ROLE, 2, "control audit")
+        checker = Checker(auditor, tables.audit, anchors, ca_pem=identity.ca_pem, key=audit_key)
+        denials = Denials(partial(denied.write, workers))
         connections = Connections(catalog, identity)
         stack.push_async_callback(connections.close)
         features = Features(catalog, clock)
@@ -243,7 +265,7 @@ async def running(
             Service(PageService(db), PAGES),
             Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
             Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
-            Service(AuditService(db, tokens), AUDIT),
+            Service(AuditService(Entries(db, tables.audit, tokens), tables.audit, checker), AUDIT),
         ]
         await stack.enter_async_context(
             _beside(
@@ -259,6 +281,8 @@ async def running(
                 feeds.follow(),
                 quota_backend.keep(quotas, steward),
                 outbox.work(),
+                sealer.run(),
+                denials.run(),
                 user_upkeep.clean(workers, clock, vault, delivery),
                 schedule.keep(workers, clock, due, tenant_store.next_due, upkeep.happen),
                 upkeep.clean(steward, workers, clock, config.retained),
@@ -274,6 +298,7 @@ async def running(
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_solution=solution_keys.verify,
+                denied=denials.note,
                 draining=draining,
             )
         )

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from shared.audit import schema as audit_schema
 from shared.runtime import idempotency as requests
 from shared.runtime.events import schema as events
 
@@ -256,9 +257,13 @@ audit_entries = Table(
     _text("request_id"),
     # [[field, before, after], ...]
     Column("changes", JSONB, nullable=False),
+    Column("proof", LargeBinary),
+    Column("xid", events.Xid, nullable=False, server_default=func.pg_current_xact_id()),
     Index("audit_entries_tenant_id", "tenant_id", "id"),
     Index("audit_entries_resource", "resource", "resource_id", "id"),
+    Index("audit_entries_xid", "xid"),
 )
+audit = audit_schema.ledger(metadata, audit_entries, nobody="")
 
 # Units of one entitlement, action and period. Whoever takes or returns some updates this one row.
 counters = Table(

@@ -5,21 +5,37 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
-from center.shared.v1 import media_service_pb2, notification_service_pb2, payment_service_pb2, webhook_service_pb2
-from dataplane import outbox, upkeep
+from center.shared.v1 import (
+    audit_service_pb2,
+    media_service_pb2,
+    notification_service_pb2,
+    payment_service_pb2,
+    tenant_audit_service_pb2,
+    webhook_service_pb2,
+)
+from dataplane import outbox, tables, upkeep
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
+from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
 from dataplane.tenants.service import TenantRuntimeService
+from shared.audit import schema as audit_schema
+from shared.audit.anchors import Anchors
+from shared.audit.checking import Checker
+from shared.audit.denials import Denials
+from shared.audit.sealer import Sealer
+from shared.audit.service import AuditService, Entries, TenantAuditService
+from shared.audit.signing import Signer as SealSigner
 from shared.media.domain import CHUNK_BYTES
 from shared.media.objects import Objects
 from shared.media.service import MediaService
@@ -44,7 +60,7 @@ from shared.payments.stripe_api import Stripe
 from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
-from shared.runtime.db import Database, app_url
+from shared.runtime.db import Database, app_url, database_name
 from shared.runtime.events import relay
 from shared.runtime.events.broker import Broker
 from shared.runtime.events.consumer import Consumer
@@ -68,6 +84,8 @@ NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["Notificati
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
 PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
+AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
+TENANT_AUDIT = tenant_audit_service_pb2.DESCRIPTOR.services_by_name["TenantAuditService"]
 WEBHOOKS = webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"]
 CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 
@@ -91,10 +109,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
     pki.ensure(config.home, [identity_name])
     await migrate(config.database_url, "dataplane", config.home)
     name = f"cluster {config.cluster_id}"
+    audit_key = keys.load(config.home, "audit")
     async with contextlib.AsyncExitStack() as stack:
 
         def database(role: str, pool_size: int) -> Database:
-            db = Database.connect(app_url(config.database_url, config.home, role), pool_size=pool_size, name=name)
+            url = app_url(config.database_url, config.home, role)
+            db = Database.connect(url, pool_size=pool_size, name=name, audit_key=audit_key)
             stack.push_async_callback(db.close)
             return db
 
@@ -107,6 +127,18 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         await features.load()
         log.info("tenants loaded", tenants=len(tenants), features=len(features), cluster=config.cluster_id)
         tokens = PageTokens(keys.load(config.home, "pages"))
+        identity = pki.load(config.home, identity_name)
+        anchors = Anchors(config.home, database_name(config.database_url))
+        sealer = Sealer(
+            app_url(config.database_url, config.home, audit_schema.ROLE),
+            tables.audit,
+            name=name,
+            key=audit_key,
+            signer=SealSigner(identity),
+            ca_pem=identity.ca_pem,
+            anchors=anchors,
+        )
+        checker = Checker(database(audit_schema.ROLE, 2), tables.audit, anchors, ca_pem=identity.ca_pem, key=audit_key)
         objects = Objects.at(config.media_url or f"file://{config.home}/media", config.cluster_id)
         commands = TenantRuntimeService(
             cluster_id=config.cluster_id,
@@ -115,11 +147,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             movers=movers,
             db=db,
             tokens=tokens,
+            seal=sealer.seal,
             objects=objects,
         )
         broker = Broker(config.home, identity_name, config.nats_url)
         events = Relay(app_url(config.database_url, config.home, relay.ROLE), outbox.of(config.cluster_id), broker)
         writes = Writes(db, tenants, events.wake)
+        denials = Denials(
+            partial(denied.write, db, writes, tenants), lambda tenant_id: tenants.get(tenant_id) is not None
+        )
+        entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
@@ -187,14 +224,14 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             providers={stripe_api.NAME: stripe},
         )
         paying = PaymentService(payments=payments, tokens=tokens)
-        identity = pki.load(config.home, identity_name)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
         follower = CatalogFollower(
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sweeper.run(), sending.run()]
+        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sealer.run(), denials.run()]
+        workers += [sweeper.run(), sending.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -217,6 +254,11 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(AuditService(entries, tables.audit, checker), AUDIT),
+                    Service(
+                        admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
+                        TENANT_AUDIT,
+                    ),
                     Service(admitted(notifications, NOTIFICATIONS, tenants, features), NOTIFICATIONS),
                     Service(admitted(media, MEDIA, tenants, features), MEDIA),
                     Service(admitted(webhooks, WEBHOOKS, tenants, features), WEBHOOKS),
@@ -227,6 +269,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                denied=denials.note,
                 # A file on its way is here piece by piece, however fast its sender is.
                 window_bytes=CHUNK_BYTES,
             )

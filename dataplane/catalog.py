@@ -10,11 +10,14 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from center.shared.v1 import rules_pb2
 from center_sdk.streams import until_none
 from dataplane.tenants import store
 from dataplane.tenants.domain import KEPT
 from dataplane.tenants.local import LocalTenants
 from dataplane.tenants.service import TenantRuntimeService, entry
+from shared.runtime import context as calls
+from shared.runtime.context import CallContext
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, PlatformError
 
@@ -127,12 +130,13 @@ class CatalogFollower:
         last = responses[-1]
         ends = last.phase != pb.WATCH_PHASE_SNAPSHOT
         if entries or removed:
-            await self._commands.apply(
-                entries,
-                introducing=KEPT,
-                removed=removed,
-                watched_revision=last.revision if last.phase == pb.WATCH_PHASE_CHANGES else None,
-            )
+            with calls.use(CallContext(caller="control", role=rules_pb2.CALLER_CONTROL, method="catalog/watch")):
+                await self._commands.apply(
+                    entries,
+                    introducing=KEPT,
+                    removed=removed,
+                    watched_revision=last.revision if last.phase == pb.WATCH_PHASE_CHANGES else None,
+                )
         if ends and named is not None:
             async with self._steward.transaction() as tx:
                 gone = await store.disown_others(tx, named, last.revision)

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
 from shared.payments import tables as payments
@@ -175,8 +176,13 @@ audit_entries = Table(
     Column("request_id", Text, nullable=False),
     # [[field, before, after], ...]
     Column("changes", JSONB, nullable=False),
+    Column("proof", LargeBinary),
+    # The writing transaction here: a move gives the row that of its arrival.
+    Column("xid", events.Xid, nullable=False, server_default=func.pg_current_xact_id(), info={"stays": True}),
     Index(None, "tenant_id", "resource", "resource_id", "id"),
+    Index("audit_entries_xid", "xid"),
 )
+audit = audit_schema.ledger(metadata, audit_entries, nobody=audit_schema.NO_TENANT)
 
 idempotency = idempotency_shape.table(metadata)
 inbox = events.inbox_table(metadata)
@@ -187,6 +193,9 @@ MOVED = (
     variants,
     idempotency,
     audit_entries,
+    audit.links,
+    audit.seals,
+    audit.signers,
     *payments.MOVED,
     *media.MOVED,
     *notifications.MOVED,

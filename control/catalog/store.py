@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1.solution_service_pb2 import Solution
 from control.tables import catalog_changes, catalog_entries, catalog_revision
-from shared.runtime.context import current
+from shared.runtime import journal
+from shared.runtime.context import CallContext, current
 from shared.runtime.events import types
 from shared.runtime.events.relay import Outbox
 from shared.runtime.events.subjects import NO_TENANT, Subject
 from shared.runtime.ids import uuid7
-from shared.runtime.journal import differences
 
 CHANNEL = "center_catalog"
 
@@ -70,38 +70,50 @@ async def record(tx: AsyncConnection, changes: Sequence[Change]) -> list[int]:
     last = await _take(tx, len(moving)) if moving else 0
     following = iter(range(last - len(moving) + 1, last + 1))
     revisions = [next(following) if change.entry is not None else 0 for change in changes]
-    call = current()
+    call, account = current(), journal.account(tx)
+    account.is_settled = True
     block = [
         _row(change, change.entry, revision)
         for change, revision in zip(changes, revisions, strict=True)
         if change.entry is not None
     ]
-    audit = [
-        {
-            "id": uuid7(),
-            "resource": change.resource,
-            "resource_id": change.resource_id,
-            "tenant_id": change.tenant_id,
-            "reason": change.reason,
-            "revision": revision,
-            "changes": differences(change.before, change.after),
-        }
-        for change, revision in zip(changes, revisions, strict=True)
-    ]
-    await tx.execute(
-        _writing(frozenset(each["kind"] for each in block)),
-        {
-            "block_end": last,
-            "block": json.dumps(block),
-            "audit": json.dumps(audit),
-            "method": call.method,
-            "caller": call.caller,
-            "trace_id": call.trace_id,
-            "request_id": call.request_id,
-            "channel": CHANNEL if block else "center_audit",
-        },
-    )
+    audit = [_entry(change, revision, call, account) for change, revision in zip(changes, revisions, strict=True)]
+    with journal.recorded():
+        await tx.execute(
+            _writing(frozenset(each["kind"] for each in block)),
+            {
+                "block_end": last,
+                "block": json.dumps(block),
+                "audit": json.dumps(audit),
+                "method": call.method,
+                "caller": call.caller,
+                "trace_id": call.trace_id,
+                "request_id": journal.masked(call.request_id),
+                "channel": CHANNEL if block else "center_audit",
+            },
+        )
     return revisions
+
+
+def _entry(change: Change, revision: int, call: CallContext, account: journal.Account) -> dict[str, Any]:
+    """The audit's entry of a change, as the statement unpacks it."""
+    said: dict[str, Any] = {
+        "id": uuid7(),
+        "resource": change.resource,
+        "resource_id": change.resource_id,
+        "tenant_id": change.tenant_id,
+        "reason": journal.masked(change.reason),
+        "revision": revision,
+        "changes": journal.differences(change.before, change.after),
+    }
+    proof = account.proof(
+        **said,
+        method=call.method,
+        caller=call.caller,
+        trace_id=call.trace_id,
+        request_id=journal.masked(call.request_id),
+    )
+    return said | {"proof": base64.b64encode(proof).decode()}
 
 
 async def _take(tx: AsyncConnection, count: int) -> int:
@@ -205,11 +217,11 @@ def _writing(kinds: frozenset[str]) -> TextClause:
         SELECT now(), event_id, subject, :trace_id, entry, kind || '/' || resource_id, revision FROM block
     ), audited AS (
         INSERT INTO audit_entries (id, create_time, method, caller, resource, resource_id, tenant_id, reason, revision,
-            trace_id, request_id, changes)
+            trace_id, request_id, changes, proof)
         SELECT id, now(), :method, :caller, resource, resource_id, tenant_id, reason, revision,
-            :trace_id, :request_id, changes
+            :trace_id, :request_id, changes, decode(proof, 'base64')
         FROM jsonb_to_recordset(CAST(:audit AS jsonb)) AS a (id uuid, resource text, resource_id text,
-            tenant_id text, reason text, revision bigint, changes jsonb)
+            tenant_id text, reason text, revision bigint, changes jsonb, proof text)
     ){stamped}
     SELECT pg_notify(:channel, CAST(:block_end AS text))
     """)

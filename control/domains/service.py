@@ -19,7 +19,7 @@ from control.tenants import store as tenant_store
 from control.tenants.domain import Action, Name, Tenant
 from control.tenants.messages import timestamp
 from control.tenants.ops import end_pending
-from shared.runtime import idempotency
+from shared.runtime import idempotency, journal
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
 from shared.runtime.filters import Field, where
@@ -110,6 +110,7 @@ class DomainService(pb_grpc.DomainServiceServicer):
         claim = await store.get(tx, tenant_id, name, lock=True)
         verified = domain.verify(claim, texts, self._clock.now())
         if holder is not None or verified is claim:
+            journal.unchanged(tx)
             return pb.VerifyDomainResponse(domain=to_proto(claim, before, before.revision))
         with constraints({"domains_verified_name_key": store.TAKEN}):
             await store.save(tx, verified)

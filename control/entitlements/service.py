@@ -26,6 +26,7 @@ from control.users import domain as user_domain
 from control.users import ops as user_ops
 from control.users import store as user_store
 from control.users.crypto import Proofs, Vault
+from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
@@ -160,6 +161,7 @@ class Granting:
             before, request.tier, status_of(request.status), request.reason, request.etag, self._clock.now()
         )
         if after is before:
+            journal.unchanged(tx)
             return pb.UpdateEntitlementResponse(entitlement=to_proto(before))
         await store.save(tx, after)
         event = "updated" if after.status is before.status else _EVENTS[after.status]
@@ -199,6 +201,7 @@ class Granting:
         before = await store.get_token(tx, request.kid, solution_id=solution_of(current()), lock=True)
         after = domain.revoke(before, request.reason, now)
         if after is before:
+            journal.unchanged(tx)
             return pb.RevokeTokenResponse(token=token_to_proto(before, now))
         await store.save_token(tx, after)
         [revision] = await record(tx, [store.token_changed(before, after, "revoked", request.reason)])
@@ -219,6 +222,8 @@ class Granting:
             changes = await self._end_leaked_token(tx, request.token, parsed.kid, reason, suspends=request.suspend)
         if changes:
             await record(tx, changes)
+        else:
+            journal.unchanged(tx)
         return pb.ReportLeakedTokenResponse()
 
     async def _end_leaked_token(

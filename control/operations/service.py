@@ -26,6 +26,7 @@ from control.operations.waiting import Waiting
 from control.tables import operations
 from control.tenants import store as tenant_store
 from control.tenants.messages import catalog_tenant, timestamp
+from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
@@ -131,6 +132,7 @@ class LongRunning:
             before = await store.get(tx, operation_id(request.name), lock=True)
             domain.check_open(before)
             if before.cancel_requested:
+                journal.unchanged(tx)
                 return empty_pb2.Empty()
             after = domain.request_cancel(before, self._clock.now())
             await store.save(tx, [after])

@@ -30,6 +30,7 @@ from control.tables import plan_assignments, plan_versions, plans, tenants
 from control.tenants import domain as tenant_domain
 from control.tenants import store as tenant_store
 from control.tenants.messages import moment
+from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
 from shared.runtime.errors import FailedPrecondition, NotFound
@@ -207,6 +208,7 @@ class PlanService(FeatureMethods, ExtraMethods, UsageMethods, WatchMethods, pb_g
         else:
             after = domain.activate(before, now)
         if request.validate_only:
+            journal.unchanged(tx)
             return pb.PublishPlanVersionResponse(version=messages.version(after), tenant_count=count)
         if time is not None:
             await store.save_version(tx, after)

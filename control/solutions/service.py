@@ -17,6 +17,7 @@ from control.solutions.domain import Key
 from control.solutions.memory import Keys
 from control.solutions.messages import key_to_proto, merged, of_proto, to_proto
 from control.tables import solution_keys, solutions
+from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
 from shared.runtime.errors import FailedPrecondition
@@ -162,6 +163,7 @@ class SolutionService(pb_grpc.SolutionServiceServicer):
         before = await store.get_key(tx, request.kid, lock=True)
         after = domain.revoke(before, self._clock.now())
         if after is before:
+            journal.unchanged(tx)
             return pb.RevokeSolutionKeyResponse(key=key_to_proto(before))
         await store.save_key(tx, after)
         [revision] = await record(tx, [store.key_changed(before, after, "revoked", request.reason)])

@@ -155,9 +155,10 @@ async def _write(
     updated: list[Product] = []
     refused: list[pb.RowError] = []
     async with db.transaction(tenant_id) as tx:
-        known = await store.by_handle(tx, tenant_id, list(batch.rows))
         skus = [variant.sku for _, message in batch.rows.values() for variant in message.variants]
+        # First, so that whatever owns a SKU by now is among the products that are known by then.
         owners = await store.sku_owners(tx, tenant_id, skus) if skus else {}
+        known = await store.by_handle(tx, tenant_id, list(batch.rows))
         room = await store.room(tx)
         for handle, (row, message) in batch.rows.items():
             before = known.get(handle)

@@ -110,6 +110,8 @@ class ProductService(pb_grpc.ProductServiceServicer):
         if after is not before:
             await store.save(tx, current().tenant_id, [after])
             await _record(tx, "product.updated.v1", before, after)
+        else:
+            journal.unchanged(tx)
         return pb.UpdateProductResponse(product=to_proto(after))
 
     @mutation

@@ -40,8 +40,8 @@ class Digest:
 
 
 def columns(table: Table) -> tuple[str, ...]:
-    """What is copied: all columns but those that the database computes."""
-    return tuple(column.name for column in table.columns if column.computed is None)
+    """What is copied: all columns but those that the database computes, and those that mean something here only."""
+    return tuple(column.name for column in table.columns if column.computed is None and "stays" not in column.info)
 
 
 async def schema_version(tx: AsyncConnection) -> str:

@@ -1,6 +1,6 @@
 """TenantRuntimeService: what control tells this cluster to do with tenants, and asks of them."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
 from shared.media import moving
 from shared.media.objects import Objects
+from shared.runtime import journal
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.ids import is_uuid
@@ -33,7 +34,8 @@ log = structlog.stdlib.get_logger("center.tenants")
 
 class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
     """steward: the narrow role that sees every tenant's entry. movers: the same role in a pool of its own, so that long
-    copies never keep a command waiting. db: reads of one tenant's rows, as requests read them."""
+    copies never keep a command waiting. db: reads of one tenant's rows, as requests read them. seal: seals the audit as
+    it is."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         movers: Database,
         db: Database,
         tokens: PageTokens,
+        seal: Callable[[], Awaitable[None]],
         objects: Objects,
     ) -> None:
         self._cluster_id = cluster_id
@@ -52,6 +55,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self._movers = movers
         self._db = db
         self._tokens = tokens
+        self._seal = seal
         self._objects = objects
 
     async def ApplyTenants(self, request: pb.ApplyTenantsRequest, context: Context) -> pb.ApplyTenantsResponse:
@@ -95,6 +99,10 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         try:
             async with self._steward.transaction() as tx:
                 ended, removed = await store.end(tx, tenant_id, revision, trace)
+                if ended:
+                    await store.note(tx, tenant_id, rows="removed", revision=str(revision))
+                else:
+                    journal.unchanged(tx)
         finally:
             await self._tenants.refresh([tenant_id])
         if not ended:
@@ -119,6 +127,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         while deleted:
             async with self._movers.transaction(tenant_id) as tx:
                 # Locked meanwhile: an import that brings the tenant back waits, and brings its bytes after these went.
+                journal.unchanged(tx)
                 if await store.is_served(tx, tenant_id):
                     return
                 deleted = await self._objects.delete_below(tenant_id, OBJECTS_AT_ONCE)
@@ -163,6 +172,8 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
         self, request: pb.ExportTenantRequest, context: Context
     ) -> AsyncIterator[pb.ExportTenantResponse]:
         self._served(request.tenant_id)
+        # Who takes the rows has another key: what is not sealed here could not be told from what was slipped in.
+        await self._seal()
         async with self._movers.transaction(request.tenant_id, snapshot=True) as tx:
             async with aclosing(rows.parts(tx)) as parts:
                 async for part in parts:
@@ -204,6 +215,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                                 raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                 await incoming.check(tx)
                 await fanout.arrived(tx, introduced.tenant_id)
+                await store.note(tx, introduced.tenant_id, rows="arrived", count=str(intake.rows))
         finally:
             await self._tenants.refresh([introduced.tenant_id])
         log.info("tenant imported", tenant_id=introduced.tenant_id, rows=intake.rows)

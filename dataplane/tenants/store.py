@@ -12,8 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.tables import MOVED, products, tenants, variants, watch
 from dataplane.tenants.domain import Local, Mode, State, has_moved, outlives
+from shared.audit.domain import ROWS
+from shared.audit.schema import LOCK
+from shared.runtime import journal
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition
+from shared.runtime.ids import NO_TENANT
+from shared.runtime.journal import Change
 
 # Removing or copying a large tenant takes longer than any request may.
 LONG_STATEMENT_S = 3600
@@ -176,14 +181,26 @@ async def end(tx: AsyncConnection, tenant_id: str, revision: int, encoded: bytes
     return True, known is not None and known.served
 
 
+async def note(tx: AsyncConnection, tenant_id: str, **facts: str) -> None:
+    """What was done to all rows of a tenant, in the audit of what concerns no tenant: the tenant's own comes and goes
+    with its rows. The last of its transaction."""
+    await tx.execute(text("SELECT set_config('app.tenant_id', :nobody, true)"), {"nobody": NO_TENANT})
+    await journal.record(tx, NO_TENANT, [Change(ROWS, tenant_id, {}, facts)])
+
+
 async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
     """Deletes some rows of a tenant whose service has ended, and says how many; none when it is served again.
+
+    That it has ended is recorded already.
 
     A part at a time, because what locks the tenant for as long as a large one takes keeps every change waiting that
     comes with a change to this tenant.
     """
+    journal.unchanged(tx)
     if await is_served(tx, tenant_id):
         return 0
+    # A round of the sealer that is under way would give links to entries that are gone then.
+    await tx.execute(text(f"SELECT pg_advisory_xact_lock_shared({LOCK})"))
     place: ColumnElement[Any] = literal_column("ctid")
     for table in reversed(MOVED):
         some_rows = select(place).select_from(table).where(table.c.tenant_id == tenant_id).limit(at_most)

@@ -84,22 +84,42 @@ class Call:
         self.print_grpcurl = print_grpcurl
 
     async def __call__(
-        self, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30
+        self, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30, cluster: str = ""
     ) -> Any:
-        """What the command is about; with --print-grpcurl it is printed and the command ends."""
-        if self.print_grpcurl:
-            self._print_grpcurl(service, method, request)
-        return await self.look_up(service, method, request, timeout_s=timeout_s)
+        """What the command is about; with --print-grpcurl it is printed and the command ends.
 
-    async def look_up(self, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30) -> Any:
+        cluster: asks that cluster, and not the plane that the service is of.
+        """
+        if self.print_grpcurl:
+            await self._print_grpcurl(service, method, request, cluster)
+        return await self.look_up(service, method, request, timeout_s=timeout_s, cluster=cluster)
+
+    async def look_up(
+        self, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30, cluster: str = ""
+    ) -> Any:
         """A call that only helps, made in any case."""
         found: MethodDescriptor = service.methods_by_name[method]
-        unary = self._channel(service).unary_unary(
+        unary = (await self._channel(service, cluster)).unary_unary(
             f"/{service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
         )
         return await unary(request, timeout=timeout_s)
+
+    async def stream(
+        self, service: ServiceDescriptor, method: str, request: Message, cluster: str = ""
+    ) -> AsyncIterator[Any]:
+        """The answers of a server that streams."""
+        if self.print_grpcurl:
+            await self._print_grpcurl(service, method, request, cluster)
+        found: MethodDescriptor = service.methods_by_name[method]
+        streaming = (await self._channel(service, cluster)).unary_stream(
+            f"/{service.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
+        )
+        async for answer in streaming(request):
+            yield answer
 
     async def in_shop(
         self, tenant: str, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30
@@ -121,13 +141,13 @@ class Call:
         return await unary(request, timeout=timeout_s, metadata=metadata)
 
     async def pages(
-        self, service: ServiceDescriptor, method: str, request: Any, items: str, limit: int
+        self, service: ServiceDescriptor, method: str, request: Any, items: str, limit: int, cluster: str = ""
     ) -> AsyncIterator[Any]:
         """The items of all pages, up to `limit`."""
         left = limit
         while True:
             request.page_size = min(PAGE, left)
-            answer = await self(service, method, request)
+            answer = await self(service, method, request, cluster=cluster)
             for item in getattr(answer, items)[:left]:
                 yield item
             left -= len(getattr(answer, items))
@@ -200,12 +220,16 @@ class Call:
         out.print(table)
         out.print(f"{len(found)} {name if len(found) != 1 else _ONE.get(name, name[:-1])}", style="dim")
 
-    def _channel(self, service: ServiceDescriptor) -> grpc.aio.Channel:
+    async def _channel(self, service: ServiceDescriptor, cluster: str) -> grpc.aio.Channel:
+        if cluster:
+            return await self.client.cluster(cluster)
         return self.client.edge() if _of_edge(service) else self.client.control()
 
-    def _print_grpcurl(self, service: ServiceDescriptor, method: str, request: Message) -> NoReturn:
+    async def _print_grpcurl(self, service: ServiceDescriptor, method: str, request: Message, cluster: str) -> NoReturn:
         config = self.client.config
         address = config.address(ports.EDGE) if _of_edge(service) else config.control_address
+        if cluster:
+            address = await self.client.endpoint(cluster)
         command = grpcurl(config, address, f"{service.full_name}/{method}", request)
         out.print(command, soft_wrap=True, markup=False)
         raise typer.Exit(0)

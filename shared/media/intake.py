@@ -84,6 +84,8 @@ class Intake:
         tenant_id = current().tenant_id
         async with self.turns.of(upload_id, waits=True):
             async with self.db.transaction(tenant_id) as tx:
+                # The media are recorded when they are there.
+                journal.unchanged(tx)
                 upload = await store.upload(tx, tenant_id, upload_id, lock=True)
                 if upload.media_id is not None:
                     return await store.get(tx, tenant_id, upload.media_id)
@@ -93,6 +95,7 @@ class Intake:
             head, sha256 = await self._looked_through(tenant_id, upload)
             domain.check_content(upload, head, sha256)
             async with self.db.transaction(tenant_id) as tx:
+                journal.unchanged(tx)
                 await store.upload(tx, tenant_id, upload_id, lock=True)
                 await store.change(tx, tenant_id, upload_id, sha256=sha256)
                 is_kept = await store.claim(tx, tenant_id, sha256, upload.size_bytes)
@@ -118,6 +121,7 @@ class Intake:
         async with self.db.transaction(tenant_id) as tx:
             upload = await store.upload(tx, tenant_id, upload_id, lock=True)
             if upload.media_id is not None:
+                journal.unchanged(tx)
                 return await store.get(tx, tenant_id, upload.media_id)
             now = self.clock.now()
             media = Media(uuid7(), upload.name, upload.content_type, upload.size_bytes, upload.sha256, now)
@@ -144,6 +148,7 @@ class Intake:
             sha256=variant.sha256,
         )
         async with self.db.transaction(tenant_id) as tx:
+            journal.unchanged(tx)
             is_kept = await store.claim(tx, tenant_id, variant.sha256, variant.size_bytes)
             await store.begin(tx, tenant_id, making, allowance)
         try:
@@ -155,6 +160,7 @@ class Intake:
                 before = await store.get(tx, tenant_id, media.id, lock=True)
                 if (known := domain.known_variant(before, variant.name, variant.made_by)) is not None:
                     await store.drop(tx, tenant_id, making.id)
+                    journal.unchanged(tx)
                     return known
                 await store.add_variant(tx, tenant_id, media.id, variant)
                 await store.finish(tx, tenant_id, making, media.id)
@@ -164,6 +170,7 @@ class Intake:
             # The file is gone, or has other variants meanwhile, or the store does not answer.
             async with self.db.transaction(tenant_id) as tx:
                 await store.drop(tx, tenant_id, making.id)
+                journal.unchanged(tx)
             self.woken()
             raise
         return variant
@@ -224,6 +231,9 @@ class _Arriving:
             if is_last:
                 after = replace(self._upload, received_bytes=offset)
                 await journal.record(tx, self._tenant_id, [messages.upload_change(self._upload, after)])
+            else:
+                # One entry for all that a stream brought.
+                journal.unchanged(tx)
         self.durable = offset
         if not offset % PART_BYTES:
             self._part = bytearray()

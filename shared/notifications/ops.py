@@ -35,6 +35,7 @@ async def send(
     )
     # Insert first: of two at once, the second waits for the first one's commit and then finds it.
     if not await queue.add(tx, tenant_id, new):
+        journal.unchanged(tx)
         return await queue.same(tx, tenant_id, new), True
     await journal.record(tx, tenant_id, [messages.notification_change(new)])
     return new, False

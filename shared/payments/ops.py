@@ -73,6 +73,8 @@ class Payments:
             if after is not before:
                 await store.save(tx, tenant_id, before, after)
                 await journal.record(tx, tenant_id, [change(before, after)], events)
+            else:
+                journal.unchanged(tx)
         return after
 
     async def take(self, tenant_id: str, provider: str, notice: Notice) -> bool:
@@ -86,6 +88,7 @@ class Payments:
                 raise store.missing(payment_id)
             before = await store.get(tx, tenant_id, payment_id, lock=True)
             if not await store.note(tx, tenant_id, uuid7(), provider, notice, payment_id, self.clock.now()):
+                journal.unchanged(tx)
                 return False
             after, events = self._told(before, notice.reports)
             if after is not before:
@@ -100,6 +103,8 @@ class Payments:
         """
         now = self.clock.now()
         async with self.db.transaction(tenant_id) as tx:
+            # When to look again is no news; what the provider says is.
+            journal.unchanged(tx)
             before = await store.get(tx, tenant_id, payment_id, lock=True)
             operation = before.operation(operation_id)
             if operation is None or not operation.is_open or (operation.look_time > now and not at_once):

@@ -49,6 +49,7 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
         media_service_pb2,
         notification_service_pb2,
         payment_service_pb2,
+        audit_service_pb2,
         webhook_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()

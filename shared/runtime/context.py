@@ -35,6 +35,7 @@ class CallContext:
     method: `package.Service/Method`; workers name what they do, as `workflow/KIND/STEP`.
     deadline: when the caller stops waiting, on the event loop's clock; None without a deadline.
     is_outside: whether the call came through Envoy.
+    is_recorded: whether the contract has what the method changes recorded in the audit.
     metadata: as the caller sent it; None for work that no request carries.
     known_trace: once somebody asked for it. Most calls end without a word of it.
     """
@@ -45,6 +46,7 @@ class CallContext:
     method: str = ""
     deadline: float | None = None
     is_outside: bool = False
+    is_recorded: bool = False
     metadata: Mapping[str, str | bytes] | None = None
     known_trace: Trace | None = None
 

@@ -17,7 +17,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from shared.runtime import keys
+from shared.runtime import journal, keys
 from shared.runtime.errors import (
     Aborted,
     DeadlineExceeded,
@@ -37,17 +37,21 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 class Database:
     """A pool of connections of one role to one database."""
 
-    def __init__(self, engine: AsyncEngine, patience_s: float) -> None:
+    def __init__(self, engine: AsyncEngine, patience_s: float, audit_key: bytes) -> None:
         self._engine = engine
         self._patience_s = patience_s
+        self._audit_key = audit_key
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 10, name: str = "center", patience_s: float = 2.0) -> "Database":
+    def connect(
+        cls, url: str, *, pool_size: int = 10, name: str = "center", patience_s: float = 2.0, audit_key: bytes = b""
+    ) -> "Database":
         """Connects on first use, so a process starts while its database is still starting.
 
         name: application_name, as pg_stat_activity shows it.
         patience_s: how long a transaction tries to begin while the server is away. Longer waits are the caller's to
         make: UNAVAILABLE is what clients retry.
+        audit_key: what audit entries are proven with; without it none can be written.
         """
         # Session defaults by start-up option: RESET ALL returns to them.
         options = (
@@ -64,7 +68,7 @@ class Database:
             # transaction() sends its own BEGIN together with everything else that comes first.
             connect_args={"autocommit": True, "connect_timeout": 5, "options": options, "application_name": name},
         )
-        return cls(engine, patience_s)
+        return cls(engine, patience_s, audit_key)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -84,8 +88,10 @@ class Database:
             connection, _ = await self._reached(_prelude(tenant_id, snapshot))
             try:
                 transaction = await connection.begin()
+                journal.open_account(connection, self._audit_key)
                 yield connection
                 await _refuse_if_failed(connection)
+                await journal.settled(connection)
                 await transaction.commit()
             finally:
                 # Rolls back what is not committed, also when the request is cancelled once more meanwhile: an
@@ -200,7 +206,9 @@ def _kind(error: BaseException) -> PlatformError:
     if _lost(error):
         return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again", retry_after_s=1.0)
     state = (getattr(error, "sqlstate", None) or "") if isinstance(error, psycopg.Error) else ""
-    if state in ("40001", "40P01"):
+    # A CHECK has a name; without one it is a partition's, which came while the row was on its way to another.
+    is_moved = state == "23514" and isinstance(error, psycopg.Error) and not error.diag.constraint_name
+    if is_moved or state in ("40001", "40P01"):
         return Aborted("TRANSACTION_CONFLICT", "another change was in the way; try again", retry_after_s=0.1)
     if state == "55P03":
         return Aborted("LOCK_TIMEOUT", "another change holds what this one needs; try again", retry_after_s=1.0)
@@ -242,6 +250,10 @@ def app_url(owner_url: str, home: Path, role: str = "center_app") -> str:
     """The same database for `role`, with the password that migrate() gives that role."""
     url = make_url(owner_url).set(username=role, password=password(home, role))
     return url.render_as_string(hide_password=False)
+
+
+def database_name(url: str) -> str:
+    return make_url(url).database or ""
 
 
 def password(home: Path, role: str) -> str:

@@ -34,15 +34,14 @@ from sqlalchemy import table as lightweight
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.runtime import journal
 from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, InvalidArgument
+from shared.runtime.ids import NO_TENANT as NO_TENANT
 
 KEPT_HOURS = 24
 REPLAYED = "idempotent-replayed"
-
-# Calls that act in no tenant; a UUID, so that one shape of table serves every plane.
-NO_TENANT = str(uuid.UUID(int=0))
 
 _row = lightweight(
     "idempotency",
@@ -173,6 +172,7 @@ async def claim(tx: AsyncConnection, request: Message) -> Message | None:
     kind = descriptor_pool.Default().FindMessageTypeByName(packed.TypeName())
     answer = message_factory.GetMessageClass(kind)()
     packed.Unpack(answer)
+    journal.unchanged(tx)
     return answer
 
 

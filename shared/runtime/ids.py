@@ -38,3 +38,7 @@ def is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
+
+
+# Calls that act in no tenant; a UUID, so that one shape of table serves every plane.
+NO_TENANT = str(uuid.UUID(int=0))

@@ -45,7 +45,13 @@ _LOCK = 0x63656E746572
 # alembic keeps its context in a module: one migration at a time in a process.
 _alembic = threading.Lock()
 
-_ROLES = {"center_app": "LOGIN", "center_steward": "LOGIN", "center_search": "NOLOGIN", "center_relay": "LOGIN"}
+_ROLES = {
+    "center_app": "LOGIN",
+    "center_steward": "LOGIN",
+    "center_search": "NOLOGIN",
+    "center_relay": "LOGIN",
+    "center_sealer": "LOGIN",
+}
 
 
 async def migrate(owner_url: str, package: str, home: Path) -> None:
@@ -182,9 +188,13 @@ def _grant(connection: Connection) -> None:
     statements = [
         # Nor temporary tables: no row policy binds them, and they stay on the session.
         sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database),
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO center_app, center_steward, center_relay").format(database),
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO center_app, center_steward, center_relay, center_sealer").format(
+            database
+        ),
         sql.SQL("REVOKE ALL ON SCHEMA public FROM PUBLIC"),
-        sql.SQL("GRANT USAGE ON SCHEMA public TO center_app, center_steward, center_search, center_relay"),
+        sql.SQL(
+            "GRANT USAGE ON SCHEMA public TO center_app, center_steward, center_search, center_relay, center_sealer"
+        ),
         # So that this role can hand a search function over; a superuser needs no leave.
         sql.SQL("GRANT center_search TO CURRENT_USER"),
         sql.SQL(

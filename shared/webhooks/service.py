@@ -133,6 +133,8 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
             await store.save(tx, tenant_id, after)
             await store.resubscribe(tx, tenant_id, after)
             await journal.record(tx, tenant_id, [change(before, after)])
+        else:
+            journal.unchanged(tx)
         return pb.UpdateEndpointResponse(endpoint=to_proto(after))
 
     @mutation

@@ -1,6 +1,8 @@
 """A running cluster, its clients, and what tests send to it."""
 
+import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import grpc
 from google.type import money_pb2
+from sqlalchemy import text
 
 from center.control.v1 import tenant_pb2
 from center.control.v1.catalog_service_pb2 import CatalogTenant
@@ -15,11 +18,13 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
+from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from dataplane.app import Cluster
-from shared.runtime import pki
+from shared.audit.schema import CHAIN
+from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.db import Database, app_url
 from shared.runtime.ids import uuid7
@@ -59,6 +64,10 @@ class Running:
         return ProductServiceStub(self.channel("operator"))
 
     @property
+    def audit(self) -> AuditServiceStub:
+        return AuditServiceStub(self.channel("operator"))
+
+    @property
     def notifications(self) -> NotificationServiceStub:
         return NotificationServiceStub(self.channel("operator"))
 
@@ -82,7 +91,7 @@ class Running:
 
     def database(self, role: str = "", pool_size: int = 4) -> Database:
         url = app_url(self.database_url, self.home, role) if role else self.database_url
-        return Database.connect(url, pool_size=pool_size)
+        return Database.connect(url, pool_size=pool_size, audit_key=keys.load(self.home, "audit"))
 
     async def apply(self, *tenants: CatalogTenant) -> None:
         await self.commands.ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=tenants))
@@ -156,5 +165,25 @@ async def move_rows(source: Running, target: Running, tenant: CatalogTenant) -> 
 
 
 async def digest(running: Running, tenant_id: str) -> Sequence[tuple[str, int, str]]:
+    """Of what changes only when somebody changes it: the audit is sealed whenever that is due."""
     answer = await running.commands.GetTenantDigest(runtime_pb.GetTenantDigestRequest(tenant_id=tenant_id))
-    return [(table.table, table.rows, table.checksum) for table in answer.tables]
+    return [(table.table, table.rows, table.checksum) for table in answer.tables if table.table not in CHAIN]
+
+
+async def sealed(running: Running) -> None:
+    """Returns when every entry of the audit has its seal."""
+    owner = running.database()
+    unsealed = text("SELECT count(*) FROM audit_entries e WHERE NOT EXISTS (" + _LINKED + ")")
+    try:
+        give_up_at = time.monotonic() + 20
+        while True:
+            async with owner.transaction() as tx:
+                if not (await tx.execute(unsealed)).scalar_one():
+                    return
+            assert time.monotonic() < give_up_at, "not sealed in time"
+            await asyncio.sleep(0.05)
+    finally:
+        await owner.close()
+
+
+_LINKED = "SELECT FROM audit_links l WHERE l.tenant_id = e.tenant_id AND l.entry_id = e.id"

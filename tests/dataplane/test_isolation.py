@@ -26,13 +26,14 @@ from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
+from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
-from tests.dataplane.cluster import Running, create, digest, entry, of, product, variant
+from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
 from tests.dataplane.test_tenants import METHODS, REQUESTS
@@ -50,7 +51,7 @@ WEBHOOK_ROWS = (
 )
 # What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and which events
 # have been received.
-NO_TENANT = {"alembic_version", "watch", "outbox_position", "inbox"}
+NO_TENANT = {"alembic_version", "watch", "outbox_position", "audit_position", "inbox"}
 
 NOTICES = (
     "notification_settings",
@@ -69,6 +70,7 @@ ROWS = (
     "variants",
     "idempotency",
     "audit_entries",
+    *CHAIN,
     "payment_settings",
     "payments",
     "payment_operations",
@@ -81,7 +83,15 @@ ROWS = (
 KEPT = {"payments", "payment_operations", "payment_events"}
 APPENDED = {"payment_events"}
 # What center_app may not touch at all.
-CLOSED = {"tenants", "watch", "alembic_version", "outbox_position", "tenant_features", "product_counts"}
+CLOSED = {
+    "tenants",
+    "watch",
+    "alembic_version",
+    "outbox_position",
+    "audit_position",
+    "tenant_features",
+    "product_counts",
+}
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,9 @@ async def _paid(running: Running, tenant_id: str, reference: str) -> None:
 @pytest.fixture(scope="module")
 async def two(start: Start) -> AsyncIterator[Two]:
     async with start("eu-1", webhooks_allow=LOOPBACK) as running:
-        yield await furnish(running)
+        furnished = await furnish(running)
+        await sealed(running)
+        yield furnished
 
 
 # a) what the catalog says
@@ -784,6 +796,7 @@ async def broken(two: Two, fault: Callable[[psycopg.Connection[tuple[object, ...
         wrong += _limits(owner, two)
         wrong += _due(owner, two)
         wrong += _relay(owner, two)
+        wrong += _audit(owner, two)
         wrong += _notices(owner, two)
         owner.rollback()
     return wrong
@@ -831,6 +844,34 @@ def _relay(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]
     for statement in ("SELECT id FROM products", "DELETE FROM outbox", "UPDATE outbox SET payload = ''", _event(two.a)):
         if _as(owner, "center_relay", two.a, statement) != "42501":
             wrong.append(f"the relay may {statement}")
+    return wrong
+
+
+def _audit(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The sealer reads every tenant's entries and adds to their chains; requests add entries; a tenant that leaves
+    takes its own along. Nobody does more."""
+    wrong = []
+    for table in ("audit_entries", *CHAIN):
+        seen = _as(owner, "center_sealer", "", f"SELECT DISTINCT tenant_id::text FROM {table}")
+        if not {two.a, two.b, two.c} <= set(seen):
+            wrong.append(f"the sealer does not see every tenant's {table}")
+        for role in ("center_sealer", "center_app"):
+            changes = [f"DELETE FROM {table}", f"UPDATE {table} SET tenant_id = tenant_id", f"TRUNCATE {table}"]
+            wrong += [f"{role} may {each}" for each in changes if _as(owner, role, two.a, each) != "42501"]
+        if _as(owner, "center_steward", two.a, f"DELETE FROM {table}") != [0]:
+            wrong.append(f"the steward deletes from {table} of a tenant that stays")
+        if _as(owner, "center_steward", two.c, f"DELETE FROM {table}") in ([0], "42501"):
+            wrong.append(f"the steward cannot remove {table} of a tenant that leaves")
+    for table, row in {
+        "audit_links": "1000000, gen_random_uuid(), '', ''",
+        "audit_seals": "1000000, 9, '', now(), '', ''",
+        "audit_signers": "'x', ''",
+    }.items():
+        add = f"INSERT INTO {table} VALUES ('{two.a}', {row})"
+        if _as(owner, "center_sealer", "", add) != [1]:
+            wrong.append(f"the sealer cannot add to {table}")
+        if _as(owner, "center_app", two.a, add) != "42501":
+            wrong.append(f"requests add to {table}")
     return wrong
 
 

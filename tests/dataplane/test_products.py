@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import grpc
+import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import money_pb2
@@ -15,6 +16,7 @@ from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from shared.runtime.ids import uuid7
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product, variant
+from tests.dataplane.conftest import Start
 from tests.support.grpc import refuses
 
 DRAFT, ACTIVE, ARCHIVED = pb.PRODUCT_STATUS_DRAFT, pb.PRODUCT_STATUS_ACTIVE, pb.PRODUCT_STATUS_ARCHIVED
@@ -488,3 +490,21 @@ async def test_a_read_only_shop_takes_no_import(eu: Running, tenant: str) -> Non
     await eu.apply(entry(tenant, mode=tenant_pb2.TENANT_MODE_READ_ONLY))
     async with refuses("FAILED_PRECONDITION", "TENANT_READ_ONLY"):
         await run_import(eu, tenant, [product()])
+
+
+async def test_a_write_that_meets_a_new_partition_of_the_outbox_may_come_again(start: Start) -> None:
+    """A relay that starts late attaches one: a row on its way to the default partition fits there no more."""
+    async with start("eu-1") as running:
+        tenant = entry()
+        await running.apply(tenant)
+        with psycopg.connect(running.database_url) as owner, psycopg.connect(running.database_url) as looking:
+            looking.autocommit = True
+            owner.execute("SELECT partitions.make_outbox(now(), 3600, 1)")
+            writing = asyncio.ensure_future(create(running, tenant.id, product()))
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            while looking.execute(waiting).fetchone() is None:
+                await asyncio.sleep(0.01)
+            owner.commit()
+        async with refuses("ABORTED", "TRANSACTION_CONFLICT"):
+            await writing
+        await create(running, tenant.id, product())

@@ -50,6 +50,10 @@ async def test_a_tenants_life_from_the_command_line(platform: Platform) -> None:
     assert {"a test"} < {entry.get("reason", "") for entry in entries}
     shown = said(platform, "audit", "show", entries[0]["id"])
     assert shown["caller"]
+    arrived = said(platform, "audit", "list", "--cluster", other, "--filter", 'resource = "tenant_rows"')["entries"]
+    assert made["id"] in {entry["resource_id"] for entry in arrived}
+    for where in ([], ["--cluster", other]):
+        assert not said(platform, "audit", "verify", *where)["findings"]
 
     said(platform, "tenants", "delete", "cli-life", "--reason", "a test")
     assert said(platform, "tenants", "undelete", "cli-life", "--reason", "a test")["state"] == "TENANT_STATE_ACTIVE"

@@ -36,6 +36,7 @@ from center.shared.v1 import (
     notification_service_pb2,
     payment_service_pb2,
     rules_pb2,
+    tenant_audit_service_pb2,
     webhook_service_pb2,
 )
 from shared.runtime.rpc import rules
@@ -79,6 +80,7 @@ SERVED = {
             payment_service_pb2,
             webhook_service_pb2,
         ),
+        *_services(audit_service_pb2, tenant_audit_service_pb2),
         *STANDARD,
     ],
     "edge": [*_services(edge_service_pb2, ads_pb2, external_auth_pb2), *STANDARD],

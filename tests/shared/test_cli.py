@@ -35,8 +35,9 @@ WITHOUT_LOOK_UP = {
 }
 
 
-# They read the mailbox on this machine, or speak to NATS.
+# They read the mailbox or a file on this machine, or speak to NATS.
 WITHOUT_GRPC = {
+    ("audit", "check"),
     *(("mail", command) for command in ("list", "show")),
     *(("events", command) for command in ("tail", "types", "lag", "dead", "replay")),
 }

@@ -1,7 +1,8 @@
-"""Who changed what, in the transaction of the change."""
+"""Who changed what, in the transaction of the change, and the chains that show what was done to it since."""
 
 from alembic import op
 
+from shared.audit import schema
 from shared.runtime import isolation
 
 revision = "0004"
@@ -30,6 +31,19 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX ON audit_entries (tenant_id, resource, resource_id, id)")
-    isolation.tenant_policies("audit_entries")
-    isolation.append_only("audit_entries")
-    isolation.one_tenant_at_a_time_for_the_steward("audit_entries")
+    schema.sealed("uuid")
+    op.execute("GRANT EXECUTE ON FUNCTION tenant_writable() TO center_steward")
+    for table in ("audit_entries", *schema.CHAIN):
+        isolation.tenant_policies(table)
+        isolation.append_only(table)
+        isolation.one_tenant_at_a_time_for_the_steward(table)
+        op.execute(f"CREATE POLICY sealer_reads ON {table} FOR SELECT TO {schema.ROLE} USING (true)")
+        # What the audit says goes with a tenant that leaves, and with nothing else.
+        op.execute(
+            f"CREATE POLICY steward_ends ON {table} AS RESTRICTIVE FOR DELETE TO center_steward "
+            f"USING (tenant_id <> '{schema.NO_TENANT}' AND NOT (SELECT tenant_writable()))"
+        )
+    # So that the steward's changes are recorded by the same statement; no policy lets an event of its own in.
+    op.execute("GRANT INSERT ON outbox TO center_steward")
+    for table in schema.CHAIN:
+        op.execute(f"CREATE POLICY sealer_adds ON {table} FOR INSERT TO {schema.ROLE} WITH CHECK (true)")

@@ -55,6 +55,8 @@ LINGER_AT_MOST_S = 1.0
 VerifyBackoffice = Callable[[str, str], str]
 # Checks a solution's key and answers which solution's it is, or raises Unauthenticated.
 VerifySolution = Callable[[str], str]
+# Hears of every call of a mutating method that was refused.
+Denied = Callable[[CallContext, PlatformError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def handler(
     descriptor: MethodDescriptor,
     verify: VerifyBackoffice | None,
     verify_solution: VerifySolution | None = None,
+    denied: Denied | None = None,
 ) -> Handler:
     """The method's implementation in `servicer`, with every part around it.
 
@@ -206,11 +209,25 @@ def handler(
         serve,
         _beginning(method),
         _reader(method, descriptor),
-        telemetry.observer(method.name),
+        _observing(method, denied),
         client_streaming=descriptor.client_streaming,
     )
     make = _MAKERS[descriptor.client_streaming, descriptor.server_streaming]
     return make(made, request_deserializer=None, response_serializer=_serialise)
+
+
+def _observing(method: Method, denied: Denied | None) -> telemetry.Observer:
+    """What is noted of every call; of those that would have changed something, too, that they were refused."""
+    observe = telemetry.observer(method.name)
+    if denied is None or not method.rules.mutates:
+        return observe
+
+    def observing(call: CallContext, began: float, error: BaseException | None) -> None:
+        observe(call, began, error)
+        if isinstance(error, PlatformError):
+            denied(call, error)
+
+    return observing
 
 
 _MAKERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
@@ -231,9 +248,11 @@ Read = Callable[[bytes], Message]
 
 def _beginning(method: Method) -> Begin:
     fills = [fill for part in PARTS if (fill := part(method)) is not None]
+    is_recorded = method.rules.is_recorded
 
     def begin(call: CallContext, context: Context) -> None:
         call.method = method.name
+        call.is_recorded = is_recorded
         calls.enter(call)
         call.metadata = metadata = dict(context.invocation_metadata() or ())
         for fill in fills:

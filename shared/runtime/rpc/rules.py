@@ -26,6 +26,12 @@ class Rules:
     needs_tenant: bool = False
     mutates: bool = False
     idempotent: bool = False
+    not_audited_because: str = ""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether every change that the method makes has an audit entry."""
+        return self.mutates and not self.not_audited_because
 
 
 _INSIDE = frozenset({CALLER_OPERATOR, CALLER_CONTROL, CALLER_CLUSTER, CALLER_EDGE})
@@ -46,7 +52,11 @@ STANDARD: Mapping[str, Rules] = {
     f"{_OPERATIONS}/DeleteOperation": Rules(_OPERATOR, mutates=True, idempotent=True),
     "flagd.sync.v1.FlagSyncService": Rules(frozenset({CALLER_OPERATOR, CALLER_CLUSTER, CALLER_EDGE}), idempotent=True),
     "envoy.service.discovery.v3.AggregatedDiscoveryService": Rules(frozenset({CALLER_ENVOY}), idempotent=True),
-    "envoy.service.auth.v3.Authorization": Rules(frozenset({CALLER_ENVOY}), mutates=True),
+    "envoy.service.auth.v3.Authorization": Rules(
+        frozenset({CALLER_ENVOY}),
+        mutates=True,
+        not_audited_because="it decides, and the decision log of the control plane has what was decided and counted",
+    ),
 }
 
 
@@ -68,6 +78,7 @@ def of(method: MethodDescriptor) -> Rules:
             needs_tenant=rules.tenant == rules_pb2.TENANT_CONTEXT_REQUIRED,
             mutates=rules.mutates,
             idempotent=rules.idempotent,
+            not_audited_because=rules.not_audited_because,
         )
     standard = STANDARD.get(f"{service.full_name}/{method.name}") or STANDARD.get(service.full_name)
     if standard is None:

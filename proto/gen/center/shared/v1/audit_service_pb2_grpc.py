@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself.
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
     """
 
     def __init__(self, channel):
@@ -45,15 +48,29 @@ class AuditServiceStub:
                 request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryRequest.SerializeToString,
                 response_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryResponse.FromString,
                 _registered_method=True)
+        self.VerifyChain = channel.unary_stream(
+                '/center.shared.v1.AuditService/VerifyChain',
+                request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
+                response_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/center.shared.v1.AuditService/Export',
+                request_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ExportRequest.SerializeToString,
+                response_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ExportResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself.
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
     """
 
     def ListEntries(self, request, context):
         """Lists entries, newest first.
-        Filter fields: method, caller, resource, resource_id, tenant_id, reason, trace_id, revision, create_time.
+        Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
+        control plane. Refused calls have the resource `denied`, and its id is why.
         Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -63,6 +80,23 @@ class AuditServiceServicer:
     def GetEntry(self, request, context):
         """Reads one entry.
         Errors: NOT_FOUND/AUDIT_ENTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyChain(self, request, context):
+        """Looks along a chain, or along every chain, and tells which rows are not what was sealed. The last answer of a chain
+        is complete. Entries of the last seconds are not sealed yet; how many that are is told, too.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Gives out a chain with its seals: with the certificate of the platform's CA that is all one needs to check it,
+        without a server (`center audit check`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +115,16 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     request_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryRequest.FromString,
                     response_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryResponse.SerializeToString,
             ),
+            'VerifyChain': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyChain,
+                    request_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainRequest.FromString,
+                    response_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ExportRequest.FromString,
+                    response_serializer=center_dot_shared_dot_v1_dot_audit__service__pb2.ExportResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'center.shared.v1.AuditService', rpc_method_handlers)
@@ -90,7 +134,10 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself.
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
     """
 
     @staticmethod
@@ -137,6 +184,60 @@ class AuditService:
             '/center.shared.v1.AuditService/GetEntry',
             center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryRequest.SerializeToString,
             center_dot_shared_dot_v1_dot_audit__service__pb2.GetEntryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/center.shared.v1.AuditService/VerifyChain',
+            center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainRequest.SerializeToString,
+            center_dot_shared_dot_v1_dot_audit__service__pb2.VerifyChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/center.shared.v1.AuditService/Export',
+            center_dot_shared_dot_v1_dot_audit__service__pb2.ExportRequest.SerializeToString,
+            center_dot_shared_dot_v1_dot_audit__service__pb2.ExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself."""
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,31 +39,59 @@ class AuditServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListEntries: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListEntriesRequest, _audit_service_pb2.ListEntriesResponse]
     """Lists entries, newest first.
-    Filter fields: method, caller, resource, resource_id, tenant_id, reason, trace_id, revision, create_time.
+    Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
+    control plane. Refused calls have the resource `denied`, and its id is why.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     GetEntry: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetEntryRequest, _audit_service_pb2.GetEntryResponse]
     """Reads one entry.
     Errors: NOT_FOUND/AUDIT_ENTRY_NOT_FOUND.
     """
+    VerifyChain: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.VerifyChainRequest, _audit_service_pb2.VerifyChainResponse]
+    """Looks along a chain, or along every chain, and tells which rows are not what was sealed. The last answer of a chain
+    is complete. Entries of the last seconds are not sealed yet; how many that are is told, too.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    Export: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]
+    """Gives out a chain with its seals: with the certificate of the platform's CA that is all one needs to check it,
+    without a server (`center audit check`).
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself."""
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListEntriesRequest, _audit_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists entries, newest first.
-    Filter fields: method, caller, resource, resource_id, tenant_id, reason, trace_id, revision, create_time.
+    Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
+    control plane. Refused calls have the resource `denied`, and its id is why.
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     GetEntry: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetEntryRequest, _audit_service_pb2.GetEntryResponse]  # type: ignore[assignment]
     """Reads one entry.
     Errors: NOT_FOUND/AUDIT_ENTRY_NOT_FOUND.
     """
+    VerifyChain: _aio.UnaryStreamMultiCallable[_audit_service_pb2.VerifyChainRequest, _audit_service_pb2.VerifyChainResponse]  # type: ignore[assignment]
+    """Looks along a chain, or along every chain, and tells which rows are not what was sealed. The last answer of a chain
+    is complete. Entries of the last seconds are not sealed yet; how many that are is told, too.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    Export: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]  # type: ignore[assignment]
+    """Gives out a chain with its seals: with the certificate of the platform's CA that is all one needs to check it,
+    without a server (`center audit check`).
+    """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads what was changed, by whom and why. Entries are written in the transaction of the change itself."""
+    """Reads what was changed, by whom and why, and shows that it was not touched since. Entries are written in the
+    transaction of the change itself. Each tenant's entries are a chain, and so are those that concern no tenant; a link is
+    a hash over the link before it and all that its entry says, and seals sign links. The control plane and every cluster
+    have an audit of their own: a cluster's is of what its tenants' people and shops changed there.
+    """
 
     @_abc_1.abstractmethod
     def ListEntries(
@@ -68,7 +100,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListEntriesResponse, _abc.Awaitable[_audit_service_pb2.ListEntriesResponse]]:
         """Lists entries, newest first.
-        Filter fields: method, caller, resource, resource_id, tenant_id, reason, trace_id, revision, create_time.
+        Filter fields: method, caller, resource, resource_id, reason, trace_id, create_time; tenant_id and revision in the
+        control plane. Refused calls have the resource `denied`, and its id is why.
         Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
@@ -80,6 +113,27 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.GetEntryResponse, _abc.Awaitable[_audit_service_pb2.GetEntryResponse]]:
         """Reads one entry.
         Errors: NOT_FOUND/AUDIT_ENTRY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyChain(
+        self,
+        request: _audit_service_pb2.VerifyChainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.VerifyChainResponse], _abc.AsyncIterator[_audit_service_pb2.VerifyChainResponse]]:
+        """Looks along a chain, or along every chain, and tells which rows are not what was sealed. The last answer of a chain
+        is complete. Entries of the last seconds are not sealed yet; how many that are is told, too.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _audit_service_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportResponse], _abc.AsyncIterator[_audit_service_pb2.ExportResponse]]:
+        """Gives out a chain with its seals: with the certificate of the platform's CA that is all one needs to check it,
+        without a server (`center audit check`).
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -41,13 +41,15 @@ RULES_FIELD_NUMBER: _ClassVar[int]
 rules: _descriptor.FieldDescriptor
 
 class MethodRules(_message.Message):
-    __slots__ = ("callers", "tenant", "mutates", "idempotent")
+    __slots__ = ("callers", "tenant", "mutates", "idempotent", "not_audited_because")
     CALLERS_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     MUTATES_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
+    NOT_AUDITED_BECAUSE_FIELD_NUMBER: _ClassVar[int]
     callers: _containers.RepeatedScalarFieldContainer[Caller]
     tenant: TenantContext
     mutates: bool
     idempotent: bool
-    def __init__(self, callers: _Optional[_Iterable[_Union[Caller, str]]] = ..., tenant: _Optional[_Union[TenantContext, str]] = ..., mutates: _Optional[bool] = ..., idempotent: _Optional[bool] = ...) -> None: ...
+    not_audited_because: str
+    def __init__(self, callers: _Optional[_Iterable[_Union[Caller, str]]] = ..., tenant: _Optional[_Union[TenantContext, str]] = ..., mutates: _Optional[bool] = ..., idempotent: _Optional[bool] = ..., not_audited_because: _Optional[str] = ...) -> None: ...
