@@ -38,8 +38,8 @@ FLOW_PART = 75
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
 # What one batch accounts for at most: while it is made and read, nothing else is decided in its process, 0.1 ms a run.
-RUNS_AT_ONCE = 100
-LEASES_AT_ONCE = 100
+RUNS_AT_ONCE = 25
+LEASES_AT_ONCE = 25
 COST_MAX = 1_000_000_000_000
 
 _NAMESPACE = uuid.UUID("6f1d3c1e-6d0b-5f5e-9a39-0b3f5b1d2c11")
