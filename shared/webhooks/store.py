@@ -298,44 +298,58 @@ async def due(steward: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
 
 # The first of each aggregate that still waits is the only one that may go. Of many that are due a few are looked at;
 # whatever hides the others is pushed back by hold().
+#
+# The planner is left no choice that its statistics could mislead, as those of a table that has just filled up do: each
+# step is materialized or LATERAL with a LIMIT, and only one of the partial indexes fits each (see tables.py). For that
+# what is due is asked for by its time alone; it has one only while it is PENDING.
+_DUE = """
+    SELECT d.ctid AS place, d.id, d.aggregate, d.next_attempt_time FROM webhook_deliveries d
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.endpoint_id = CAST(:endpoint_id AS uuid)
+        AND d.next_attempt_time <= :now
+    ORDER BY d.next_attempt_time LIMIT 200
+"""
+_FIRST = """
+    SELECT f.ctid AS place, f.id, f.next_attempt_time, f.attempt_count FROM webhook_deliveries f
+    WHERE f.tenant_id = CAST(:tenant_id AS uuid) AND f.endpoint_id = {endpoint_id}
+        AND f.state = 'PENDING' AND f.aggregate = {of}.aggregate
+    ORDER BY f.sequence, f.id LIMIT 1
+"""
+_FIRST_HERE = _FIRST.format(endpoint_id="CAST(:endpoint_id AS uuid)", of="a")
+
+# Who finds a row changed that it waited for leaves it: a claim, a try's end and a hold all change the time.
 _CLAIM = text(
-    """
-    WITH due AS (
-        SELECT id, aggregate FROM webhook_deliveries
-        WHERE tenant_id = CAST(:tenant_id AS uuid) AND endpoint_id = CAST(:endpoint_id AS uuid)
-            AND state = 'PENDING' AND next_attempt_time <= :now
-        ORDER BY next_attempt_time LIMIT 200
-    ), first AS (
-        SELECT d.id FROM due d WHERE d.id = (
-            SELECT e.id FROM webhook_deliveries e
-            WHERE e.tenant_id = CAST(:tenant_id AS uuid) AND e.endpoint_id = CAST(:endpoint_id AS uuid)
-                AND e.state = 'PENDING' AND e.aggregate = d.aggregate
-            ORDER BY e.sequence, e.id LIMIT 1
-        ) LIMIT :at_most
+    f"""
+    WITH due AS MATERIALIZED ({_DUE}), waiting AS MATERIALIZED (
+        SELECT aggregate FROM due GROUP BY aggregate ORDER BY min(next_attempt_time)
+    ), first AS MATERIALIZED (
+        SELECT f.place, f.next_attempt_time FROM waiting a CROSS JOIN LATERAL ({_FIRST_HERE}) f
+        WHERE f.next_attempt_time <= :now LIMIT :at_most
     ), claimed AS (
         UPDATE webhook_deliveries d SET attempt_count = d.attempt_count + 1, next_attempt_time = :until
         FROM first
-        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = first.id
-            AND d.state = 'PENDING' AND d.next_attempt_time <= :now
+        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = first.place
+            AND d.next_attempt_time IS NOT DISTINCT FROM first.next_attempt_time
         RETURNING d.id, d.event_id, d.attempt_count, d.expire_time
     )
-    SELECT c.id::text, c.event_id::text, c.attempt_count, c.expire_time, e.payload
-    FROM claimed c JOIN webhook_events e ON e.tenant_id = CAST(:tenant_id AS uuid) AND e.id = c.event_id
+    SELECT c.id::text, c.event_id::text, c.attempt_count, c.expire_time, (
+        SELECT e.payload FROM webhook_events e WHERE e.tenant_id = CAST(:tenant_id AS uuid) AND e.id = c.event_id
+    ) AS payload
+    FROM claimed c
     """
 )
 
 # What waits behind one that failed looks due and is not. It is looked at again soon: whoever lets it go need not know.
 _HOLD = text(
-    """
-    UPDATE webhook_deliveries d SET next_attempt_time = LEAST(e.next_attempt_time, CAST(:look AS timestamptz))
-    FROM (
-        SELECT DISTINCT ON (aggregate) aggregate, sequence, id, next_attempt_time FROM webhook_deliveries
-        WHERE tenant_id = CAST(:tenant_id AS uuid) AND endpoint_id = CAST(:endpoint_id AS uuid) AND state = 'PENDING'
-        ORDER BY aggregate, sequence, id
-    ) e
-    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.endpoint_id = CAST(:endpoint_id AS uuid)
-        AND d.state = 'PENDING' AND d.next_attempt_time <= :now AND d.aggregate = e.aggregate
-        AND d.id <> e.id AND e.next_attempt_time > :now
+    f"""
+    WITH due AS MATERIALIZED ({_DUE}), behind AS MATERIALIZED (
+        SELECT a.place, a.next_attempt_time, LEAST(f.next_attempt_time, CAST(:look AS timestamptz)) AS until
+        FROM due a CROSS JOIN LATERAL ({_FIRST_HERE}) f
+        WHERE f.id <> a.id AND f.next_attempt_time > :now
+    )
+    UPDATE webhook_deliveries d SET next_attempt_time = behind.until
+    FROM behind
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = behind.place
+        AND d.next_attempt_time IS NOT DISTINCT FROM behind.next_attempt_time
     """
 )
 
@@ -348,13 +362,18 @@ _RECORD = text(
             CAST(:errors AS text[]), CAST(:states AS text[]), CAST(:nexts AS timestamptz[]),
             CAST(:ends AS timestamptz[])
         ) t (id, number, start_time, latency_ms, status, answer, error, state, next_attempt_time, end_time)
+    ), mine AS MATERIALIZED (
+        SELECT t.*, o.place FROM tried t CROSS JOIN LATERAL (
+            SELECT d.ctid AS place FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id LIMIT 1
+        ) o
     ), changed AS (
         UPDATE webhook_deliveries d
         SET state = t.state, next_attempt_time = t.next_attempt_time, last_error = t.error,
             end_time = CASE WHEN t.state = 'PENDING' THEN NULL ELSE t.end_time END
-        FROM tried t
-        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id
-            AND d.attempt_count = t.number AND d.state = 'PENDING'
+        FROM mine t
+        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = t.place
+            AND d.attempt_count = t.number AND d.end_time IS NULL
         RETURNING d.id
     )
     INSERT INTO webhook_attempts (tenant_id, delivery_id, number, start_time, latency_ms, status, answer, error)
@@ -363,15 +382,23 @@ _RECORD = text(
     """
 )
 
-# The next one behind each that is over; it may have been pushed back.
+# The next one behind each that is over may have been pushed back; it gets the place that it had.
 _RELEASE = text(
-    """
-    UPDATE webhook_deliveries d SET next_attempt_time = :now
-    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.state = 'PENDING' AND d.next_attempt_time > :now
-        AND d.attempt_count = 0 AND (d.endpoint_id, d.aggregate) IN (
-            SELECT endpoint_id, aggregate FROM webhook_deliveries
-            WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = ANY (CAST(:ids AS uuid[]))
-        )
+    f"""
+    WITH over AS MATERIALIZED (
+        SELECT o.endpoint_id, o.aggregate FROM unnest(CAST(:ids AS uuid[])) t (id) CROSS JOIN LATERAL (
+            SELECT d.endpoint_id, d.aggregate FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id LIMIT 1
+        ) o
+    ), following AS MATERIALIZED (
+        SELECT f.place, f.next_attempt_time
+        FROM over a CROSS JOIN LATERAL ({_FIRST.format(endpoint_id="a.endpoint_id", of="a")}) f
+        WHERE f.next_attempt_time > :now AND f.attempt_count = 0
+    )
+    UPDATE webhook_deliveries d SET next_attempt_time = LEAST(d.create_time, :now)
+    FROM following
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = following.place
+        AND d.next_attempt_time IS NOT DISTINCT FROM following.next_attempt_time
     """
 )
 
@@ -386,7 +413,7 @@ async def claim(
 
 
 async def hold(tx: AsyncConnection, tenant_id: str, endpoint_id: str, *, now: datetime, look: datetime) -> int:
-    """Lets wait what waits behind another; how many."""
+    """Lets some of what waits behind another wait; how many."""
     key = {"tenant_id": tenant_id, "endpoint_id": endpoint_id}
     return (await tx.execute(_HOLD, {**key, "now": now, "look": look})).rowcount
 
@@ -409,9 +436,8 @@ async def record(tx: AsyncConnection, tenant_id: str, tried: Sequence[Tried], no
             "ends": [each.end_time for each in tried],
         },
     )
-    again = [e.claimed.id for e in tried if e.verdict.state is not Outcome.PENDING and e.claimed.attempt > 1]
-    if again:
-        await tx.execute(_RELEASE, {"tenant_id": tenant_id, "ids": again, "now": now})
+    if over := [each.claimed.id for each in tried if each.verdict.state is not Outcome.PENDING]:
+        await tx.execute(_RELEASE, {"tenant_id": tenant_id, "ids": over, "now": now})
 
 
 async def fails_since(tx: AsyncConnection, tenant_id: str, endpoint_id: str, since: datetime | None) -> None:

@@ -128,7 +128,7 @@ def _deliveries() -> None:
     )
     op.execute(
         "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint_id, next_attempt_time) "
-        "WHERE state = 'PENDING'"
+        "WHERE next_attempt_time IS NOT NULL"
     )
     op.execute(
         """
@@ -206,12 +206,12 @@ BEGIN ATOMIC
     WITH RECURSIVE waiting AS (
         (
             SELECT d.tenant_id, d.endpoint_id FROM public.webhook_deliveries d
-            WHERE d.state = 'PENDING' ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
+            WHERE d.next_attempt_time IS NOT NULL ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
         )
         UNION ALL
         SELECT n.tenant_id, n.endpoint_id FROM waiting w CROSS JOIN LATERAL (
             SELECT d.tenant_id, d.endpoint_id FROM public.webhook_deliveries d
-            WHERE d.state = 'PENDING' AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
+            WHERE d.next_attempt_time IS NOT NULL AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
             ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
         ) n
     )
@@ -222,8 +222,7 @@ BEGIN ATOMIC
         ON e.tenant_id = w.tenant_id AND e.id = w.endpoint_id AND e.state = 'ENABLED'
     WHERE EXISTS (
         SELECT FROM public.webhook_deliveries d
-        WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.endpoint_id AND d.state = 'PENDING'
-            AND d.next_attempt_time <= at
+        WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.endpoint_id AND d.next_attempt_time <= at
     );
 END
 """
