@@ -353,6 +353,7 @@ _HOLD = text(
     """
 )
 
+# A row is looked for by id >=, in order, which is the primary key's alone; id = fits each index of a tenant's rows.
 _RECORD = text(
     """
     WITH tried AS (
@@ -364,9 +365,9 @@ _RECORD = text(
         ) t (id, number, start_time, latency_ms, status, answer, error, state, next_attempt_time, end_time)
     ), mine AS MATERIALIZED (
         SELECT t.*, o.place FROM tried t CROSS JOIN LATERAL (
-            SELECT d.ctid AS place FROM webhook_deliveries d
-            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id LIMIT 1
-        ) o
+            SELECT d.ctid AS place, d.id FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id >= t.id ORDER BY d.id LIMIT 1
+        ) o WHERE o.id = t.id
     ), changed AS (
         UPDATE webhook_deliveries d
         SET state = t.state, next_attempt_time = t.next_attempt_time, last_error = t.error,
@@ -387,9 +388,9 @@ _RELEASE = text(
     f"""
     WITH over AS MATERIALIZED (
         SELECT o.endpoint_id, o.aggregate FROM unnest(CAST(:ids AS uuid[])) t (id) CROSS JOIN LATERAL (
-            SELECT d.endpoint_id, d.aggregate FROM webhook_deliveries d
-            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id LIMIT 1
-        ) o
+            SELECT d.id, d.endpoint_id, d.aggregate FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id >= t.id ORDER BY d.id LIMIT 1
+        ) o WHERE o.id = t.id
     ), following AS MATERIALIZED (
         SELECT f.place, f.next_attempt_time
         FROM over a CROSS JOIN LATERAL ({_FIRST.format(endpoint_id="a.endpoint_id", of="a")}) f
