@@ -16,13 +16,13 @@ from shared.notifications.domain import Asked, Trigger
 from shared.notifications.vault import Vault
 from shared.runtime.clock import Clock
 from shared.runtime.context import CallContext, use
-from shared.runtime.errors import InvalidArgument, PlatformError
+from shared.runtime.errors import InvalidArgument, NotFound
 from shared.runtime.events import gaps
-from shared.runtime.events.consumer import PASSING, Event, Subscription
+from shared.runtime.events.consumer import Event, Subscription
 
 log = structlog.stdlib.get_logger("center.notifications")
 
-# Of its gaps.
+# What its gaps are kept under.
 NAME = "notifications"
 PLANE = "dataplane"
 
@@ -60,14 +60,8 @@ class Triggers:
     async def again(self, tx: AsyncConnection, events: Sequence[Event]) -> bool:
         """False when the tenant is closed again."""
         for event in events:
-            try:
-                if not await self._take(tx, event, once_more=True):
-                    return False
-            except PASSING:
-                raise
-            except PlatformError as error:
-                # Such as a template that is gone. It would fail for ever, and all that comes after it waits.
-                log.error("an event that was read again notifies nobody", event_id=event.id, error=repr(error))
+            if not await self._take(tx, event, once_more=True):
+                return False
         return True
 
     async def _take(self, tx: AsyncConnection, event: Event, *, once_more: bool = False) -> bool:
@@ -86,7 +80,13 @@ class Triggers:
         )
         with use(call):
             for trigger in found:
-                await self._notify(tx, event, trigger)
+                try:
+                    await self._notify(tx, event, trigger)
+                except NotFound as error:
+                    # The template is gone. All that comes after it would wait for ever.
+                    if not once_more:
+                        raise
+                    log.error("an event that was read again is not sent", event_id=event.id, error=repr(error))
         return True
 
     async def _notify(self, tx: AsyncConnection, event: Event, trigger: Trigger) -> None:

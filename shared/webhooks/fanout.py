@@ -16,7 +16,7 @@ from shared.webhooks import store
 from shared.webhooks.domain import Patience
 from shared.webhooks.messages import fanned
 
-# Of its gaps, in the database's function, too.
+# What its gaps are kept under; the database's function knows it, too.
 NAME = "webhooks"
 
 

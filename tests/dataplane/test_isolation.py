@@ -458,6 +458,8 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     await commands.ImportTenant(back())
     assert not any(rows for _, rows, _ in await digest(two.running, fresh.a))
     await commands.RemoveTenant(runtime_pb.RemoveTenantRequest(tenant_id=fresh.b, revision=moving.revision))
+    with two.owner() as owner:
+        assert owner.execute("SELECT count(*) FROM event_gaps WHERE tenant_id = %s", (fresh.b,)).fetchone() == (0,)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.a, two.b, two.c)} == before
 
 

@@ -105,26 +105,37 @@ class CatchUp:
                 for tenant_id in found:
                     # Else an event that comes when this is done would be passed over, and nobody would know.
                     if self._listener.is_served(tenant_id):
-                        await self.catch_up(tenant_id)
+                        await self._try(tenant_id)
             except (PlatformError, *FAILURES) as error:
                 log.info("events are read again later", consumer=self._consumer, error=repr(error))
             await asyncio.sleep(LOOK_S)
 
-    async def catch_up(self, tenant_id: str) -> bool:
-        """Whether nothing is missing any more."""
+    async def _try(self, tenant_id: str) -> None:
+        """What goes wrong with one tenant holds up no other."""
+        try:
+            await self._catch_up(tenant_id)
+        except PlatformError as error:
+            log.warning(
+                "events of a tenant are read again later",
+                consumer=self._consumer,
+                tenant_id=tenant_id,
+                error=repr(error),
+            )
+
+    async def _catch_up(self, tenant_id: str) -> None:
         mine = {"tenant_id": tenant_id, "consumer": self._consumer}
         async with self._db.transaction(tenant_id) as tx:
             gap = (await tx.execute(_GAP, mine)).one_or_none()
             wanted = await self._listener.wanted_since(tx, tenant_id)
         if gap is None:
-            return True
+            return
         count = 0
         if wanted is not None:
             async with aclosing(self._batches(tenant_id, max(gap.since, wanted) - MARGIN)) as batches:
                 async for batch in batches:
                     async with self._db.transaction(tenant_id) as tx:
                         if not await self._listener.again(tx, batch):
-                            return False
+                            return
                     count += len(batch)
                     self._written()
         async with self._db.transaction(tenant_id) as tx:
@@ -137,7 +148,6 @@ class CatchUp:
             events=count,
             all=is_closed,
         )
-        return is_closed
 
     async def _batches(self, tenant_id: str, since: datetime) -> AsyncGenerator[list[Event], None]:
         wanted = [subjects.of_tenant(tenant_id, plane) for plane in self._planes]
