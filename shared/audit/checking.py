@@ -3,13 +3,11 @@
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
 from shared.audit import domain, store
 from shared.audit.anchors import Anchors
-from shared.audit.domain import Anchor, Entry, Finding, Kind, Link, Seal, Walk
+from shared.audit.domain import Anchor, Entry, Finding, Kind, Link, Progress, Seal, Walk
 from shared.audit.schema import Ledger
 from shared.audit.signing import Trust
 from shared.runtime.db import Database
@@ -21,19 +19,6 @@ AT_ONCE = 500
 UNSEALED = 1000
 # From the sealer's commit to its note of where chains end.
 SETTLE_S = 0.5
-
-
-@dataclass(slots=True)
-class Progress:
-    """What was found since the last, and how far the look along this chain is."""
-
-    tenant_id: str
-    links: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    is_complete: bool = False
-    end: Anchor | None = None
-    seal_time: datetime | None = None
-    unsealed: int = 0
 
 
 class Checker:

@@ -225,3 +225,16 @@ def held(anchor: Anchor, end: int, at_anchor: bytes | None) -> Iterator[Finding]
         yield Finding(Kind.TRUNCATED, end + 1, anchor.position)
     elif at_anchor != anchor.hash:
         yield Finding(Kind.REWRITTEN, anchor.position, anchor.position)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was found since the last, and how far the look along this chain is."""
+
+    tenant_id: str
+    links: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    is_complete: bool = False
+    end: Anchor | None = None
+    seal_time: datetime | None = None
+    unsealed: int = 0

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from center.shared.v1 import audit_service_pb2 as pb
-from shared.audit.checking import Progress
-from shared.audit.domain import Anchor, Entry, Finding, Link, Seal
+from shared.audit.domain import Anchor, Entry, Finding, Link, Progress, Seal
 
 
 def entry(found: Entry) -> pb.AuditEntry:

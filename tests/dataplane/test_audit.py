@@ -23,8 +23,8 @@ from dataplane import tables
 from dataplane.app import COMMANDS, PRODUCTS
 from shared.audit import domain, exports, store
 from shared.audit.anchors import Anchors
-from shared.audit.checking import Checker, Progress
-from shared.audit.domain import Kind
+from shared.audit.checking import Checker
+from shared.audit.domain import Kind, Progress
 from shared.audit.schema import ROLE
 from shared.audit.sealer import Sealer
 from shared.audit.signing import Signer
