@@ -3,7 +3,7 @@ last ones run in the steward's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
@@ -14,7 +14,7 @@ from shared.runtime.errors import Aborted, NotFound, ResourceExhausted
 from shared.runtime.paging import Ordering, Value
 from shared.webhooks import domain
 from shared.webhooks.domain import Answer, Attempt, Delivery, Endpoint, Outcome, State, Verdict
-from shared.webhooks.tables import attempts, deliveries, endpoints, events, gaps, subscriptions
+from shared.webhooks.tables import attempts, deliveries, endpoints, events, subscriptions
 
 ATTEMPTS_SHOWN = 100
 
@@ -225,46 +225,19 @@ _FAN_OUT = text(
 )
 
 
-async def fan_out(tx: AsyncConnection, event: Mapping[str, Any], *, once_more: bool = False) -> str:
+async def fan_out(tx: AsyncConnection, event: Mapping[str, Any], *, once_more: bool = False) -> bool:
     """Gives an event to each endpoint that wants it and has not got it, and makes the transaction its tenant's.
 
-    DONE; UNWANTED; LATER: it is noted down that the tenant's events have to be read again; with `once_more`, which is
-    what does that, CLOSED instead.
+    False: the tenant is closed. Unless this is `once_more`, it is noted down that its events have to be read again.
     """
-    return str((await tx.execute(_FAN_OUT, {**event, "once_more": once_more})).scalar_one())
+    return bool((await tx.execute(_FAN_OUT, {**event, "once_more": once_more})).scalar_one())
 
 
-async def note_arrival(steward: AsyncConnection, tenant_id: str, kept: timedelta) -> None:
-    """In the transaction that brings a tenant here, set to that tenant: its events have to be read again, as far back
-    as they are kept."""
-    stmt = upsert(gaps).values(tenant_id=tenant_id, since=func.now() - kept, skipped=1)
-    await steward.execute(
-        stmt.on_conflict_do_update(
-            index_elements=["tenant_id"],
-            set_={"since": func.least(gaps.c.since, stmt.excluded.since), "skipped": gaps.c.skipped + 1},
-        )
-    )
-
-
-async def open_gaps(steward: AsyncConnection) -> list[str]:
-    """Tenants whose events have to be read again, and can be now."""
-    return [row.tenant_id for row in await steward.execute(text("SELECT tenant_id::text FROM open_webhook_gaps()"))]
-
-
-async def gap(tx: AsyncConnection, tenant_id: str) -> tuple[datetime | None, int] | None:
-    """(from when on there is something to be read, None for nothing; how many were passed over); None without a gap."""
-    wanted = select(func.min(subscriptions.c.since)).where(subscriptions.c.tenant_id == tenant_id).scalar_subquery()
-    stmt = select(gaps.c.since, gaps.c.skipped, wanted.label("wanted")).where(gaps.c.tenant_id == tenant_id)
-    row = (await tx.execute(stmt)).one_or_none()
-    if row is None:
-        return None
-    return (None if row.wanted is None else max(row.since, row.wanted)), row.skipped
-
-
-async def close_gap(tx: AsyncConnection, tenant_id: str, skipped: int) -> bool:
-    """False when more was passed over meanwhile."""
-    mine = (gaps.c.tenant_id == tenant_id) & (gaps.c.skipped == skipped)
-    return (await tx.execute(delete(gaps).where(mine))).rowcount == 1
+async def wanted_since(tx: AsyncConnection, tenant_id: str) -> datetime | None:
+    """From when on something is wanted; None for nothing."""
+    stmt = select(func.min(subscriptions.c.since)).where(subscriptions.c.tenant_id == tenant_id)
+    found: datetime | None = (await tx.execute(stmt)).scalar_one()
+    return found
 
 
 # Delivering

@@ -130,15 +130,4 @@ attempts = Table(
     ),
 )
 
-# Tenants whose events of a time have to be read again: some came while nothing could be written for the tenant here, or
-# before it was here. It stays with its cluster.
-gaps = Table(
-    "webhook_gaps",
-    metadata,
-    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
-    Column("since", DateTime(timezone=True), nullable=False),
-    # Counts the events that were passed over; whoever reads again knows by it that no more came meanwhile.
-    Column("skipped", BigInteger, nullable=False),
-)
-
 MOVED = (endpoints, subscriptions, events, deliveries, attempts)

@@ -68,6 +68,8 @@ async def _one(
         # Tokens that the turns above have left alone for long have given their units back: that is another bench's.
         await load.pace(targets[-1], seconds=WARM_S, calls_per_s=half)
         paced = await load.pace(targets[-1], seconds=5.0, calls_per_s=half)
+        # What the machine, and the load itself, make of as many calls.
+        bare = await load.pace(targets[0], seconds=5.0, calls_per_s=half)
         show(
             f"ValidateToken of {named}, called {title}",
             THROUGHPUT,
@@ -76,6 +78,8 @@ async def _one(
             f" would give; the bar is {BAR}",
             f"at half its load, {half:,.0f} calls/s: p50 {ms(percentile(paced.latencies_s, 50))}, p99"
             f" {ms(percentile(paced.latencies_s, 99))}, max {ms(max(paced.latencies_s))}; the bar is {BAR_P99_MS} ms",
+            f"the raw echo at that pace: p50 {ms(percentile(bare.latencies_s, 50))}, p99"
+            f" {ms(percentile(bare.latencies_s, 99))}, max {ms(max(bare.latencies_s))}",
         )
 
 

@@ -34,9 +34,10 @@ from shared.payments.simulator.books import Account
 from shared.payments.simulator.faults import Fault
 from shared.payments.stripe_api import PAYMENT, Stripe
 from shared.runtime import context as calls
+from shared.runtime import keys
 from shared.runtime.context import CallContext
 from shared.runtime.db import Database, app_url
-from shared.runtime.errors import PlatformError
+from shared.runtime.errors import Internal, PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
@@ -117,7 +118,7 @@ class Place:
         [ended] = await asyncio.gather(asyncio.ensure_future(served()), return_exceptions=True)
         if isinstance(ended, asyncio.CancelledError):
             return None
-        if isinstance(ended, BaseException) and not isinstance(ended, PlatformError):
+        if isinstance(ended, BaseException) and (isinstance(ended, Internal) or not isinstance(ended, PlatformError)):
             raise ended
         return ended
 
@@ -202,7 +203,7 @@ async def world(make_database: Callable[[str], str], home: Path) -> AsyncIterato
     steward = Database.connect(app_url(url, home, "center_steward"))
     await tenant_store.apply(steward, [local_entry(tenant, "eu-1") for tenant in tenants], introducing=State)
     await steward.close()
-    db = Database.connect(app_url(url, home), pool_size=2 * AT_ONCE)
+    db = Database.connect(app_url(url, home), pool_size=2 * AT_ONCE, audit_key=keys.load(home, "audit"))
     stripe = Stripe(deadline_s=DEADLINE_S)
     async with providers.serving(timeout_s=TIMEOUT_S, late_s=LATE_S) as simulator:
         yield World([await _place(home, tenant, db, stripe, simulator) for tenant in tenants])

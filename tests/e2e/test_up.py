@@ -76,7 +76,7 @@ async def test_after_kill_9_of_the_supervisor_down_stops_what_it_left_and_up_sta
 
         stopped = own.center("down")
         assert stopped.returncode == 0, stopped.stderr
-        assert [pid.process() for pid in left] == [None] * 8
+        assert left and not any(pid.process() for pid in left)
 
         again = own.center("up", "--detach")
         assert again.returncode == 0, again.stdout + again.stderr
