@@ -61,9 +61,10 @@ from shared.runtime import keys, pki
 from shared.runtime.backoffice import Verifier
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.db import Database, app_url, database_name
-from shared.runtime.events import relay
+from shared.runtime.events import relay, subjects
 from shared.runtime.events.broker import Broker
 from shared.runtime.events.consumer import Consumer
+from shared.runtime.events.gaps import CatchUp
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
@@ -71,7 +72,7 @@ from shared.runtime.rpc import Server, Service, connect, serving
 from shared.webhooks import fanout
 from shared.webhooks import signing as webhook_signing
 from shared.webhooks import worker as webhook_worker
-from shared.webhooks.fanout import CatchUp, FanOut
+from shared.webhooks.fanout import FanOut
 from shared.webhooks.guard import Dns, Guard
 from shared.webhooks.sender import Sender
 from shared.webhooks.service import WebhookService
@@ -235,11 +236,32 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
-            triggered = Triggers(name=identity_name, vault=vault, clock=clock, served=tenants.hears, sent=sending.wake)
+            triggered = Triggers(
+                name=identity_name, vault=vault, clock=clock, is_served=tenants.is_served, sent=sending.wake
+            )
             notifying = database("center_app", 2)
             fan_out = FanOut(tenants.is_served, clock)
             heard = Writes(delivering, tenants, deliveries.wake)
-            again = CatchUp(fan_out, db=delivering, steward=steward, broker=broker, written=deliveries.wake)
+            again = [
+                CatchUp(
+                    triggers.NAME,
+                    [triggers.PLANE],
+                    triggered,
+                    db=notifying,
+                    steward=steward,
+                    broker=broker,
+                    written=sending.wake,
+                ),
+                CatchUp(
+                    fanout.NAME,
+                    subjects.STREAMS,
+                    fan_out,
+                    db=delivering,
+                    steward=steward,
+                    broker=broker,
+                    written=deliveries.wake,
+                ),
+            ]
             consumers = [
                 Consumer(triggers.subscription(config.cluster_id), triggered.apply, notifying, url, broker),
                 *(
@@ -247,7 +269,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     for each in fanout.subscriptions(config.cluster_id)
                 ),
             ]
-            workers += [events.run(), again.run(), *(consumer.run() for consumer in consumers)]
+            workers += [events.run(), *(each.run() for each in again), *(each.run() for each in consumers)]
         await stack.enter_async_context(_beside(*workers))
         server = await stack.enter_async_context(
             serving(

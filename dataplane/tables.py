@@ -186,6 +186,7 @@ audit = audit_schema.ledger(metadata, audit_entries, nobody=audit_schema.NO_TENA
 
 idempotency = idempotency_shape.table(metadata)
 inbox = events.inbox_table(metadata)
+event_gaps = events.gaps_table(metadata)
 
 # What belongs to a tenant and goes with it when it moves, in an order in which references hold.
 MOVED = (

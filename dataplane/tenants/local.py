@@ -62,13 +62,6 @@ class LocalTenants:
         if error is not None:
             raise error
 
-    def hears(self, tenant_id: str) -> bool | None:
-        """Whether the tenant's events have their effect here; None while that is not known, or cannot be written."""
-        local = self._known.get(tenant_id)
-        if local is None or local.state not in domain.OPEN or not (local.placed_here or local.arriving):
-            return False
-        return True if local.is_writable else None
-
     @contextmanager
     def closing(self, tenant_ids: Collection[str]) -> Iterator[None]:
         """Lets no new write begin meanwhile: a change that waits for the last write waits for no later ones.

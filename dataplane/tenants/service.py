@@ -16,9 +16,11 @@ from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
 from shared.media import moving
 from shared.media.objects import Objects
+from shared.notifications import triggers
 from shared.runtime import journal
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
+from shared.runtime.events import gaps
 from shared.runtime.ids import is_uuid
 from shared.runtime.paging import PageTokens, page_size
 from shared.webhooks import fanout
@@ -214,7 +216,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                             case _:
                                 raise InvalidArgument("IMPORT_NOT_INTRODUCED", "an import is of one tenant")
                 await incoming.check(tx)
-                await fanout.arrived(tx, introduced.tenant_id)
+                await gaps.arrived(tx, introduced.tenant_id, (fanout.NAME, triggers.NAME))
                 await store.note(tx, introduced.tenant_id, rows="arrived", count=str(intake.rows))
         finally:
             await self._tenants.refresh([introduced.tenant_id])

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.tables import MOVED, products, tenants, variants, watch
+from dataplane.tables import MOVED, event_gaps, products, tenants, variants, watch
 from dataplane.tenants.domain import Local, Mode, State, has_moved, outlives
 from shared.audit.domain import ROWS
 from shared.audit.schema import LOCK
@@ -202,7 +202,7 @@ async def delete_some(tx: AsyncConnection, tenant_id: str, at_most: int) -> int:
     # A round of the sealer that is under way would give links to entries that are gone then.
     await tx.execute(text(f"SELECT pg_advisory_xact_lock_shared({LOCK})"))
     place: ColumnElement[Any] = literal_column("ctid")
-    for table in reversed(MOVED):
+    for table in (event_gaps, *reversed(MOVED)):
         some_rows = select(place).select_from(table).where(table.c.tenant_id == tenant_id).limit(at_most)
         if deleted := (await tx.execute(delete(table).where(place.in_(some_rows)))).rowcount:
             return deleted

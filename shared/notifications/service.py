@@ -292,7 +292,7 @@ class NotificationService(pb_grpc.NotificationServiceServicer):
     @mutation
     async def PutTrigger(self, request: pb.PutTriggerRequest, tx: AsyncConnection) -> pb.PutTriggerResponse:
         tenant_id = current().tenant_id
-        new = messages.trigger_from(request.trigger, self._clock.now())
+        new = messages.trigger_from(request.trigger, await store.now(tx))
         with _in("trigger"):
             domain.check_trigger(new)
             _check_event(new.event_type)

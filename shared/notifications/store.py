@@ -311,6 +311,12 @@ async def refusals(
 # -- triggers
 
 
+async def now(tx: AsyncConnection) -> datetime:
+    """The database's own time: events have it, too."""
+    time: datetime = (await tx.execute(select(func.now()))).scalar_one()
+    return time
+
+
 async def save_trigger(tx: AsyncConnection, tenant_id: str, new: Trigger, vault: Vault) -> Trigger | None:
     """The one that it replaces, if there was one."""
     of = (triggers.c.tenant_id == tenant_id) & (triggers.c.name == new.name)
@@ -337,9 +343,20 @@ async def delete_trigger(tx: AsyncConnection, tenant_id: str, name: str, vault: 
     return _trigger(tenant_id, gone, vault)
 
 
-async def triggers_of(tx: AsyncConnection, tenant_id: str, event_type: str, vault: Vault) -> list[Trigger]:
-    stmt = select(triggers).where(triggers.c.tenant_id == tenant_id, triggers.c.event_type == event_type)
-    return [_trigger(tenant_id, row, vault) for row in await tx.execute(stmt)]
+async def triggers_of(
+    tx: AsyncConnection, tenant_id: str, event_type: str, happened: datetime, vault: Vault
+) -> list[Trigger]:
+    """Those that there were when an event happened."""
+    of = (triggers.c.tenant_id == tenant_id) & (triggers.c.event_type == event_type)
+    rows = await tx.execute(select(triggers).where(of, triggers.c.create_time <= happened))
+    return [_trigger(tenant_id, row, vault) for row in rows]
+
+
+async def triggers_since(tx: AsyncConnection, tenant_id: str) -> datetime | None:
+    """From when on there are any; None for none."""
+    stmt = select(func.min(triggers.c.create_time)).where(triggers.c.tenant_id == tenant_id)
+    found: datetime | None = (await tx.execute(stmt)).scalar_one()
+    return found
 
 
 async def trigger_page(

@@ -1,7 +1,12 @@
-"""Turns events into notifications, by the triggers of the tenant that each is of."""
+"""Turns events into notifications, by the triggers of the tenant that each is of.
 
-from collections.abc import Callable
+The notifications' unique key makes it harmless to read an event again.
+"""
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
 from google.protobuf import json_format
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,16 +16,23 @@ from shared.notifications.domain import Asked, Trigger
 from shared.notifications.vault import Vault
 from shared.runtime.clock import Clock
 from shared.runtime.context import CallContext, use
-from shared.runtime.errors import FailedPrecondition, InvalidArgument
+from shared.runtime.errors import InvalidArgument, NotFound
+from shared.runtime.events import gaps
 from shared.runtime.events.consumer import Event, Subscription
+
+log = structlog.stdlib.get_logger("center.notifications")
+
+# What its gaps are kept under.
+NAME = "notifications"
+PLANE = "dataplane"
 
 
 def subscription(cluster_id: str) -> Subscription:
-    return Subscription(f"notifications-{cluster_id}", "dataplane")
+    return Subscription(f"notifications-{cluster_id}", PLANE)
 
 
 class Triggers:
-    """served: whether a tenant's events have their effect here; None when that is not known yet, as during a move."""
+    """is_served: whether the tenant of an id is this cluster's to serve, or may become so before long."""
 
     def __init__(
         self,
@@ -28,39 +40,54 @@ class Triggers:
         name: str,
         vault: Vault,
         clock: Clock,
-        served: Callable[[str], bool | None],
+        is_served: Callable[[str], bool],
         sent: Callable[[], None],
     ) -> None:
         self._name = name
         self._vault = vault
         self._clock = clock
-        self._served = served
+        self.is_served = is_served
         self._sent = sent
 
     async def apply(self, tx: AsyncConnection, event: Event) -> None:
-        """In the consumer's transaction, which is set to the event's tenant for as long as this takes."""
+        """In the consumer's transaction, which becomes one of the event's tenant."""
+        if event.tenant_id and self.is_served(event.tenant_id):
+            await self._take(tx, event)
+
+    async def wanted_since(self, tx: AsyncConnection, tenant_id: str) -> datetime | None:
+        return await store.triggers_since(tx, tenant_id)
+
+    async def again(self, tx: AsyncConnection, events: Sequence[Event]) -> bool:
+        """False when the tenant is closed again."""
+        for event in events:
+            if not await self._take(tx, event, once_more=True):
+                return False
+        return True
+
+    async def _take(self, tx: AsyncConnection, event: Event, *, once_more: bool = False) -> bool:
+        """False: the tenant is closed, and its events are read again later."""
         # A template for news of notifications would notify of its own.
-        if not event.tenant_id or event.subject.aggregate == "notification":
-            return
-        served = self._served(event.tenant_id)
-        if served is None:
-            # It is tried again for two minutes, others' events go on, and then an operator can replay it.
-            raise FailedPrecondition("TENANT_CLOSED", "nothing of the tenant can be written now; its event waits")
-        if not served:
-            return
+        if event.subject.aggregate == "notification":
+            return True
         await tx.execute(_AS, {"tenant_id": event.tenant_id})
-        found = await store.triggers_of(tx, event.tenant_id, event.subject.name, self._vault)
-        if found:
-            call = CallContext(
-                caller=self._name,
-                tenant_id=event.tenant_id,
-                method="worker/notifications/trigger",
-                metadata={},
-            )
-            with use(call):
-                for trigger in found:
+        found = await store.triggers_of(tx, event.tenant_id, event.subject.name, event.time, self._vault)
+        if not found:
+            return True
+        if not await gaps.admitted(tx, NAME, event.time, once_more=once_more):
+            return False
+        call = CallContext(
+            caller=self._name, tenant_id=event.tenant_id, method="worker/notifications/trigger", metadata={}
+        )
+        with use(call):
+            for trigger in found:
+                try:
                     await self._notify(tx, event, trigger)
-        await tx.execute(_AS, {"tenant_id": ""})
+                except NotFound as error:
+                    # The template is gone. All that comes after it would wait for ever.
+                    if not once_more:
+                        raise
+                    log.error("an event that was read again is not sent", event_id=event.id, error=repr(error))
+        return True
 
     async def _notify(self, tx: AsyncConnection, event: Event, trigger: Trigger) -> None:
         said = json_format.MessageToDict(event.message, preserving_proto_field_name=True)

@@ -3,7 +3,7 @@ last ones run in the steward's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
@@ -14,7 +14,7 @@ from shared.runtime.errors import Aborted, NotFound, ResourceExhausted
 from shared.runtime.paging import Ordering, Value
 from shared.webhooks import domain
 from shared.webhooks.domain import Answer, Attempt, Delivery, Endpoint, Outcome, State, Verdict
-from shared.webhooks.tables import attempts, deliveries, endpoints, events, gaps, subscriptions
+from shared.webhooks.tables import attempts, deliveries, endpoints, events, subscriptions
 
 ATTEMPTS_SHOWN = 100
 
@@ -225,46 +225,19 @@ _FAN_OUT = text(
 )
 
 
-async def fan_out(tx: AsyncConnection, event: Mapping[str, Any], *, once_more: bool = False) -> str:
+async def fan_out(tx: AsyncConnection, event: Mapping[str, Any], *, once_more: bool = False) -> bool:
     """Gives an event to each endpoint that wants it and has not got it, and makes the transaction its tenant's.
 
-    DONE; UNWANTED; LATER: it is noted down that the tenant's events have to be read again; with `once_more`, which is
-    what does that, CLOSED instead.
+    False: the tenant is closed. Unless this is `once_more`, it is noted down that its events have to be read again.
     """
-    return str((await tx.execute(_FAN_OUT, {**event, "once_more": once_more})).scalar_one())
+    return bool((await tx.execute(_FAN_OUT, {**event, "once_more": once_more})).scalar_one())
 
 
-async def note_arrival(steward: AsyncConnection, tenant_id: str, kept: timedelta) -> None:
-    """In the transaction that brings a tenant here, set to that tenant: its events have to be read again, as far back
-    as they are kept."""
-    stmt = upsert(gaps).values(tenant_id=tenant_id, since=func.now() - kept, skipped=1)
-    await steward.execute(
-        stmt.on_conflict_do_update(
-            index_elements=["tenant_id"],
-            set_={"since": func.least(gaps.c.since, stmt.excluded.since), "skipped": gaps.c.skipped + 1},
-        )
-    )
-
-
-async def open_gaps(steward: AsyncConnection) -> list[str]:
-    """Tenants whose events have to be read again, and can be now."""
-    return [row.tenant_id for row in await steward.execute(text("SELECT tenant_id::text FROM open_webhook_gaps()"))]
-
-
-async def gap(tx: AsyncConnection, tenant_id: str) -> tuple[datetime | None, int] | None:
-    """(from when on there is something to be read, None for nothing; how many were passed over); None without a gap."""
-    wanted = select(func.min(subscriptions.c.since)).where(subscriptions.c.tenant_id == tenant_id).scalar_subquery()
-    stmt = select(gaps.c.since, gaps.c.skipped, wanted.label("wanted")).where(gaps.c.tenant_id == tenant_id)
-    row = (await tx.execute(stmt)).one_or_none()
-    if row is None:
-        return None
-    return (None if row.wanted is None else max(row.since, row.wanted)), row.skipped
-
-
-async def close_gap(tx: AsyncConnection, tenant_id: str, skipped: int) -> bool:
-    """False when more was passed over meanwhile."""
-    mine = (gaps.c.tenant_id == tenant_id) & (gaps.c.skipped == skipped)
-    return (await tx.execute(delete(gaps).where(mine))).rowcount == 1
+async def wanted_since(tx: AsyncConnection, tenant_id: str) -> datetime | None:
+    """From when on something is wanted; None for nothing."""
+    stmt = select(func.min(subscriptions.c.since)).where(subscriptions.c.tenant_id == tenant_id)
+    found: datetime | None = (await tx.execute(stmt)).scalar_one()
+    return found
 
 
 # Delivering
@@ -298,47 +271,62 @@ async def due(steward: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
 
 # The first of each aggregate that still waits is the only one that may go. Of many that are due a few are looked at;
 # whatever hides the others is pushed back by hold().
+#
+# The planner is left no choice that its statistics could mislead, as those of a table that has just filled up do: each
+# step is materialized or LATERAL with a LIMIT, and only one of the partial indexes fits each (see tables.py). For that
+# what is due is asked for by its time alone; it has one only while it is PENDING.
+_DUE = """
+    SELECT d.ctid AS place, d.id, d.aggregate, d.next_attempt_time FROM webhook_deliveries d
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.endpoint_id = CAST(:endpoint_id AS uuid)
+        AND d.next_attempt_time <= :now
+    ORDER BY d.next_attempt_time LIMIT 200
+"""
+_FIRST = """
+    SELECT f.ctid AS place, f.id, f.next_attempt_time, f.attempt_count FROM webhook_deliveries f
+    WHERE f.tenant_id = CAST(:tenant_id AS uuid) AND f.endpoint_id = {endpoint_id}
+        AND f.state = 'PENDING' AND f.aggregate = {of}.aggregate
+    ORDER BY f.sequence, f.id LIMIT 1
+"""
+_FIRST_HERE = _FIRST.format(endpoint_id="CAST(:endpoint_id AS uuid)", of="a")
+
+# Who finds a row changed that it waited for leaves it: a claim, a try's end and a hold all change the time.
 _CLAIM = text(
-    """
-    WITH due AS (
-        SELECT id, aggregate FROM webhook_deliveries
-        WHERE tenant_id = CAST(:tenant_id AS uuid) AND endpoint_id = CAST(:endpoint_id AS uuid)
-            AND state = 'PENDING' AND next_attempt_time <= :now
-        ORDER BY next_attempt_time LIMIT 200
-    ), first AS (
-        SELECT d.id FROM due d WHERE d.id = (
-            SELECT e.id FROM webhook_deliveries e
-            WHERE e.tenant_id = CAST(:tenant_id AS uuid) AND e.endpoint_id = CAST(:endpoint_id AS uuid)
-                AND e.state = 'PENDING' AND e.aggregate = d.aggregate
-            ORDER BY e.sequence, e.id LIMIT 1
-        ) LIMIT :at_most
+    f"""
+    WITH due AS MATERIALIZED ({_DUE}), waiting AS MATERIALIZED (
+        SELECT aggregate FROM due GROUP BY aggregate ORDER BY min(next_attempt_time)
+    ), first AS MATERIALIZED (
+        SELECT f.place, f.next_attempt_time FROM waiting a CROSS JOIN LATERAL ({_FIRST_HERE}) f
+        WHERE f.next_attempt_time <= :now LIMIT :at_most
     ), claimed AS (
         UPDATE webhook_deliveries d SET attempt_count = d.attempt_count + 1, next_attempt_time = :until
         FROM first
-        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = first.id
-            AND d.state = 'PENDING' AND d.next_attempt_time <= :now
+        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = first.place
+            AND d.next_attempt_time IS NOT DISTINCT FROM first.next_attempt_time
         RETURNING d.id, d.event_id, d.attempt_count, d.expire_time
     )
-    SELECT c.id::text, c.event_id::text, c.attempt_count, c.expire_time, e.payload
-    FROM claimed c JOIN webhook_events e ON e.tenant_id = CAST(:tenant_id AS uuid) AND e.id = c.event_id
+    SELECT c.id::text, c.event_id::text, c.attempt_count, c.expire_time, (
+        SELECT e.payload FROM webhook_events e WHERE e.tenant_id = CAST(:tenant_id AS uuid) AND e.id = c.event_id
+    ) AS payload
+    FROM claimed c
     """
 )
 
 # What waits behind one that failed looks due and is not. It is looked at again soon: whoever lets it go need not know.
 _HOLD = text(
-    """
-    UPDATE webhook_deliveries d SET next_attempt_time = LEAST(e.next_attempt_time, CAST(:look AS timestamptz))
-    FROM (
-        SELECT DISTINCT ON (aggregate) aggregate, sequence, id, next_attempt_time FROM webhook_deliveries
-        WHERE tenant_id = CAST(:tenant_id AS uuid) AND endpoint_id = CAST(:endpoint_id AS uuid) AND state = 'PENDING'
-        ORDER BY aggregate, sequence, id
-    ) e
-    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.endpoint_id = CAST(:endpoint_id AS uuid)
-        AND d.state = 'PENDING' AND d.next_attempt_time <= :now AND d.aggregate = e.aggregate
-        AND d.id <> e.id AND e.next_attempt_time > :now
+    f"""
+    WITH due AS MATERIALIZED ({_DUE}), behind AS MATERIALIZED (
+        SELECT a.place, a.next_attempt_time, LEAST(f.next_attempt_time, CAST(:look AS timestamptz)) AS until
+        FROM due a CROSS JOIN LATERAL ({_FIRST_HERE}) f
+        WHERE f.id <> a.id AND f.next_attempt_time > :now
+    )
+    UPDATE webhook_deliveries d SET next_attempt_time = behind.until
+    FROM behind
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = behind.place
+        AND d.next_attempt_time IS NOT DISTINCT FROM behind.next_attempt_time
     """
 )
 
+# A row is looked for by id >=, in order, which is the primary key's alone; id = fits each index of a tenant's rows.
 _RECORD = text(
     """
     WITH tried AS (
@@ -348,13 +336,18 @@ _RECORD = text(
             CAST(:errors AS text[]), CAST(:states AS text[]), CAST(:nexts AS timestamptz[]),
             CAST(:ends AS timestamptz[])
         ) t (id, number, start_time, latency_ms, status, answer, error, state, next_attempt_time, end_time)
+    ), mine AS MATERIALIZED (
+        SELECT t.*, o.place FROM tried t CROSS JOIN LATERAL (
+            SELECT d.ctid AS place, d.id FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id >= t.id ORDER BY d.id LIMIT 1
+        ) o WHERE o.id = t.id
     ), changed AS (
         UPDATE webhook_deliveries d
         SET state = t.state, next_attempt_time = t.next_attempt_time, last_error = t.error,
             end_time = CASE WHEN t.state = 'PENDING' THEN NULL ELSE t.end_time END
-        FROM tried t
-        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id = t.id
-            AND d.attempt_count = t.number AND d.state = 'PENDING'
+        FROM mine t
+        WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = t.place
+            AND d.attempt_count = t.number AND d.end_time IS NULL
         RETURNING d.id
     )
     INSERT INTO webhook_attempts (tenant_id, delivery_id, number, start_time, latency_ms, status, answer, error)
@@ -363,15 +356,23 @@ _RECORD = text(
     """
 )
 
-# The next one behind each that is over; it may have been pushed back.
+# The next one behind each that is over may have been pushed back; it gets the place that it had.
 _RELEASE = text(
-    """
-    UPDATE webhook_deliveries d SET next_attempt_time = :now
-    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.state = 'PENDING' AND d.next_attempt_time > :now
-        AND d.attempt_count = 0 AND (d.endpoint_id, d.aggregate) IN (
-            SELECT endpoint_id, aggregate FROM webhook_deliveries
-            WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = ANY (CAST(:ids AS uuid[]))
-        )
+    f"""
+    WITH over AS MATERIALIZED (
+        SELECT o.endpoint_id, o.aggregate FROM unnest(CAST(:ids AS uuid[])) t (id) CROSS JOIN LATERAL (
+            SELECT d.id, d.endpoint_id, d.aggregate FROM webhook_deliveries d
+            WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.id >= t.id ORDER BY d.id LIMIT 1
+        ) o WHERE o.id = t.id
+    ), following AS MATERIALIZED (
+        SELECT f.place, f.next_attempt_time
+        FROM over a CROSS JOIN LATERAL ({_FIRST.format(endpoint_id="a.endpoint_id", of="a")}) f
+        WHERE f.next_attempt_time > :now AND f.attempt_count = 0
+    )
+    UPDATE webhook_deliveries d SET next_attempt_time = LEAST(d.create_time, :now)
+    FROM following
+    WHERE d.tenant_id = CAST(:tenant_id AS uuid) AND d.ctid = following.place
+        AND d.next_attempt_time IS NOT DISTINCT FROM following.next_attempt_time
     """
 )
 
@@ -386,7 +387,7 @@ async def claim(
 
 
 async def hold(tx: AsyncConnection, tenant_id: str, endpoint_id: str, *, now: datetime, look: datetime) -> int:
-    """Lets wait what waits behind another; how many."""
+    """Lets some of what waits behind another wait; how many."""
     key = {"tenant_id": tenant_id, "endpoint_id": endpoint_id}
     return (await tx.execute(_HOLD, {**key, "now": now, "look": look})).rowcount
 
@@ -409,9 +410,8 @@ async def record(tx: AsyncConnection, tenant_id: str, tried: Sequence[Tried], no
             "ends": [each.end_time for each in tried],
         },
     )
-    again = [e.claimed.id for e in tried if e.verdict.state is not Outcome.PENDING and e.claimed.attempt > 1]
-    if again:
-        await tx.execute(_RELEASE, {"tenant_id": tenant_id, "ids": again, "now": now})
+    if over := [each.claimed.id for each in tried if each.verdict.state is not Outcome.PENDING]:
+        await tx.execute(_RELEASE, {"tenant_id": tenant_id, "ids": over, "now": now})
 
 
 async def fails_since(tx: AsyncConnection, tenant_id: str, endpoint_id: str, since: datetime | None) -> None:

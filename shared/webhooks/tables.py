@@ -65,7 +65,6 @@ events = Table(
     Index("webhook_events_create_time", "create_time"),
 )
 
-_PENDING = text("state = 'PENDING'")
 deliveries = Table(
     "webhook_deliveries",
     metadata,
@@ -96,6 +95,7 @@ deliveries = Table(
     Index(None, "tenant_id", "create_time", "id"),
     Index(None, "tenant_id", "event_id"),
     Index(None, "tenant_id", "endpoint_id", "event_time", "id"),
+    # Both hold what waits. Their conditions differ, so that a statement fits one of them and never the other.
     Index(
         "webhook_deliveries_order",
         "tenant_id",
@@ -103,9 +103,15 @@ deliveries = Table(
         "aggregate",
         "sequence",
         "id",
-        postgresql_where=_PENDING,
+        postgresql_where=text("state = 'PENDING'"),
     ),
-    Index("webhook_deliveries_due", "tenant_id", "endpoint_id", "next_attempt_time", postgresql_where=_PENDING),
+    Index(
+        "webhook_deliveries_due",
+        "tenant_id",
+        "endpoint_id",
+        "next_attempt_time",
+        postgresql_where=text("next_attempt_time IS NOT NULL"),
+    ),
 )
 
 attempts = Table(
@@ -122,17 +128,6 @@ attempts = Table(
     ForeignKeyConstraint(
         ["tenant_id", "delivery_id"], ["webhook_deliveries.tenant_id", "webhook_deliveries.id"], ondelete="CASCADE"
     ),
-)
-
-# Tenants whose events of a time have to be read again: some came while nothing could be written for the tenant here, or
-# before it was here. It stays with its cluster.
-gaps = Table(
-    "webhook_gaps",
-    metadata,
-    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
-    Column("since", DateTime(timezone=True), nullable=False),
-    # Counts the events that were passed over; whoever reads again knows by it that no more came meanwhile.
-    Column("skipped", BigInteger, nullable=False),
 )
 
 MOVED = (endpoints, subscriptions, events, deliveries, attempts)

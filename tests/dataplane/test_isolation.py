@@ -47,7 +47,6 @@ WEBHOOK_ROWS = (
     "webhook_events",
     "webhook_deliveries",
     "webhook_attempts",
-    "webhook_gaps",
 )
 # What has no tenant: alembic's own, how far the catalog is followed, how far the outbox is published, and which events
 # have been received.
@@ -78,6 +77,7 @@ ROWS = (
     *WEBHOOK_ROWS,
     *NOTICES,
     *MEDIA_ROWS,
+    "event_gaps",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events"}
@@ -142,7 +142,7 @@ async def _ping(running: Running, tenant: str, mark: str) -> None:
 
     await until(tried, what="a ping to fail")
     with psycopg.connect(running.database_url) as owner:
-        owner.execute("INSERT INTO webhook_gaps VALUES (%s, now(), 1)", (tenant,))
+        owner.execute("INSERT INTO event_gaps VALUES (%s, 'webhooks', now(), 1)", (tenant,))
         owner.execute("INSERT INTO webhook_events VALUES (%s, gen_random_uuid(), 'spare')", (tenant,))
         owner.execute("INSERT INTO webhook_events VALUES (%s, gen_random_uuid(), 'later')", (tenant,))
         owner.execute(
@@ -458,6 +458,8 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     await commands.ImportTenant(back())
     assert not any(rows for _, rows, _ in await digest(two.running, fresh.a))
     await commands.RemoveTenant(runtime_pb.RemoveTenantRequest(tenant_id=fresh.b, revision=moving.revision))
+    with two.owner() as owner:
+        assert owner.execute("SELECT count(*) FROM event_gaps WHERE tenant_id = %s", (fresh.b,)).fetchone() == (0,)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.a, two.b, two.c)} == before
 
 
@@ -569,9 +571,9 @@ HOSTILE = (
     "UPDATE webhook_attempts SET error = ''",
     "DELETE FROM webhook_attempts",
     "SELECT * FROM due_webhooks(now())",
-    "SELECT * FROM open_webhook_gaps()",
+    "SELECT * FROM open_event_gaps('webhooks')",
     "SELECT forget_webhooks(now(), 10)",
-    "SELECT * FROM webhook_gaps",
+    "SELECT * FROM event_gaps",
     "DELETE FROM variants USING products WHERE products.tenant_id = '{b}'",
     "INSERT INTO variants SELECT '{b}', gen_random_uuid(), '{theirs}', 9, 'new', '', 'EUR', 1",
     "INSERT INTO variants SELECT '{a}', gen_random_uuid(), '{theirs}', 9, 'new', '', 'EUR', 1",
@@ -1016,7 +1018,7 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
 def _webhooks(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
     """What crosses tenants finds all that are open, and what is old goes."""
     wrong = []
-    for function in ("due_webhooks('2101-01-01')", "open_webhook_gaps()"):
+    for function in ("due_webhooks('2101-01-01')", "open_event_gaps('webhooks')"):
         found = _as(owner, "center_steward", "", f"SELECT tenant_id::text FROM {function}")
         if not {two.a, two.b} <= set(found) or two.c in found:
             wrong.append(f"{function} finds {found}")
@@ -1034,7 +1036,6 @@ def _webhooks(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[s
         for left in (
             "webhook_events",
             "webhook_deliveries",
-            "webhook_gaps",
             "webhook_endpoints WHERE state = 'DELETED'",
         ):
             if owner.execute(f"SELECT 1 FROM {left} LIMIT 1".encode()).fetchone() is not None:

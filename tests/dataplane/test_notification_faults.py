@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from aiosmtpd.smtp import Envelope
 
+from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import product_service_pb2
-from center.dataplane.v1.tenant_runtime_service_pb2 import ApplyTenantsRequest
+from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1 import notification_service_pb2 as pb
 from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
@@ -24,14 +25,15 @@ from shared.notifications.vault import Vault
 from shared.platform import ports
 from shared.runtime import pki
 from shared.runtime.clock import SystemClock
-from shared.runtime.errors import FailedPrecondition
+from shared.runtime.errors import NotFound
 from shared.runtime.events.consumer import Event
 from shared.runtime.events.subjects import Subject
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import connect
-from tests.dataplane.cluster import Running, create, entry, of, product
+from tests.dataplane.cluster import Running, create, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop, an_address, until
+from tests.dataplane.test_webhooks import partitioned, say
 from tests.support.grpc import refuses
 from tests.support.nats import Nats
 from tests.support.server import Server, free_port
@@ -103,7 +105,7 @@ async def test_a_cluster_that_is_killed_while_it_sends_loses_nothing(
     mailserver.delay_s = 0.01
     tenant = entry()
     async with process.channel("control") as control, process.channel("operator") as operator:
-        await TenantRuntimeServiceStub(control).ApplyTenants(ApplyTenantsRequest(tenants=[tenant]))
+        await TenantRuntimeServiceStub(control).ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=[tenant]))
         call = NotificationServiceStub(operator)
         template = {"name": "hello", "channel": EMAIL, "subject": "Hi", "text": "{{ n }}"}
         await call.PutTemplate(pb.PutTemplateRequest(template=template), metadata=of(tenant.id))
@@ -260,25 +262,127 @@ async def test_an_event_sends_the_notifications_that_its_tenant_wants(hearing: R
         await shop.trigger("none", "product.created", "no-template", owner)
 
 
+async def all_of(shop: Shop, count: int) -> list[pb.Notification]:
+    """The tenant's notifications, once there are so many and all are sent."""
+    request = pb.ListNotificationsRequest(page_size=1000)
+
+    async def all_sent() -> list[pb.Notification] | None:
+        found = (await shop.call.ListNotifications(request, metadata=of(shop.id))).notifications
+        return list(found) if len(found) == count and all(each.state == SENT for each in found) else None
+
+    return list(await until(all_sent, within_s=30))
+
+
+async def passed_over(shop: Shop, count: int) -> None:
+    """Returns when so many of the tenant's events are noted as passed over."""
+
+    async def noted() -> bool:
+        with psycopg.connect(shop.cluster.database_url) as owner:
+            stmt = "SELECT skipped FROM event_gaps WHERE tenant_id = %s AND consumer = 'notifications'"
+            return (owner.execute(stmt, (shop.id,)).fetchone() or (0,)) == (count,)
+
+    await until(noted)
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        {"mode": tenant_pb2.TENANT_MODE_READ_ONLY},
+        {"state": tenant_pb2.TENANT_STATE_SUSPENDED},
+        {"writes_frozen": True},
+    ],
+    ids=["read-only", "suspended", "frozen"],
+)
+async def test_what_comes_while_a_tenant_is_closed_is_sent_afterwards_and_once(
+    hearing: Running, nats: Nats, closed: dict[str, object]
+) -> None:
+    shop = await Shop.new(hearing)
+    await shop.trigger("changed", "product.updated", "product-created", an_address())
+    [lamp] = await create(hearing, shop.id, product())
+    await say(nats, shop.id, lamp, 2)
+    await all_of(shop, 1)
+    await hearing.apply(entry(shop.id, **closed))
+    for n in range(3):
+        await say(nats, shop.id, lamp, n + 3)
+    await passed_over(shop, 3)
+    await hearing.apply(entry(shop.id))
+    sent = await all_of(shop, 4)
+    await passed_over(shop, 0)
+    with psycopg.connect(hearing.database_url) as owner:
+        stmt = "INSERT INTO event_gaps VALUES (%s, 'notifications', now() - interval '1 day', 1)"
+        owner.execute(stmt, (shop.id,))
+    await passed_over(shop, 0)
+    assert await all_of(shop, 4) == sent
+    assert len(list((hearing.home / "mail" / shop.id).glob("*.eml"))) == 4
+
+
+async def test_each_event_is_sent_once_while_a_tenant_moves_to_and_fro(start: Start, nats: Nats) -> None:
+    async with start("eu-1", nats_url=nats.url) as eu, start("us-1", nats_url=nats.url) as us:
+        await asyncio.gather(partitioned(eu.database_url), partitioned(us.database_url))
+        shop = await Shop.new(eu)
+        await shop.trigger("new", "product.created", "product-created", an_address())
+        place, titles, over = [eu], [], False
+
+        async def sell() -> None:
+            while not over:
+                title = f"Lamp {uuid7()}"
+                try:
+                    await create(place[0], shop.id, product(title=title))
+                except grpc.aio.AioRpcError:
+                    await asyncio.sleep(0.01)
+                else:
+                    titles.append(title)
+
+        async def sold(more: int) -> None:
+            goal = len(titles) + more
+
+            async def enough() -> bool:
+                return len(titles) >= goal
+
+            await until(enough)
+
+        selling = asyncio.create_task(sell())
+        for source, target in ((eu, us), (us, eu), (eu, us)):
+            await sold(20)
+            frozen = entry(shop.id, cluster_id=source.id, writes_frozen=True, moving_to_cluster_id=target.id)
+            await source.apply(frozen)
+            await move_rows(source, target, frozen)
+            switched = entry(shop.id, cluster_id=target.id)
+            await target.apply(switched)
+            place[0] = target
+            await source.apply(switched)
+            remove = runtime_pb.RemoveTenantRequest(tenant_id=shop.id, revision=switched.revision)
+            await source.commands.RemoveTenant(remove)
+        await sold(20)
+        over = True
+        await selling
+        with psycopg.connect(us.database_url) as owner:
+            # What was being sent when it was frozen is tried again when its lease ends, which nobody waits for here.
+            owner.execute("UPDATE notifications SET next_attempt_time = now() WHERE state IN ('PENDING', 'SENDING')")
+        found = await all_of(Shop(us, shop.id), len(titles))
+    assert len({each.dedup_key for each in found}) == len(found)
+    mails = [path.read_text().replace("=\n", "") for path in (eu.home / "mail" / shop.id).glob("*.eml")]
+    assert sorted(title for title in titles for mail in mails if title in mail) == sorted(titles)
+
+
+def triggers_of(cluster: Running) -> Triggers:
+    served = cluster.cluster.tenants.is_served
+    return Triggers(name="test", vault=Vault(cluster.home), clock=SystemClock(), is_served=served, sent=lambda: None)
+
+
+def event(tenant_id: str, time: datetime | None = None, **said: Any) -> Event:
+    """News of a product."""
+    subject = Subject("dataplane", tenant_id, "product", "created", 1)
+    message = product_service_pb2.Product(title="A lamp", **said)
+    return Event(uuid7(), time or datetime.now(UTC), subject, uuid7(), 1, message)
+
+
 async def test_an_event_that_comes_twice_or_for_another_cluster_sends_nothing_more(eu: Running) -> None:
     shop, elsewhere = await Shop.new(eu), entry(cluster_id="us-1")
     await eu.apply(elsewhere)
+    before = datetime.now(UTC)
     await shop.trigger("new", "product.created", "product-created", an_address())
-    db = eu.database("center_app")
-    woken: list[None] = []
-    triggers = Triggers(
-        name="test",
-        vault=Vault(eu.home),
-        clock=SystemClock(),
-        served=eu.cluster.tenants.hears,
-        sent=lambda: woken.append(None),
-    )
-
-    def event(tenant_id: str, **message: Any) -> Event:
-        subject = Subject("dataplane", tenant_id, "product", "created", 1)
-        said = product_service_pb2.Product(title="A lamp", **message)
-        return Event(uuid7(), datetime.now(UTC), subject, uuid7(), 1, said)
-
+    db, triggers = eu.database("center_app"), triggers_of(eu)
     mine, again = event(shop.id), event(shop.id)
     for each in (mine, mine, event(elsewhere.id), event(uuid7()), again):
         async with db.transaction() as tx:
@@ -286,28 +390,20 @@ async def test_an_event_that_comes_twice_or_for_another_cluster_sends_nothing_mo
     async with db.transaction() as tx:
         await triggers.apply(tx, mine)
         await triggers.apply(tx, event(elsewhere.id))
+        # It happened when nobody wanted it.
+        await triggers.apply(tx, event(shop.id, before))
         await triggers.apply(tx, event(shop.id))
     listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
     assert len({each.dedup_key for each in listed.notifications}) == len(listed.notifications) == 3
-    # While its tenant is closed an event waits: the consumer tries it again.
-    await eu.apply(entry(shop.id, writes_frozen=True))
-    with pytest.raises(FailedPrecondition):
-        async with db.transaction() as tx:
-            await triggers.apply(tx, event(shop.id))
     await db.close()
 
 
 async def test_a_trigger_without_anybody_to_tell_sends_nothing(eu: Running) -> None:
     shop = await Shop.new(eu)
     await shop.trigger("by-place", "product.created", "product-created", "event.variants.sku")
-    triggers = Triggers(
-        name="test", vault=Vault(eu.home), clock=SystemClock(), served=lambda _: True, sent=lambda: None
-    )
-    said = product_service_pb2.Product(title="A lamp", variants=[{"sku": "x"}])
-    subject = Subject("dataplane", shop.id, "product", "created", 1)
     db = eu.database("center_app")
     async with db.transaction() as tx:
-        await triggers.apply(tx, Event(uuid7(), datetime.now(UTC), subject, uuid7(), 1, said))
+        await triggers_of(eu).apply(tx, event(shop.id, variants=[{"sku": "x"}]))
     await db.close()
     listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
     assert not listed.notifications
@@ -315,3 +411,23 @@ async def test_a_trigger_without_anybody_to_tell_sends_nothing(eu: Running) -> N
     await shop.call.DeleteTrigger(removed, metadata=of(shop.id))
     async with refuses("NOT_FOUND", "TRIGGER_NOT_FOUND"):
         await shop.call.DeleteTrigger(removed, metadata=of(shop.id))
+
+
+async def test_a_template_that_is_gone_holds_nothing_up_when_events_are_read_again(eu: Running) -> None:
+    shop = await Shop.new(eu)
+    await shop.template("own")
+    for name in ("a", "z"):
+        await shop.trigger(name, "product.created", "own", an_address())
+    await shop.trigger("there", "product.created", "product-created", an_address())
+    with psycopg.connect(eu.database_url) as owner:
+        owner.execute("DELETE FROM notification_templates WHERE tenant_id = %s", (shop.id,))
+    db, triggers = eu.database("center_app"), triggers_of(eu)
+    one, two = event(shop.id), event(shop.id)
+    with pytest.raises(NotFound):
+        async with db.transaction() as tx:
+            await triggers.apply(tx, one)
+    async with db.transaction(shop.id) as tx:
+        assert await triggers.again(tx, [one, two])
+    await db.close()
+    listed = await shop.call.ListNotifications(pb.ListNotificationsRequest(), metadata=of(shop.id))
+    assert {each.dedup_key for each in listed.notifications} == {one.id, two.id}

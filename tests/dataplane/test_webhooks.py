@@ -586,7 +586,7 @@ async def test_what_comes_while_a_tenant_is_closed_is_sent_afterwards(
 
     def noted() -> bool:
         with psycopg.connect(cluster.database_url) as owner:
-            found = owner.execute("SELECT skipped FROM webhook_gaps WHERE tenant_id = %s", (shop,)).fetchone()
+            found = owner.execute("SELECT skipped FROM event_gaps WHERE tenant_id = %s", (shop,)).fetchone()
         return found == (3,)
 
     await until(noted, what="three events to be passed over")

@@ -1,4 +1,4 @@
-"""Notifications of the tenants, and which events have had their effect here."""
+"""Notifications of the tenants, and which events have had their effect here, or have yet to."""
 
 from alembic import op
 
@@ -203,6 +203,7 @@ def upgrade() -> None:
     )
     _across_tenants()
     schema.with_inbox()
+    schema.with_gaps()
 
 
 def _across_tenants() -> None:

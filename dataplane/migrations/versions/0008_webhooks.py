@@ -22,10 +22,6 @@ def upgrade() -> None:
         "WITH CHECK ((SELECT tenant_writable()))"
     )
     isolation.one_tenant_at_a_time_for_the_steward("webhook_attempts")
-    # Written just when nothing else of the tenant may be.
-    isolation.tenant_policies("webhook_gaps")
-    isolation.one_tenant_at_a_time_for_the_steward("webhook_gaps")
-    op.execute("GRANT UPDATE ON webhook_gaps TO center_steward")
     op.execute(_FAN_OUT)
     _across_tenants()
 
@@ -67,15 +63,6 @@ def _endpoints() -> None:
         """
     )
     op.execute("CREATE INDEX ON webhook_subscriptions (tenant_id, event_type)")
-    op.execute(
-        """
-        CREATE TABLE webhook_gaps (
-            tenant_id uuid PRIMARY KEY,
-            since timestamptz NOT NULL,
-            skipped bigint NOT NULL
-        )
-        """
-    )
 
 
 def _deliveries() -> None:
@@ -128,7 +115,7 @@ def _deliveries() -> None:
     )
     op.execute(
         "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant_id, endpoint_id, next_attempt_time) "
-        "WHERE state = 'PENDING'"
+        "WHERE next_attempt_time IS NOT NULL"
     )
     op.execute(
         """
@@ -148,39 +135,24 @@ def _deliveries() -> None:
     )
 
 
-# Acts in the tenant that it is given, below all its policies, as whoever calls it: one round trip an event.
-#
-# A tenant that is closed to writes, or is being changed this very moment, is noted down to be read again; so are the
-# events behind, or they would come before it. What waits for a row's lock here waits for a moment only: a batch that
-# held many tenants' rows and waited for one more could wait in a circle.
+# Acts in the tenant that it is given, below all its policies, as whoever calls it: one round trip an event. False: the
+# tenant is closed, and its events are read again later.
 _FAN_OUT = """
 CREATE FUNCTION fan_out_webhook(
     tenant uuid, event uuid, type text, patterns text[], happened timestamptz, about text, place bigint,
     body text, expires timestamptz, once_more boolean
-) RETURNS text
+) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '50ms' AS $$
-DECLARE
-    is_open boolean;
 BEGIN
     PERFORM set_config('app.tenant_id', tenant::text, true);
     IF NOT EXISTS (
         SELECT FROM public.webhook_subscriptions s
         WHERE s.tenant_id = tenant AND s.event_type = ANY (patterns) AND s.since <= happened
     ) THEN
-        RETURN 'UNWANTED';
+        RETURN true;
     END IF;
-    BEGIN
-        is_open := public.tenant_writable();
-    EXCEPTION WHEN lock_not_available THEN
-        is_open := false;
-    END;
-    IF once_more AND NOT is_open THEN
-        RETURN 'CLOSED';
-    END IF;
-    IF NOT once_more AND (NOT is_open OR EXISTS (SELECT FROM public.webhook_gaps g WHERE g.tenant_id = tenant)) THEN
-        INSERT INTO public.webhook_gaps AS g VALUES (tenant, happened, 1) ON CONFLICT (tenant_id)
-            DO UPDATE SET since = LEAST(g.since, excluded.since), skipped = g.skipped + 1;
-        RETURN 'LATER';
+    IF NOT public.event_admitted('webhooks', happened, once_more) THEN
+        RETURN false;
     END IF;
     INSERT INTO public.webhook_events (tenant_id, id, payload) VALUES (tenant, event, body) ON CONFLICT DO NOTHING;
     INSERT INTO public.webhook_deliveries (
@@ -194,7 +166,7 @@ BEGIN
         WHERE s.tenant_id = tenant AND s.endpoint_id = e.id AND s.event_type = ANY (patterns) AND s.since <= happened
     )
     ON CONFLICT (tenant_id, endpoint_id, event_id) DO NOTHING;
-    RETURN 'DONE';
+    RETURN true;
 END $$
 """
 
@@ -206,12 +178,12 @@ BEGIN ATOMIC
     WITH RECURSIVE waiting AS (
         (
             SELECT d.tenant_id, d.endpoint_id FROM public.webhook_deliveries d
-            WHERE d.state = 'PENDING' ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
+            WHERE d.next_attempt_time IS NOT NULL ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
         )
         UNION ALL
         SELECT n.tenant_id, n.endpoint_id FROM waiting w CROSS JOIN LATERAL (
             SELECT d.tenant_id, d.endpoint_id FROM public.webhook_deliveries d
-            WHERE d.state = 'PENDING' AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
+            WHERE d.next_attempt_time IS NOT NULL AND (d.tenant_id, d.endpoint_id) > (w.tenant_id, w.endpoint_id)
             ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
         ) n
     )
@@ -222,17 +194,8 @@ BEGIN ATOMIC
         ON e.tenant_id = w.tenant_id AND e.id = w.endpoint_id AND e.state = 'ENABLED'
     WHERE EXISTS (
         SELECT FROM public.webhook_deliveries d
-        WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.endpoint_id AND d.state = 'PENDING'
-            AND d.next_attempt_time <= at
+        WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.endpoint_id AND d.next_attempt_time <= at
     );
-END
-"""
-
-_GAPS = """
-CREATE FUNCTION open_webhook_gaps() RETURNS TABLE (tenant_id uuid)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-BEGIN ATOMIC
-    SELECT g.tenant_id FROM public.webhook_gaps g JOIN public.tenants t ON t.tenant_id = g.tenant_id AND t.writable;
 END
 """
 
@@ -244,7 +207,6 @@ BEGIN ATOMIC
     DELETE FROM public.webhook_endpoints e WHERE e.state = 'DELETED' AND e.update_time < before AND NOT EXISTS (
         SELECT FROM public.webhook_deliveries d WHERE d.tenant_id = e.tenant_id AND d.endpoint_id = e.id
     );
-    DELETE FROM public.webhook_gaps g WHERE g.since < before;
     WITH gone AS (
         DELETE FROM public.webhook_events
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.webhook_events WHERE create_time < before LIMIT at_most))
@@ -257,16 +219,14 @@ END
 
 def _across_tenants() -> None:
     """What the steward's workers ask for, and nothing that is in the rows."""
-    for table in ("webhook_deliveries", "webhook_endpoints", "webhook_gaps"):
+    for table in ("webhook_deliveries", "webhook_endpoints"):
         isolation.searchable(table)
-    for table in ("webhook_endpoints", "webhook_events", "webhook_gaps"):
+    for table in ("webhook_endpoints", "webhook_events"):
         op.execute(f"GRANT SELECT, DELETE ON {table} TO center_search")
     op.execute("CREATE POLICY old_rows ON webhook_events TO center_search USING (true)")
     op.execute("CREATE POLICY deleted_rows ON webhook_endpoints FOR DELETE TO center_search USING (state = 'DELETED')")
-    op.execute("CREATE POLICY old_rows ON webhook_gaps FOR DELETE TO center_search USING (true)")
     for function, signature in (
         (_DUE, "due_webhooks(timestamptz)"),
-        (_GAPS, "open_webhook_gaps()"),
         (_FORGET, "forget_webhooks(timestamptz, integer)"),
     ):
         op.execute(function)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from alembic import op
-from sqlalchemy import CheckConstraint, Column, DateTime, MetaData, SmallInteger, Table, Text, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, MetaData, SmallInteger, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
+from shared.runtime import isolation
 from shared.runtime.events.relay import ROLE
 
 Execute = Callable[[str], object]
@@ -45,6 +46,20 @@ def inbox_table(metadata: MetaData) -> Table:
         Column("consumer", Text, primary_key=True),
         Column("event_id", Uuid(as_uuid=False), primary_key=True),
         postgresql_partition_by="RANGE (event_id)",
+    )
+
+
+def gaps_table(metadata: MetaData) -> Table:
+    """Tenants whose events of a time a consumer has to read again: some came while nothing could be written for the
+    tenant here, or before it was here. A gap stays with its cluster."""
+    return Table(
+        "event_gaps",
+        metadata,
+        Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+        Column("consumer", Text, primary_key=True),
+        Column("since", DateTime(timezone=True), nullable=False),
+        # Counts the events that were passed over; whoever reads again knows by it that no more came meanwhile.
+        Column("skipped", BigInteger, nullable=False),
     )
 
 
@@ -97,6 +112,31 @@ def with_inbox(execute: Execute = op.execute) -> None:
     execute("REVOKE ALL ON FUNCTION partitions.keep_inbox(date, integer, integer) FROM PUBLIC")
     execute("GRANT USAGE ON SCHEMA partitions TO center_steward")
     execute("GRANT EXECUTE ON FUNCTION partitions.keep_inbox(date, integer, integer) TO center_steward")
+
+
+def with_gaps(execute: Execute = op.execute) -> None:
+    """Makes the table `event_gaps` beside a table of tenants that are `writable` or not."""
+    execute(
+        """
+        CREATE TABLE event_gaps (
+            tenant_id uuid NOT NULL,
+            consumer text NOT NULL,
+            since timestamptz NOT NULL,
+            skipped bigint NOT NULL,
+            PRIMARY KEY (tenant_id, consumer)
+        )
+        """
+    )
+    # Written just when nothing else of the tenant may be.
+    isolation.tenant_policies("event_gaps", execute)
+    isolation.one_tenant_at_a_time_for_the_steward("event_gaps", execute)
+    isolation.searchable("event_gaps", execute)
+    execute("GRANT UPDATE ON event_gaps TO center_steward")
+    execute(_ADMITTED)
+    execute(_OPEN_GAPS)
+    isolation.search_function("open_event_gaps(text)", execute)
+    execute("REVOKE EXECUTE ON FUNCTION open_event_gaps(text) FROM center_app")
+    execute("GRANT EXECUTE ON FUNCTION open_event_gaps(text) TO center_steward")
 
 
 # A partition that is made apart and attached leaves writers alone; one that is created in place locks them all out.
@@ -202,4 +242,42 @@ BEGIN
         EXECUTE format('DROP TABLE partitions.%I', name);
     END LOOP;
 END $$
+"""
+
+# Acts in the transaction's tenant, below its policies, as whoever calls it.
+#
+# A tenant that is closed to writes, or is being changed this very moment, is noted down to be read again; so are the
+# events behind, or they would come before it. What waits for a row's lock here waits for a moment only: a batch that
+# held many tenants' rows and waited for one more could wait in a circle.
+_ADMITTED = """
+CREATE FUNCTION event_admitted(reader text, happened timestamptz, once_more boolean) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '50ms' AS $$
+DECLARE
+    tenant uuid := current_setting('app.tenant_id')::uuid;
+    is_open boolean;
+BEGIN
+    BEGIN
+        is_open := public.tenant_writable();
+    EXCEPTION WHEN lock_not_available THEN
+        is_open := false;
+    END;
+    IF once_more THEN
+        RETURN is_open;
+    END IF;
+    IF is_open AND NOT EXISTS (SELECT FROM public.event_gaps g WHERE g.tenant_id = tenant AND g.consumer = reader) THEN
+        RETURN true;
+    END IF;
+    INSERT INTO public.event_gaps AS g VALUES (tenant, reader, happened, 1) ON CONFLICT (tenant_id, consumer)
+        DO UPDATE SET since = LEAST(g.since, excluded.since), skipped = g.skipped + 1;
+    RETURN false;
+END $$
+"""
+
+_OPEN_GAPS = """
+CREATE FUNCTION open_event_gaps(reader text) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+BEGIN ATOMIC
+    SELECT g.tenant_id FROM public.event_gaps g JOIN public.tenants t ON t.tenant_id = g.tenant_id AND t.writable
+    WHERE g.consumer = reader;
+END
 """
