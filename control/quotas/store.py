@@ -270,23 +270,25 @@ _LEASE_COLUMNS = """CAST(l.id AS text) AS id, CAST(l.entitlement_id AS text) AS 
 _WITH_COUNTER = """JOIN counters c USING (entitlement_id, action, window_start)
     LEFT JOIN entitlements e ON e.id = l.entitlement_id"""
 
+# What is locked is what is read: a second look at the table would see the row as it was when the statement began, and
+# the counter as it is.
 _LOCK = text(f"""
-    WITH mine AS (
-        SELECT id FROM leases WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
+    WITH l AS (
+        SELECT * FROM leases WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
     )
     SELECT {_LEASE_COLUMNS}
-    FROM mine JOIN leases l USING (id) {_WITH_COUNTER}
+    FROM l {_WITH_COUNTER}
     ORDER BY c.entitlement_id, c.action, c.window_start
     FOR UPDATE OF c
 """)
 
 _LOCK_OVERDUE = text(f"""
-    WITH mine AS (
-        SELECT id FROM leases WHERE NOT expired AND expire_time < :now
+    WITH l AS (
+        SELECT * FROM leases WHERE NOT expired AND expire_time < :now
         ORDER BY expire_time LIMIT :at_most FOR UPDATE SKIP LOCKED
     )
     SELECT {_LEASE_COLUMNS}
-    FROM mine JOIN leases l USING (id) {_WITH_COUNTER}
+    FROM l {_WITH_COUNTER}
     ORDER BY c.entitlement_id, c.action, c.window_start
     FOR UPDATE OF c
 """)

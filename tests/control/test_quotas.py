@@ -352,6 +352,39 @@ def run(
     return told
 
 
+async def test_a_settlement_that_waited_for_an_expiry_knows_of_it(market: Market) -> None:
+    """It had begun before: what it then read of the lease was from before, and of the counter from after."""
+    solution_id = await market.solution(10_000)
+    made = await market.token(solution_id)
+    for _ in range(5):
+        assert (await market.decide(made.token, solution_id)).allowed
+    with psycopg.connect(market.database_url) as owner, psycopg.connect(market.database_url) as looking:
+        looking.autocommit = True
+        owner.execute("SELECT 1 FROM leases WHERE solution_id = %s FOR UPDATE", [solution_id])
+        settling = asyncio.ensure_future(market.settled())
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while looking.execute(waiting).fetchone() is None:
+            await asyncio.sleep(0.01)
+        owner.execute(
+            """
+            WITH over AS (
+                UPDATE leases SET expired = true, lost_date = current_date WHERE solution_id = %s RETURNING *
+            ), lost AS (
+                INSERT INTO usage_days (solution_id, entitlement_id, action, date, lost_units)
+                SELECT solution_id, entitlement_id, action, lost_date, units - spent FROM over
+            )
+            UPDATE counters c SET outstanding = c.outstanding - over.units + over.spent, holders = c.holders - 1
+            FROM over WHERE c.entitlement_id = over.entitlement_id
+            """,
+            [solution_id],
+        )
+        owner.commit()
+    await settling
+    books = market.books(solution_id)
+    assert books["used"] == books["logged"] == books["taken"] == 5
+    assert books["lost"] == books["outstanding"] == 0
+
+
 async def test_the_same_batch_twice_is_the_same_as_once(market: Market) -> None:
     solution_id = await market.solution(10)
     made = await market.token(solution_id)
