@@ -44,6 +44,8 @@ class S3(Server):
             *(_binary(), "-logtostderr=true", "server", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1"),
             *("-ip.bind=127.0.0.1", "-volume.max=8", "-master.volumeSizeLimitMB=256", "-filer", "-s3"),
             *(f"-s3.port={self.port}", f"-s3.port.grpc={free_port()}", f"-s3.config={config}", "-s3.iam=false"),
+            # Two of them share a machine, and tests speak to nobody outside.
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
             *(f"-{name}.port={port}" for name, port in ports.items()),
             *(f"-{name}.port.grpc={free_port()}" for name in ports),
         ]
