@@ -42,6 +42,7 @@ from shared.media.service import MediaService
 from shared.media.signing import Signer
 from shared.media.sweeper import Sweeper
 from shared.notifications import triggers
+from shared.notifications import vault as notifications_vault
 from shared.notifications.delivery import Mailbox
 from shared.notifications.domain import Channel
 from shared.notifications.http import Http
@@ -49,12 +50,10 @@ from shared.notifications.rendering import Renderer
 from shared.notifications.service import NotificationService
 from shared.notifications.smtp import Smtp
 from shared.notifications.triggers import Triggers
-from shared.notifications.vault import Vault
 from shared.notifications.worker import Platform, Worker
 from shared.payments import stripe_api
 from shared.payments import worker as payments_worker
 from shared.payments.ops import Payments
-from shared.payments.seals import Seals
 from shared.payments.service import PaymentService
 from shared.payments.stripe_api import Stripe
 from shared.runtime import keys, pki
@@ -69,8 +68,8 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc import Server, Service, connect, serving
+from shared.runtime.vault import Vault
 from shared.webhooks import fanout
-from shared.webhooks import signing as webhook_signing
 from shared.webhooks import worker as webhook_worker
 from shared.webhooks.fanout import FanOut
 from shared.webhooks.guard import Dns, Guard
@@ -171,7 +170,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             origin=Origins(steward, config.public_url).of,
             woken=sweeper.wake,
         )
-        vault, renderer = Vault(config.home), Renderer()
+        vault, renderer = notifications_vault.Vault(config.home), Renderer()
         sending = Worker(
             name=identity_name,
             # Of its own: a burst of mail takes no connection from a request.
@@ -196,7 +195,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             renderer=renderer,
             key=keys.load(config.home, "recipients"),
         )
-        guard, secrets = Guard(Dns(), config.webhooks_allow), webhook_signing.Vault(config.home)
+        guard, secrets = Guard(Dns(), config.webhooks_allow), Vault(config.home, "webhooks")
         # Of its own, as above.
         delivering = database("center_app", 6)
         deliveries = webhook_worker.Worker(
@@ -221,7 +220,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             db=writes,
             reads=db,
             clock=clock,
-            seals=Seals(config.home),
+            vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
         )
         paying = PaymentService(payments=payments, tokens=tokens)

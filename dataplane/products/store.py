@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dataplane.features.domain import Grants, no_room
 from dataplane.products.domain import Product, Status, Variant
 from dataplane.tables import products, variants
+from shared.runtime import paging
 from shared.runtime.db import constraints, violated
 from shared.runtime.errors import Aborted, AlreadyExists, NotFound, PlatformError
 from shared.runtime.money import Money
@@ -81,15 +82,9 @@ async def page(
     size: int,
 ) -> tuple[list[Product], list[Value] | None]:
     """A page of products, and the cursor of the next one if there is more."""
-    stmt = (
-        select(*_COLUMNS)
-        .where(products.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-        .order_by(*ordering.by)
-        .limit(size + 1)
-    )
-    rows = (await tx.execute(stmt)).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return await _with_variants(tx, tenant_id, rows[:size]), following
+    found = select(*_COLUMNS).where(products.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return await _with_variants(tx, tenant_id, rows), following
 
 
 async def search(

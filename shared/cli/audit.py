@@ -41,7 +41,7 @@ async def list_(
     """List changes, and calls that were refused, newest first."""
     request = pb.ListEntriesRequest(filter=filter, tenant_id=await call.tenant_id(tenant) if tenant else "")
     await call.table(
-        call.pages(AUDIT, "ListEntries", request, "entries", limit, cluster),
+        call.pages(AUDIT, "ListEntries", request, "entries", limit, cluster=cluster),
         "entries",
         [
             ("TIME", lambda e: e.create_time),

@@ -141,13 +141,24 @@ class Call:
         return await unary(request, timeout=timeout_s, metadata=metadata)
 
     async def pages(
-        self, service: ServiceDescriptor, method: str, request: Any, items: str, limit: int, cluster: str = ""
+        self,
+        service: ServiceDescriptor,
+        method: str,
+        request: Any,
+        items: str,
+        limit: int,
+        *,
+        cluster: str = "",
+        tenant: str = "",
     ) -> AsyncIterator[Any]:
-        """The items of all pages, up to `limit`."""
+        """The items of all pages, up to `limit`. tenant: whose cluster is asked, as in in_shop()."""
         left = limit
         while True:
             request.page_size = min(PAGE, left)
-            answer = await self(service, method, request, cluster=cluster)
+            if tenant:
+                answer = await self.in_shop(tenant, service, method, request)
+            else:
+                answer = await self(service, method, request, cluster=cluster)
             for item in getattr(answer, items)[:left]:
                 yield item
             left -= len(getattr(answer, items))

@@ -18,7 +18,6 @@ from shared.runtime.ids import uuid7
 app = typer.Typer(help="Files of the shops.", no_args_is_help=True)
 
 CHUNK_BYTES = 1 << 20
-PAGE = 500
 
 FileId = Annotated[str, typer.Argument(metavar="ID", help="The file's id.")]
 Variant = Annotated[str, typer.Option(help="A variant's name; without one it is the file itself.")]
@@ -55,21 +54,8 @@ async def list_(
     limit: Limit = 100,
 ) -> None:
     """List a shop's files, newest first."""
-
-    async def pages() -> AsyncIterator[pb.Media]:
-        request, left = pb.ListMediaRequest(filter=filter), limit
-        while left > 0:
-            request.page_size = min(PAGE, left)
-            answer = await call.in_shop(tenant, MEDIA, "ListMedia", request)
-            for each in answer.media:
-                yield each
-            left -= len(answer.media)
-            request.page_token = answer.next_page_token
-            if not answer.next_page_token:
-                return
-
     await call.table(
-        pages(),
+        call.pages(MEDIA, "ListMedia", pb.ListMediaRequest(filter=filter), "media", limit, tenant=tenant),
         "files",
         [
             ("FILE", lambda m: m.id),

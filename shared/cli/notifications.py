@@ -2,9 +2,8 @@
 
 import json
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from google.protobuf import json_format, struct_pb2
@@ -36,7 +35,7 @@ async def list_(
     """List a shop's notifications, newest first."""
     request = pb.ListNotificationsRequest(filter=filter, recipient=to)
     await call.table(
-        _pages(call, tenant, "ListNotifications", request, "notifications", limit),
+        call.pages(NOTIFICATIONS, "ListNotifications", request, "notifications", limit, tenant=tenant),
         "notifications",
         [
             ("NOTIFICATION", lambda n: n.id),
@@ -60,7 +59,14 @@ async def show(call: Call, tenant: TenantArgument, notification: IdArgument) -> 
         return
     call.show(one, lambda: _facts(one))
     await call.table(
-        _pages(call, tenant, "ListAttempts", pb.ListAttemptsRequest(notification_id=notification), "attempts", PAGE),
+        call.pages(
+            NOTIFICATIONS,
+            "ListAttempts",
+            pb.ListAttemptsRequest(notification_id=notification),
+            "attempts",
+            PAGE,
+            tenant=tenant,
+        ),
         "attempts",
         [
             ("TRY", lambda a: a.number),
@@ -121,7 +127,9 @@ async def templates(
 ) -> None:
     """List the versions of a shop's templates."""
     await call.table(
-        _pages(call, tenant, "ListTemplates", pb.ListTemplatesRequest(filter=filter), "templates", limit),
+        call.pages(
+            NOTIFICATIONS, "ListTemplates", pb.ListTemplatesRequest(filter=filter), "templates", limit, tenant=tenant
+        ),
         "templates",
         [
             ("TEMPLATE", lambda t: t.name),
@@ -243,19 +251,6 @@ async def trigger(
     )
     answer = await call.in_shop(tenant, NOTIFICATIONS, "PutTrigger", pb.PutTriggerRequest(trigger=new))
     call.show(answer.trigger, lambda: f"{event} sends {template}")
-
-
-async def _pages(call: Call, tenant: str, method: str, request: Any, items: str, limit: int) -> AsyncIterator[Any]:
-    left = limit
-    while left > 0:
-        request.page_size = min(PAGE, left)
-        answer = await call.in_shop(tenant, NOTIFICATIONS, method, request)
-        for item in getattr(answer, items)[:left]:
-            yield item
-        left -= len(getattr(answer, items))
-        request.page_token = answer.next_page_token
-        if not request.page_token:
-            return
 
 
 def _facts(one: pb.Notification) -> object:

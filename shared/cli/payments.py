@@ -1,7 +1,6 @@
 """center payments: a shop's payments, their refunds, and the account that takes them."""
 
 import os
-from collections.abc import AsyncIterator
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 
 from center.shared.v1 import payment_service_pb2 as pb
-from shared.cli.call import PAGE, Call, Limit, TenantArgument, card, filtered_by, operator, word
+from shared.cli.call import Call, Limit, TenantArgument, card, filtered_by, operator, word
 from shared.runtime.ids import uuid7
 
 app = typer.Typer(help="A shop's payments, and the account that takes them.", no_args_is_help=True)
@@ -29,21 +28,8 @@ async def list_(
     call: Call, tenant: TenantArgument, filter: Annotated[str, filtered_by("state = CAPTURED")] = "", limit: Limit = 100
 ) -> None:
     """List a shop's payments, newest first."""
-
-    async def pages() -> AsyncIterator[pb.Payment]:
-        request, left = pb.ListPaymentsRequest(filter=filter), limit
-        while left > 0:
-            request.page_size = min(PAGE, left)
-            answer = await call.in_shop(tenant, PAYMENTS, "ListPayments", request)
-            for payment in answer.payments[:left]:
-                yield payment
-            left -= len(answer.payments)
-            request.page_token = answer.next_page_token
-            if not request.page_token:
-                return
-
     await call.table(
-        pages(),
+        call.pages(PAYMENTS, "ListPayments", pb.ListPaymentsRequest(filter=filter), "payments", limit, tenant=tenant),
         "payments",
         [
             ("CREATED", lambda p: p.create_time),

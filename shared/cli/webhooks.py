@@ -1,8 +1,7 @@
 """center webhooks: where a shop's events are sent, and what became of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from center.shared.v1 import webhook_service_pb2 as pb
-from shared.cli.call import PAGE, Call, Limit, TenantArgument, card, duration, filtered_by, operator, word
+from shared.cli.call import Call, Limit, TenantArgument, card, duration, filtered_by, operator, word
 from shared.runtime.ids import uuid7
 
 app = typer.Typer(help="Where a shop's events are sent, and what became of them.", no_args_is_help=True)
@@ -26,7 +25,7 @@ DeliveryArgument = Annotated[str, typer.Argument(metavar="DELIVERY", help="A del
 async def list_(call: Call, tenant: TenantArgument, limit: Limit = 100) -> None:
     """List a shop's endpoints, newest first."""
     await call.table(
-        _pages(call, tenant, "ListEndpoints", pb.ListEndpointsRequest(), "endpoints", limit),
+        call.pages(WEBHOOKS, "ListEndpoints", pb.ListEndpointsRequest(), "endpoints", limit, tenant=tenant),
         "endpoints",
         [
             ("ENDPOINT", lambda e: e.id),
@@ -114,7 +113,9 @@ async def deliveries(
 ) -> None:
     """List what was sent or waits to be, newest first."""
     await call.table(
-        _pages(call, tenant, "ListDeliveries", pb.ListDeliveriesRequest(filter=filter), "deliveries", limit),
+        call.pages(
+            WEBHOOKS, "ListDeliveries", pb.ListDeliveriesRequest(filter=filter), "deliveries", limit, tenant=tenant
+        ),
         "deliveries",
         [
             ("DELIVERY", lambda d: d.id),
@@ -170,19 +171,6 @@ async def replay(
         if not request.page_token:
             break
     call.show(total, lambda: f"{total.replayed} deliveries are on their way again")
-
-
-async def _pages(call: Call, tenant: str, method: str, request: Any, items: str, limit: int) -> AsyncIterator[Any]:
-    left = limit
-    while left > 0:
-        request.page_size = min(PAGE, left)
-        answer = await call.in_shop(tenant, WEBHOOKS, method, request)
-        for item in getattr(answer, items)[:left]:
-            yield item
-        left -= len(getattr(answer, items))
-        request.page_token = answer.next_page_token
-        if not request.page_token:
-            return
 
 
 def _time(text: str) -> Timestamp:

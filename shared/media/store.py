@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.media import domain
 from shared.media.domain import Allowance, Media, State, Upload, Variant
 from shared.media.tables import media, media_blobs, media_uploads, media_usage, media_variants
+from shared.runtime import paging
 from shared.runtime.errors import NotFound
 from shared.runtime.paging import Ordering, Value
 
@@ -258,15 +259,9 @@ async def page(
     size: int,
 ) -> tuple[list[Media], list[Value] | None]:
     """A page of files, and the cursor of the next one if there is more."""
-    stmt = (
-        select(*_MEDIA)
-        .where(media.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-        .order_by(*ordering.by)
-        .limit(size + 1)
-    )
-    rows = (await tx.execute(stmt)).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return await _with_variants(tx, tenant_id, rows[:size]), following
+    found = select(*_MEDIA).where(media.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return await _with_variants(tx, tenant_id, rows), following
 
 
 async def remove(tx: AsyncConnection, tenant_id: str, gone: Media) -> None:

@@ -14,6 +14,7 @@ from shared.notifications import domain
 from shared.notifications.domain import Attempt, Channel, Notification, Outcome, State
 from shared.notifications.tables import attempts, notifications, paces
 from shared.notifications.vault import Vault
+from shared.runtime import paging
 from shared.runtime.errors import NotFound
 from shared.runtime.paging import Ordering, Value
 
@@ -85,21 +86,18 @@ async def page(
     cursor: Sequence[Value] | None,
     size: int,
 ) -> tuple[list[Notification], list[Value] | None]:
-    where = (notifications.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-    rows = (await tx.execute(select(notifications).where(*where).order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return [_notification(row) for row in rows[:size]], following
+    found = select(notifications).where(notifications.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_notification(row) for row in rows], following
 
 
 async def attempt_page(
     tx: AsyncConnection, tenant_id: str, id: str, ordering: Ordering, cursor: Sequence[Value] | None, size: int
 ) -> tuple[list[Attempt], list[Value] | None]:
-    where = (attempts.c.tenant_id == tenant_id, attempts.c.notification_id == id, ordering.after(cursor))
-    rows = (await tx.execute(select(attempts).where(*where).order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
+    found = select(attempts).where(attempts.c.tenant_id == tenant_id, attempts.c.notification_id == id)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
     return [
-        Attempt(r.number, r.begin_time, r.end_time, Outcome(r.outcome), r.error, r.template_version)
-        for r in rows[:size]
+        Attempt(r.number, r.begin_time, r.end_time, Outcome(r.outcome), r.error, r.template_version) for r in rows
     ], following
 
 

@@ -17,6 +17,7 @@ from shared.notifications import domain
 from shared.notifications.domain import Channel, OptOut, Provider, Reason, Sender, Template, Trigger
 from shared.notifications.tables import preferences, providers, settings, suppressions, templates, triggers
 from shared.notifications.vault import Vault
+from shared.runtime import paging
 from shared.runtime.errors import NotFound
 from shared.runtime.paging import Ordering, Value
 
@@ -125,10 +126,9 @@ async def template_page(
     cursor: Sequence[Value] | None,
     size: int,
 ) -> tuple[list[Template], list[Value] | None]:
-    where = (templates.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-    rows = (await tx.execute(select(templates).where(*where).order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return [_template(row) for row in rows[:size]], following
+    found = select(templates).where(templates.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_template(row) for row in rows], following
 
 
 def _key(tenant_id: str, name: str, channel: str, locale: str, version: int | None = None) -> list[ColumnElement[bool]]:
@@ -266,16 +266,15 @@ async def suppression_page(
     vault: Vault,
 ) -> tuple[list[tuple[str, Reason, datetime]], list[Value] | None]:
     """(recipient, why, since when)."""
-    where = (suppressions.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-    rows = (await tx.execute(select(suppressions).where(*where).order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
+    found = select(suppressions).where(suppressions.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
     return [
         (
             vault.open(tenant_id, f"suppression {row.recipient_hash}", bytes(row.recipient)).decode(),
             Reason(row.reason),
             row.create_time,
         )
-        for row in rows[:size]
+        for row in rows
     ], following
 
 
@@ -362,10 +361,9 @@ async def triggers_since(tx: AsyncConnection, tenant_id: str) -> datetime | None
 async def trigger_page(
     tx: AsyncConnection, tenant_id: str, ordering: Ordering, cursor: Sequence[Value] | None, size: int, vault: Vault
 ) -> tuple[list[Trigger], list[Value] | None]:
-    where = (triggers.c.tenant_id == tenant_id, ordering.after(cursor))
-    rows = (await tx.execute(select(triggers).where(*where).order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return [_trigger(tenant_id, row, vault) for row in rows[:size]], following
+    found = select(triggers).where(triggers.c.tenant_id == tenant_id)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_trigger(tenant_id, row, vault) for row in rows], following
 
 
 def _trigger(tenant_id: str, row: Row[Any], vault: Vault) -> Trigger:

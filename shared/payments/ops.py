@@ -8,7 +8,6 @@ from shared.payments import domain, store
 from shared.payments.domain import Operation, Payment, Report
 from shared.payments.messages import change, event
 from shared.payments.provider import Account, Notice, Provider
-from shared.payments.seals import Seals
 from shared.payments.store import Settings
 from shared.runtime import journal
 from shared.runtime.clock import Clock
@@ -17,6 +16,7 @@ from shared.runtime.errors import InvalidArgument
 from shared.runtime.events.boundary import Boundary, none
 from shared.runtime.ids import is_uuid, uuid7
 from shared.runtime.journal import Event
+from shared.runtime.vault import Vault
 
 
 class Payments:
@@ -28,14 +28,14 @@ class Payments:
         db: Database,
         reads: Database,
         clock: Clock,
-        seals: Seals,
+        vault: Vault,
         providers: Mapping[str, Provider],
         reached: Boundary = none,
     ) -> None:
         self.db = db
         self.reads = reads
         self.clock = clock
-        self.seals = seals
+        self.vault = vault
         self.providers = providers
         self._reached = reached
 
@@ -53,8 +53,8 @@ class Payments:
         return Account(
             settings.provider,
             settings.api_base,
-            self.seals.open(tenant_id, "secret_key", settings.secret_key),
-            self.seals.open(tenant_id, "webhook_secret", settings.webhook_secret),
+            self.vault.open(tenant_id, "secret_key", settings.secret_key).decode(),
+            self.vault.open(tenant_id, "webhook_secret", settings.webhook_secret).decode(),
         )
 
     async def carry_out(self, tenant_id: str, account: Account, payment: Payment, operation: Operation) -> Payment:

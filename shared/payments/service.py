@@ -187,7 +187,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
 
         def sealed(column: str, text: str) -> bytes:
             if text or before is None:
-                return self._payments.seals.seal(tenant_id, column, text)
+                return self._payments.vault.seal(tenant_id, column, text.encode())
             kept: bytes = getattr(before, column)
             return kept
 

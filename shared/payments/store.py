@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.payments.domain import Kind, Operation, Payment, Progress, State
 from shared.payments.provider import Notice
 from shared.payments.tables import payments
+from shared.runtime import paging
 from shared.runtime.errors import Aborted, FailedPrecondition, NotFound
 from shared.runtime.paging import Ordering, Value
 
@@ -100,15 +101,9 @@ async def page(
     size: int,
 ) -> tuple[list[Payment], list[Value] | None]:
     """A page of payments without their operations, and the cursor of the next one if there is more."""
-    stmt = (
-        select(payments)
-        .where(payments.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-        .order_by(*ordering.by)
-        .limit(size + 1)
-    )
-    rows = (await tx.execute(stmt)).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return [_payment(row, ()) for row in rows[:size]], following
+    found = select(payments).where(payments.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_payment(row, ()) for row in rows], following
 
 
 async def add(tx: AsyncConnection, tenant_id: str, payment: Payment) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from shared.tables import metadata
 
-# Which provider takes a tenant's payments. Keys are sealed (shared.payments.seals).
+# Which provider takes a tenant's payments. Keys are sealed (shared.runtime.vault).
 payment_settings = Table(
     "payment_settings",
     metadata,

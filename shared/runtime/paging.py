@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, false, literal, or_, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import true
 
 from shared.runtime.context import current
@@ -94,6 +95,14 @@ class Ordering:
     def cursor(self, row: Any) -> list[Value]:
         """The sorted-by values of a selected row that holds the ordering's columns by their names."""
         return [getattr(row, str(term.column.key)) for term in self.terms]
+
+
+async def page(
+    tx: AsyncConnection, found: Select[Any], ordering: Ordering, cursor: Sequence[Value] | None, size: int
+) -> tuple[Sequence[Row[Any]], list[Value] | None]:
+    """`size` rows of `found` behind the cursor, in their order, and the cursor of the next page if there is more."""
+    rows = (await tx.execute(found.where(ordering.after(cursor)).order_by(*ordering.by).limit(size + 1))).all()
+    return rows[:size], ordering.cursor(rows[size - 1]) if len(rows) > size else None
 
 
 def keyset(terms: Sequence[Term], cursor: Sequence[Value] | None) -> ColumnElement[bool]:

@@ -20,6 +20,7 @@ from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation, revealing
 from shared.runtime.ids import is_uuid, uuid7
 from shared.runtime.paging import PageTokens, page_size
+from shared.runtime.vault import Vault
 from shared.webhooks import domain, signing, store
 from shared.webhooks.domain import Delivery, Endpoint, Outcome, Patience
 from shared.webhooks.guard import Guard, Refused
@@ -32,7 +33,6 @@ from shared.webhooks.messages import (
     resent,
     to_proto,
 )
-from shared.webhooks.signing import Vault
 from shared.webhooks.store import Sealed
 from shared.webhooks.tables import deliveries, endpoints
 
@@ -91,7 +91,7 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
             )
         secret = signing.new_secret()
         tenant_id = current().tenant_id
-        await store.add(tx, tenant_id, endpoint, self._vault.seal(tenant_id, endpoint.id, secret))
+        await store.add(tx, tenant_id, endpoint, self._vault.seal(tenant_id, signing.place_of(endpoint.id), secret))
         await journal.record(tx, tenant_id, [change(None, endpoint)])
         return pb.CreateEndpointResponse(endpoint=to_proto(endpoint), secret=signing.shown(secret))
 
@@ -164,7 +164,9 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
         overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else domain.OVERLAP
         after = domain.rotate(before, overlap, now=self._clock.now())
         secret = signing.new_secret()
-        kept = Sealed(self._vault.seal(tenant_id, after.id, secret), sealed.secret if overlap else None)
+        kept = Sealed(
+            self._vault.seal(tenant_id, signing.place_of(after.id), secret), sealed.secret if overlap else None
+        )
         await store.save(tx, tenant_id, after, kept)
         await journal.record(tx, tenant_id, [change(before, after, "secret rotated")])
         return pb.RotateSecretResponse(endpoint=to_proto(after), secret=signing.shown(secret))

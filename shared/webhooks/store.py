@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.runtime import paging
 from shared.runtime.errors import Aborted, NotFound, ResourceExhausted
 from shared.runtime.paging import Ordering, Value
 from shared.webhooks import domain
@@ -76,9 +77,9 @@ async def page(
     tx: AsyncConnection, tenant_id: str, ordering: Ordering, cursor: Sequence[Value] | None, size: int
 ) -> tuple[list[Endpoint], list[Value] | None]:
     mine = (endpoints.c.tenant_id == tenant_id) & (endpoints.c.state != State.DELETED)
-    stmt = select(endpoints, _types(tenant_id)).where(mine, ordering.after(cursor)).order_by(*ordering.by)
-    rows = (await tx.execute(stmt.limit(size + 1))).all()
-    return [_endpoint(row) for row in rows[:size]], ordering.cursor(rows[size - 1]) if len(rows) > size else None
+    found = select(endpoints, _types(tenant_id)).where(mine)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_endpoint(row) for row in rows], following
 
 
 async def save(tx: AsyncConnection, tenant_id: str, after: Endpoint, sealed: Sealed | None = None) -> None:
@@ -191,10 +192,9 @@ async def deliveries_page(
     size: int,
 ) -> tuple[list[Delivery], list[Value] | None]:
     """A page of deliveries, and the cursor of the next one if there is more."""
-    stmt = select(*_DELIVERY).where(deliveries.c.tenant_id == tenant_id, condition, ordering.after(cursor))
-    rows = (await tx.execute(stmt.order_by(*ordering.by).limit(size + 1))).all()
-    following = ordering.cursor(rows[size - 1]) if len(rows) > size else None
-    return [_delivery(row) for row in rows[:size]], following
+    found = select(*_DELIVERY).where(deliveries.c.tenant_id == tenant_id, condition)
+    rows, following = await paging.page(tx, found, ordering, cursor, size)
+    return [_delivery(row) for row in rows], following
 
 
 async def send_again(

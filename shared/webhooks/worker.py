@@ -20,11 +20,11 @@ from shared.runtime.clock import Clock
 from shared.runtime.context import CallContext, use
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
+from shared.runtime.vault import Vault
 from shared.webhooks import domain, signing, store
 from shared.webhooks.domain import Endpoint, Patience, State
 from shared.webhooks.messages import change, disabled
 from shared.webhooks.sender import Sender
-from shared.webhooks.signing import Vault
 from shared.webhooks.store import Claimed, Tried
 
 log = structlog.stdlib.get_logger("center.webhooks")
@@ -183,7 +183,8 @@ class Worker:
         secrets = [sealed.secret]
         if sealed.old_secret and endpoint.old_secret_expire_time and now < endpoint.old_secret_expire_time:
             secrets.append(sealed.old_secret)
-        opened = [self._vault.open(lane.tenant_id, lane.endpoint_id, each) for each in secrets] if claimed else []
+        place = signing.place_of(lane.endpoint_id)
+        opened = [self._vault.open(lane.tenant_id, place, each) for each in secrets] if claimed else []
         return endpoint, opened, claimed
 
     async def _judge(self, tx: AsyncConnection, tenant_id: str, endpoint: Endpoint, tried: Sequence[Tried]) -> bool:

@@ -28,7 +28,6 @@ from dataplane.tenants.service import entry as local_entry
 from shared.payments import stripe_api
 from shared.payments.domain import FINDABLE_AFTER
 from shared.payments.ops import Payments
-from shared.payments.seals import Seals
 from shared.payments.service import PaymentService
 from shared.payments.simulator.books import Account
 from shared.payments.simulator.faults import Fault
@@ -41,6 +40,7 @@ from shared.runtime.errors import Internal, PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
+from shared.runtime.vault import Vault
 from tests.dataplane.cluster import entry
 from tests.dataplane.test_payments import eur
 from tests.support import payments as providers
@@ -220,7 +220,12 @@ async def _place(home: Path, tenant: CatalogTenant, db: Database, stripe: Stripe
         await place.reached(at)
 
     payments = Payments(
-        db=db, reads=db, clock=clock, seals=Seals(home), providers={stripe_api.NAME: stripe}, reached=reached
+        db=db,
+        reads=db,
+        clock=clock,
+        vault=Vault(home, "payments"),
+        providers={stripe_api.NAME: stripe},
+        reached=reached,
     )
     service = PaymentService(payments=payments, tokens=PageTokens(bytes(32)))
     place = Place(tenant.id, account, simulator, clock, payments, service, BROWSER)
