@@ -22,26 +22,38 @@ FEW, MANY = 20, 1000
 
 
 async def test_validating_tokens(home: Path, make_database: Callable[[str], str], tmp_path: Path, load: Load) -> None:
-    async with controls(home, make_database("validate_bench"), tmp_path, count=2) as running:
-        market = running[0].market
+    async with controls(home, make_database("validate_bench"), tmp_path) as running:
         for users, limit, named in (
             (FEW, 10**9, f"{FEW} tokens in turn, limit 10^9"),
             (MANY, 10**9, f"{MANY:,} tokens in turn, limit 10^9"),
             (MANY, None, f"{MANY:,} tokens in turn, unlimited"),
         ):
-            solution_id = await market.solution(limit=limit)
-            tokens = await market.tokens(solution_id, users)
-            requests = [
-                access_pb.ValidateTokenRequest(token=token, action="search", solution_id=solution_id)
-                for token in tokens
-            ]
-            answer = await market.access.ValidateToken(requests[0])
-            assert answer.allowed, answer
-            sent = [request.SerializeToString() for request in requests]
+            sent, answer = await _requests(running[0], users, limit)
             with echo(home, {VALIDATE: answer}) as server:
                 await _one(load, home, running, server.pid, server.raw, server.chain, sent, named)
-            if users == FEW:
-                await _two(load, home, running, sent, named)
+
+
+async def test_two_processes_validate(
+    home: Path, make_database: Callable[[str], str], tmp_path: Path, load: Load
+) -> None:
+    async with controls(home, make_database("validate_two_bench"), tmp_path, count=2) as running:
+        sent, _ = await _requests(running[0], FEW, 10**9)
+        await _two(load, home, running, sent, f"{FEW} tokens in turn, limit 10^9")
+
+
+async def _requests(
+    control: Control, users: int, limit: int | None
+) -> tuple[list[bytes], access_pb.ValidateTokenResponse]:
+    """One of each of so many users, and what is answered to the first."""
+    market = control.market
+    solution_id = await market.solution(limit=limit)
+    requests = [
+        access_pb.ValidateTokenRequest(token=token, action="search", solution_id=solution_id)
+        for token in await market.tokens(solution_id, users)
+    ]
+    answer = await market.access.ValidateToken(requests[0])
+    assert answer.allowed, answer
+    return [request.SerializeToString() for request in requests], answer
 
 
 async def _one(
@@ -67,20 +79,28 @@ async def _one(
         half = statistics.median(sample.calls_per_s for sample in samples[2]) / 2
         # Tokens that the turns above have left alone for long have given their units back: that is another bench's.
         await load.pace(targets[-1], seconds=WARM_S, calls_per_s=half)
-        paced = await load.pace(targets[-1], seconds=5.0, calls_per_s=half)
-        # What the machine, and the load itself, make of as many calls.
-        bare = await load.pace(targets[0], seconds=5.0, calls_per_s=half)
+        paced: list[Sample] = []
+        bare: list[Sample] = []
+        for _ in range(3):
+            paced.append(await load.pace(targets[-1], seconds=5.0, calls_per_s=half))
+            # What the machine, and the load itself, make of as many calls.
+            bare.append(await load.pace(targets[0], seconds=5.0, calls_per_s=half))
         show(
             f"ValidateToken of {named}, called {title}",
             THROUGHPUT,
             throughput(targets, samples, reference=0),
             f"ValidateToken reaches {ratio(rates)} of the raw echo's calls/s, and {ratio(shares)} of what its CPU time"
             f" would give; the bar is {BAR}",
-            f"at half its load, {half:,.0f} calls/s: p50 {ms(percentile(paced.latencies_s, 50))}, p99"
-            f" {ms(percentile(paced.latencies_s, 99))}, max {ms(max(paced.latencies_s))}; the bar is {BAR_P99_MS} ms",
-            f"the raw echo at that pace: p50 {ms(percentile(bare.latencies_s, 50))}, p99"
-            f" {ms(percentile(bare.latencies_s, 99))}, max {ms(max(bare.latencies_s))}",
+            f"at half its load, {half:,.0f} calls/s: {_tails(paced)}; the bar is {BAR_P99_MS} ms",
+            f"the raw echo at that pace: {_tails(bare)}",
         )
+
+
+def _tails(samples: list[Sample]) -> str:
+    """Of each window of some seconds, and of all calls in them."""
+    p99s = ", ".join(ms(percentile(sample.latencies_s, 99)) for sample in samples)
+    every = [latency for sample in samples for latency in sample.latencies_s]
+    return f"p50 {ms(percentile(every, 50))}, p99 {ms(percentile(every, 99))} ({p99s}), max {ms(max(every))}"
 
 
 async def _two(load: Load, home: Path, running: list[Control], sent: list[bytes], named: str) -> None:

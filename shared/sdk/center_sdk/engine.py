@@ -35,6 +35,8 @@ TICK_S = 1.0
 FLOW_S = 0.2
 FLOW_RUNS = 10
 FLOW_PART = 75
+# Of the leases that need more soon, so small a part at a time.
+LOW_PART = 10
 # Tokens whose decisions are at hand; more are held, but take longer.
 HOT = 65_536
 # What one batch accounts for at most: while it is made and read, nothing else is decided in its process, 0.1 ms a run.
@@ -172,6 +174,8 @@ class Engine:
         # Leases that were used lately, those that only tell that nothing is left, and those on their way back.
         self._live: dict[Lease, None] = {}
         self._wanting: dict[Lease, None] = {}
+        # Leases of which little is left, while nobody waits for more.
+        self._low: dict[Lease, None] = {}
         self._runs: dict[tuple[Facts, Code, int, str], Run] = {}
         self._pending: deque[Run] = deque()
         # How many of the oldest pending runs are to be handed in.
@@ -379,10 +383,10 @@ class Engine:
             fitting = Code.ALLOWED if spent <= lease.within else Code.ALLOWED_OVER_LIMIT
             code = Code.ALLOWED_STALE if stale else fitting
             if spent > lease.mark and not peek and not lease.closing:
-                # Low: more is asked for while there still is some, with the next batch.
+                # Low: more is asked for while there still is some, with what flows.
                 lease.mark = min(lease.units, lease.within)
                 if lease.rate > 1 and not self._short(lease):
-                    self._wanting[lease] = None
+                    self._low[lease] = None
             return self._allow(path, lease, code, cost, now, peek)
         if peek and lease is not None and usable and lease.confirmed(now):
             if quota.soft:
@@ -682,6 +686,10 @@ class Engine:
         elif now - self._flowed >= FLOW_S:
             self._flowed = now
             self._due = max(self._due, self._ripe(now))
+            # Some at a time, and none between: where many tokens are used in turn, each batch would meet another one.
+            for lease in list(islice(self._low, max(LEASES_AT_ONCE, len(self._low) // LOW_PART))):
+                self._wanting[lease] = None
+                del self._low[lease]
         # Of these all runs go along: what is given back must not be spent already.
         closing = {lease for lease in self._wanting if lease.closing or lease.doubtful}
         runs: list[Run] = []
@@ -713,6 +721,7 @@ class Engine:
         settlements = []
         for lease in leases:
             self._wanting.pop(lease, None)
+            self._low.pop(lease, None)
             if not lease.id:
                 continue
             done = lease.pending == included.get(lease, 0)

@@ -14,8 +14,9 @@ HELD_S = 20.0
 BLOCK_UNITS = 16
 BLOCK_PART = 64
 IDLE_S = 20.0
-# Below this part of it more is asked for, so that nobody waits.
+# Below this part of it, or so many seconds of use, more is asked for, so that nobody waits.
 LOW = 0.25
+LOW_S = 3.0
 # A pace is not told from less.
 SHORTEST_S = 0.02
 # What stands as confirmed by the counter for so long: that nothing is left, and that others still hold some of it.
@@ -30,6 +31,7 @@ class Lease:
     units, spent: granted and spent so far, of which `reported` are accounted for.
     mark: up to where `spent` may go with nothing else to look at; never above what is granted.
     within: up to where `spent` is within a soft limit.
+    had: what was left when last heard of.
     until: when it ends, in seconds by the control plane's clock: its period, or its time without word.
     taken, outstanding: of the counter when last heard of; `outstanding` without this lease.
     """
@@ -42,6 +44,7 @@ class Lease:
         "closing",
         "doubtful",
         "entitlement_id",
+        "had",
         "id",
         "limit",
         "mark",
@@ -75,6 +78,7 @@ class Lease:
         self.reported = 0
         self.mark = 0
         self.within = 0
+        self.had = 0
         self.until = 0.0
         self.limit: int | None = quota.limit
         self.taken = 0
@@ -145,6 +149,7 @@ class Lease:
             # Past a hard limit there is nothing to hold, except by terms that have just been lowered.
             self.within = max(0, self.units - over) if self.quota.soft else self.units
             self.top = self.within + max(0, self.limit - self.taken)
+        self.had = min(self.units, self.within) - self.spent
         self.set_mark()
 
     def set_mark(self) -> None:
@@ -152,9 +157,9 @@ class Lease:
         if self.doubtful or self.closing:
             self.mark = 0
             return
-        whole = min(self.units, self.within)
-        low = int((whole - self.spent) * LOW) if self.rate > 1 else 0
-        self.mark = whole - low
+        # By what it had, not by what it has when this is looked at again: that would never be low.
+        low = min(self.had // 2, max(int(self.had * LOW), int(self.rate * LOW_S))) if self.rate > 1 else 0
+        self.mark = min(self.units, self.within) - low
 
     def see(self, now: float) -> int:
         """How much was spent since it was last looked at."""
