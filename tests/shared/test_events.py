@@ -85,7 +85,8 @@ class Stage:
             return owner.execute(statement.encode()).fetchall()
 
     def missing(self) -> int:
-        [(count,)] = self.rows("SELECT count(*) FROM said WHERE id NOT IN (SELECT id FROM effects)")
+        # What had two effects in the place of another's one is found by check().
+        [(count,)] = self.rows("SELECT (SELECT count(*) FROM said) - (SELECT count(*) FROM effects)")
         return int(count)
 
     async def all_applied(self, within_s: float = 30) -> None:
@@ -260,7 +261,8 @@ async def test_a_consumer_that_gets_nothing_of_what_there_is_is_bound_anew(stage
 
 
 async def test_the_table_stays_small_while_old_transactions_are_held_open(stage: Stage) -> None:
-    """Hours in seconds: partitions of one second, and two old transactions that do not let go."""
+    """Hours in seconds: partitions as short, and two old transactions that do not let go."""
+    partition_s = max(1, round(HELD_S / 100))
 
     def partitions() -> int:
         [(count,)] = stage.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'outbox'::regclass")
@@ -272,7 +274,7 @@ async def test_the_table_stays_small_while_old_transactions_are_held_open(stage:
         return int(count)
 
     async with (
-        beside(stage.relay(partition_s=1).run(), stage.consumer().run()),
+        beside(stage.relay(partition_s=partition_s).run(), stage.consumer().run()),
         await psycopg.AsyncConnection.connect(stage.url) as snapshot,
         await psycopg.AsyncConnection.connect(stage.url) as writer,
     ):
@@ -286,13 +288,13 @@ async def test_the_table_stays_small_while_old_transactions_are_held_open(stage:
             await speak(stage.url, 200, AGGREGATES, random.Random(3), pause_s=0.05)
             await stage.all_applied()
             spoken += 200
-            # However long it is held: what a few seconds of speaking leave.
-            assert left() < 800, f"of {spoken}"
+            # However long it is held: what is spoken while a few partitions are the newest.
+            assert left() < 800 * partition_s, f"of {spoken}"
         before = partitions()
         await writer.commit()
         await stage.all_applied()
         # The empty ones go.
-        await until(lambda: partitions() <= min(before - 1, 10))
+        await until(lambda: partitions() <= min(before - 1, 10), 30 + 3 * partition_s)
     stage.check(spoken + 1)
 
 
@@ -425,7 +427,9 @@ async def test_kill_9_of_everything_in_turn_loses_nothing_and_repeats_nothing(tm
             for name in ("relay-1", "consumer-1"):
                 cast.start(name)
             rng = random.Random(4)
-            speaking = asyncio.gather(*(speak(stage.url, N // 4, AGGREGATES, rng, pause_s=0.2) for _ in range(4)))
+            # A few are spoken slowly, so that they last until all have died; many as fast as they are carried.
+            pause_s = 0.2 if N <= 2_000 else 0.02
+            speaking = asyncio.gather(*(speak(stage.url, N // 4, AGGREGATES, rng, pause_s) for _ in range(4)))
             for name, place in PLACES:
                 await cast.dies(name, place)
             await cast.restart(broker, broker.kill)
@@ -441,7 +445,7 @@ async def test_kill_9_of_everything_in_turn_loses_nothing_and_repeats_nothing(tm
                         await cast.dies(*rng.choice(PLACES))
                 await asyncio.sleep(rng.random() * 2)
             await speaking
-            await stage.all_applied(60)
+            await stage.all_applied(60 + N / 1_000)
             stage.check(N)
         finally:
             cast.end()
