@@ -3,7 +3,7 @@
 from control.app import running
 from control.config import Config
 from shared.runtime import telemetry
-from shared.runtime.rpc import run
+from shared.runtime.rpc.process import run
 
 
 def main() -> None:

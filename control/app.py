@@ -93,7 +93,7 @@ from shared.runtime.events.consumer import Consumer
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
-from shared.runtime.rpc import Server, Service, serving
+from shared.runtime.rpc.server import Server, Service, serving
 
 log = structlog.stdlib.get_logger("center.control")
 

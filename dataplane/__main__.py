@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataplane.app import running
 from dataplane.config import Config
 from shared.runtime import telemetry
-from shared.runtime.rpc import run
+from shared.runtime.rpc.process import run
 
 # mallopt(3): blocks of this size and more have pages of their own, which go back as soon as they are free. By itself
 # glibc raises the limit to the largest block that was ever freed, and a process that has passed a few parts of files on

@@ -67,7 +67,8 @@ from shared.runtime.events.gaps import CatchUp
 from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
-from shared.runtime.rpc import Server, Service, connect, serving
+from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
 from shared.webhooks import worker as webhook_worker

@@ -19,7 +19,8 @@ from edge.xds.served import Served
 from edge.xds.server import SERVICE, Discovery
 from edge.xds.topology import Topology
 from shared.runtime import keys, pki
-from shared.runtime.rpc import Server, Service, connect, serving
+from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.server import Server, Service, serving
 
 # An Envoy that comes back names all it holds, with versions: 45 bytes a scope.
 RECEIVE_LIMIT_BYTES = 256 << 20

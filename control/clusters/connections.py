@@ -9,7 +9,7 @@ from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeSer
 from control.catalog.memory import Catalog
 from shared.runtime.errors import Unavailable
 from shared.runtime.pki import Identity
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 
 if TYPE_CHECKING:
     from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceAsyncStub

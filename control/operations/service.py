@@ -35,7 +35,7 @@ from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.ids import is_uuid
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
-from shared.runtime.rpc import received
+from shared.runtime.rpc.status import received
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 

@@ -25,7 +25,7 @@ from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import Internal, PlatformError
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import received
+from shared.runtime.rpc.status import received
 
 log = structlog.stdlib.get_logger("center.worker")
 

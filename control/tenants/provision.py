@@ -21,7 +21,7 @@ from control.tenants.messages import catalog_tenant
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
-from shared.runtime.rpc import received
+from shared.runtime.rpc.status import received
 
 APPLY_TIMEOUT_S = 20.0
 REMOVE_TIMEOUT_S = 20.0

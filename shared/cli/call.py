@@ -29,9 +29,10 @@ from center.control.v1 import operations_service_pb2, tenant_service_pb2
 from shared.platform import ports
 from shared.platform.client import Client
 from shared.platform.config import Config
-from shared.runtime import pki, rpc
+from shared.runtime import pki
 from shared.runtime.environment import EnvironmentProblem
 from shared.runtime.errors import NotFound, PlatformError
+from shared.runtime.rpc.status import received
 
 # A coroutine function with a Call in front.
 Command = Callable[..., Awaitable[None]]
@@ -306,7 +307,7 @@ def run(work: Callable[[Call], Awaitable[None]], *, as_json: bool = False, print
         err.print(f"there are no certificates in {config.home / 'pki'}: has `center up` run here?", style="red")
         raise typer.Exit(1) from None
     except grpc.aio.AioRpcError as error:
-        _explain(rpc.received(error), as_json)
+        _explain(received(error), as_json)
         raise typer.Exit(1) from None
     except PlatformError as refusal:
         _explain(refusal, as_json)

@@ -18,8 +18,8 @@ from shared.platform.client import Client
 from shared.platform.config import Config
 from shared.platform.console import Lines
 from shared.platform.record import AlreadyRunning, Record
-from shared.runtime import rpc
 from shared.runtime.environment import EnvironmentProblem
+from shared.runtime.rpc.status import received
 from shared.samples import load
 from shared.samples.domains import code
 
@@ -203,7 +203,7 @@ async def _seed(config: Config, client: Client, lines: Lines) -> list[str]:
     try:
         domains = [shop.domain for shop in await load.seed(client)]
     except (grpc.aio.AioRpcError, httpx.HTTPError) as error:
-        refusal = rpc.received(error) if isinstance(error, grpc.aio.AioRpcError) else error
+        refusal = received(error) if isinstance(error, grpc.aio.AioRpcError) else error
         lines.say("platform", f"the shops did not load: {refusal}; the next `center up` tries again", "red")
         return []
     done.write_text(json.dumps(domains))

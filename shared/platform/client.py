@@ -26,8 +26,9 @@ from center.shared.v1 import (
 )
 from shared.platform import ports
 from shared.platform.config import Config
-from shared.runtime import pki, rpc
+from shared.runtime import pki
 from shared.runtime.errors import FailedPrecondition
+from shared.runtime.rpc.channel import connect
 
 CONTROL_SERVICES: Sequence[ServiceDescriptor] = [
     service
@@ -109,5 +110,5 @@ class Client:
 
     def _to(self, address: str, server: str, services: Sequence[ServiceDescriptor]) -> grpc.aio.Channel:
         if address not in self._channels:
-            self._channels[address] = rpc.connect(address, self._identity, server=server, services=services)
+            self._channels[address] = connect(address, self._identity, server=server, services=services)
         return self._channels[address]

@@ -6,7 +6,8 @@ from center.control.v1 import solution_service_pb2 as pb
 from center.control.v1 import solution_service_pb2_grpc as pb_grpc
 from shared.platform.client import Client
 from shared.platform.config import Config
-from shared.runtime import ids, rpc
+from shared.runtime import ids
+from shared.runtime.rpc.status import received
 from shared.samples.search import registration
 
 # What of it follows the platform's zone and ports; the rest is the operators' to change, and stays as they left it.
@@ -22,7 +23,7 @@ async def register(config: Config) -> None:
             await solutions.CreateSolution(pb.CreateSolutionRequest(solution=wanted, request_id=ids.uuid7()))
             return
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS or rpc.received(error).reason != "SOLUTION_EXISTS":
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS or received(error).reason != "SOLUTION_EXISTS":
                 raise
         known = (await solutions.GetSolution(pb.GetSolutionRequest(id=wanted.id))).solution
         moved = [field for field in _PLACED if getattr(known, field) != getattr(wanted, field)]

@@ -6,13 +6,14 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-from shared.runtime import pki, rpc
+from shared.runtime import pki
+from shared.runtime.rpc.channel import connect
 
 
 async def grpc_serves(home: Path, address: str, server: str) -> bool:
     """Whether the server answers the standard health check over mutual TLS, as an operator would ask."""
     identity = pki.load(home, "operator")
-    async with rpc.connect(address, identity, server=server) as channel:
+    async with connect(address, identity, server=server) as channel:
         try:
             check = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",

@@ -12,14 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
-from opentelemetry.trace.status import StatusCode
 from prometheus_client import REGISTRY, Metric
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -76,7 +68,8 @@ log = structlog.stdlib.get_logger("center.rpc")
 
 Observer = Callable[[CallContext, float, BaseException | None], None]
 
-_tracer: trace.Tracer | None = None
+# Where spans go; set where a collector is named.
+_export: Callable[[CallContext, str, str, float], None] | None = None
 
 
 def configure(process: str, *, log_format: str = "console", level: str = "info", otlp_endpoint: str = "") -> None:
@@ -128,31 +121,11 @@ def configure(process: str, *, log_format: str = "console", level: str = "info",
     root.setLevel(level.upper())
     structlog.contextvars.bind_contextvars(process=process)
     if otlp_endpoint:
-        _export_spans(process, otlp_endpoint)
+        # Most processes have no collector, and what it takes to reach one is slow to import.
+        from shared.runtime import spans
 
-
-class _CallIds(IdGenerator):
-    """Gives a span the ids that its call has carried to whomever it called."""
-
-    def __init__(self) -> None:
-        self.call = CallContext()
-
-    def generate_trace_id(self) -> int:
-        return int(self.call.trace_id, 16)
-
-    def generate_span_id(self) -> int:
-        return int(self.call.span_id, 16)
-
-
-_ids = _CallIds()
-
-
-def _export_spans(process: str, endpoint: str) -> None:
-    global _tracer
-    provider = TracerProvider(resource=Resource.create({"service.name": process}), id_generator=_ids)
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    _tracer = provider.get_tracer("center.rpc")
+        global _export
+        _export = spans.exporter(process, otlp_endpoint)
 
 
 def _unchanged(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -183,8 +156,8 @@ def observer(method: str) -> Observer:
         ended_so.total_s += took_s
         if error is not None or took_s > SLOW_S or random.random() < SAMPLED:
             _log(call, method, code, took_s, error)
-        if _tracer is not None:
-            _span(_tracer, call, method, code, took_s)
+        if _export is not None:
+            _export(call, method, code, took_s)
 
     return observe
 
@@ -211,30 +184,3 @@ def _log(call: CallContext, method: str, code: str, took_s: float, error: BaseEx
         log.error("call failed", exc_info=error, **facts)
     else:
         log.info("call", **facts)
-
-
-def _span(tracer: trace.Tracer, call: CallContext, method: str, code: str, took_s: float) -> None:
-    """Exports the finished call as a span of its trace."""
-    if not call.trace_id:
-        return
-    parent = None
-    if call.parent_id:
-        remote = SpanContext(int(call.trace_id, 16), int(call.parent_id, 16), True, TraceFlags(TraceFlags.SAMPLED))
-        parent = trace.set_span_in_context(NonRecordingSpan(remote))
-    end_ns = time.time_ns()
-    _ids.call = call
-    span = tracer.start_span(
-        method,
-        context=parent,
-        kind=SpanKind.SERVER,
-        start_time=end_ns - round(took_s * 1e9),
-        attributes={
-            "rpc.method": method,
-            "rpc.code": code,
-            "center.caller": call.caller,
-            "center.tenant": call.tenant_id,
-        },
-    )
-    if code not in ("OK", "CANCELLED"):
-        span.set_status(StatusCode.ERROR, code)
-    span.end(end_ns)

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from center.control.v1 import access_service_pb2, plan_service_pb2, tenant_service_pb2
 from center.dataplane.v1 import product_service_pb2
 from shared.runtime import pki, telemetry
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 
 SERVICES = {
     service.full_name: service

@@ -29,7 +29,7 @@ from shared.runtime import journal, pki
 from shared.runtime.context import current
 from shared.runtime.ids import uuid7
 from shared.runtime.journal import Change, Event
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.bench.measure import SPREAD, ms, ratio, show, spread_ms
 from tests.dataplane.cluster import entry, of, product
 

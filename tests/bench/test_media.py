@@ -18,7 +18,7 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as pb
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from shared.runtime.rpc.server import MESSAGE_LIMIT_BYTES
 from tests.bench.measure import ratio, show
 from tests.dataplane.cluster import entry

@@ -30,7 +30,7 @@ from control.clusters.domain import Endpoint
 from control.clusters.ops import Seed
 from control.config import Config
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.support.server import free_port
 
 PATIENCE_S = 20.0

@@ -15,7 +15,7 @@ from center.control.v1 import quota_pb2, tenant_pb2
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.control.plane import Plane, until
 from tests.support.grpc import refuses
 

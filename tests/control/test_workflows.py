@@ -23,7 +23,7 @@ from control.operations.domain import STEPS, Kind
 from dataplane.app import Cluster
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.control.plane import Plane, metadata, tenant, until
 from tests.dataplane.cluster import of, product
 from tests.support.grpc import refuses

@@ -28,7 +28,7 @@ from shared.runtime import keys, pki
 from shared.runtime.backoffice import Signer
 from shared.runtime.db import Database, app_url
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 
 ACTIVE = tenant_pb2.TENANT_STATE_ACTIVE
 NORMAL = tenant_pb2.TENANT_MODE_NORMAL

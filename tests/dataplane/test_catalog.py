@@ -15,7 +15,7 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from dataplane.app import CATALOG
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 from tests.dataplane.cluster import Running, create, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.support.grpc import refuses

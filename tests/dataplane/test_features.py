@@ -15,7 +15,7 @@ from center.dataplane.v1 import product_service_pb2 as pb
 from center_sdk.features import set_hash
 from dataplane.features.domain import Bucket, Rate
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import received
+from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.support.features import ScriptedPlans, a_set, boolean, delta, plans_at, rate, standing

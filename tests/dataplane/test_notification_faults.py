@@ -29,7 +29,7 @@ from shared.runtime.errors import NotFound
 from shared.runtime.events.consumer import Event
 from shared.runtime.events.subjects import Subject
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.dataplane.cluster import Running, create, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop, an_address, until

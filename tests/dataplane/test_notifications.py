@@ -13,7 +13,7 @@ import pytest
 from center.shared.v1 import notification_service_pb2 as pb
 from shared.notifications import domain
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import received
+from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, entry, move_rows, of
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, FAILED, PENDING, PUSH, SENT, SMS, SUPPRESSED, Shop, an_address, until

@@ -21,7 +21,7 @@ from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from shared.platform import ports
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.dataplane.cluster import create, digest, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.dataplane.test_webhooks import SUCCEEDED, endpoint, partitioned, settled

@@ -9,7 +9,7 @@ from typing import Any
 from center.control.v1 import catalog_service_pb2 as pb
 from center.control.v1 import tenant_pb2
 from shared.runtime import pki
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["CatalogService"]
 

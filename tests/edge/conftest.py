@@ -18,7 +18,7 @@ from edge.xds.served import Served
 from edge.xds.server import FORGET_S, SERVICE, Discovery
 from edge.xds.topology import Cluster, Domain, Endpoint, Solution, Tenant, Topology
 from shared.runtime import pki
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 from tests.edge import proxy, shop, solution
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from center.dataplane.v1 import product_service_pb2 as pb
 from shared.runtime import context, pki
 from shared.runtime.errors import NotFound, ResourceExhausted
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProductService"]
 

@@ -369,7 +369,7 @@ async def test_only_envoy_may_ask(edge: Edge, edge_home: Path) -> None:
     from envoy.service.auth.v3 import external_auth_pb2 as auth
 
     from shared.runtime import pki
-    from shared.runtime.rpc import connect
+    from shared.runtime.rpc.channel import connect
     from tests.support.grpc import refuses
 
     async with connect(f"127.0.0.1:{edge.port}", pki.load(edge_home, "operator"), server="edge") as channel:

@@ -15,7 +15,7 @@ from center.edge.v1 import edge_service_pb2 as pb
 from center.edge.v1 import edge_service_pb2_grpc as pb_grpc
 from edge.config import CONTROL_PORT, HTTP_PORT, METRICS_PORT, XDS_PORT
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.edge import solution as solutions
 from tests.edge.catalog import Catalog, cluster, serving_catalog, solution, tenant
 from tests.edge.conftest import tenant_id

@@ -17,7 +17,7 @@ from edge.roster import Roster
 from edge.xds.resources import CLUSTER, ROUTES, SCOPE
 from edge.xds.topology import Domain
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.edge.conftest import Edge, running_edge, shop_of, tenant_id
 from tests.edge.processes import free_offset
 from tests.edge.proxy import until

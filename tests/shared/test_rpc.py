@@ -29,8 +29,11 @@ from center.edge.v1 import edge_service_pb2_grpc as edge_grpc
 from shared.runtime import pki
 from shared.runtime.context import CallContext, Trace, current, use
 from shared.runtime.errors import FailedPrecondition, ResourceExhausted, Unauthenticated, Unavailable
-from shared.runtime.rpc import Server, Service, connect, received, rules, serving
+from shared.runtime.rpc import rules
 from shared.runtime.rpc.chain import Limit
+from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.server import Server, Service, serving
+from shared.runtime.rpc.status import received
 from tests.support.grpc import refuses
 
 IDENTITIES = ("operator", "control", "edge", "envoy", "cluster/eu-1", "solution/search", "stranger")

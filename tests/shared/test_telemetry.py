@@ -18,7 +18,8 @@ from pathlib import Path
 import grpc
 from center.edge.v1 import edge_service_pb2 as pb, edge_service_pb2_grpc as pb_grpc
 from shared.runtime import pki, telemetry
-from shared.runtime.rpc import Service, connect, serving
+from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.server import Service, serving
 
 home, endpoint, log_format = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 telemetry.configure("edge", log_format=log_format, otlp_endpoint=endpoint)

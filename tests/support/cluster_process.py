@@ -12,7 +12,7 @@ from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeSer
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from shared.platform import ports
 from shared.runtime import pki
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.support.server import Server
 
 CLUSTER = ports.CLUSTERS[0]

@@ -12,7 +12,7 @@ from center.control.v1 import quota_pb2
 from center.control.v1.plan_service_pb2_grpc import PlanServiceServicer
 from center_sdk.features import checksum, differing, set_hash
 from shared.runtime import pki
-from shared.runtime.rpc import Service, serving
+from shared.runtime.rpc.server import Service, serving
 
 PLANS = pb.DESCRIPTOR.services_by_name["PlanService"]
 

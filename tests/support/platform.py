@@ -32,7 +32,8 @@ from center.dataplane.v1 import product_service_pb2_grpc, tenant_runtime_service
 from center.edge.v1 import edge_service_pb2_grpc
 from center.shared.v1 import audit_service_pb2_grpc
 from shared.platform import ports, record
-from shared.runtime import ids, pki, rpc
+from shared.runtime import ids, pki
+from shared.runtime.rpc.channel import connect
 from tests.edge.web import Shopper
 
 CLUSTERS = tuple(cluster.id for cluster in ports.CLUSTERS)
@@ -96,7 +97,7 @@ class Platform:
             )
         else:
             identity = pki.load(self.home, caller)
-        return rpc.connect(self.address(server), identity, server=server)
+        return connect(self.address(server), identity, server=server)
 
     async def close(self) -> None:
         for channel in self._channels.values():

@@ -20,24 +20,11 @@ from prometheus_client import start_http_server
 from shared.runtime.errors import NotFound
 from shared.runtime.pki import Identity
 from shared.runtime.rpc import chain
+from shared.runtime.rpc.channel import KEEPALIVE, MESSAGE_LIMIT_BYTES
 
 log = structlog.stdlib.get_logger("center.rpc")
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-# A request may be a page of 500 tenants or a chunk of a tenant's rows.
-MESSAGE_LIMIT_BYTES = 32 << 20
-
-# Watches are idle for as long as nothing changes. grpc's defaults answer a client that pings such a stream with
-# GOAWAY too_many_pings after a minute or two, so pings are allowed, and the server finds dead peers by its own.
-KEEPALIVE = (
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-)
 
 
 class Health(HealthServicer):

@@ -465,15 +465,54 @@ def test_what_is_used_up_is_filled_up_again_with_a_batch(ledger: Ledger) -> None
     assert isinstance(told, Lack) and told.need is Need.MORE
 
 
+def flow(validator: Validator) -> pb.SettleLeasesRequest | None:
+    """The next batch of what flows; all that is due goes with it."""
+    validator.ledger.now += FLOW_S
+    request = validator.engine.batch(validator.ledger.now)
+    if request is not None:
+        validator.engine.settled(validator.ledger.settle(request), validator.ledger.now)
+        assert validator.engine.batch(validator.ledger.now) is None
+    return request
+
+
 def test_what_is_used_fast_asks_before_all_is_used_up(ledger: Ledger) -> None:
     validator, token = crowded(ledger)
     for _ in range(9):
         validator.decide(token)
     tick(validator)
     [lease] = [lease for lease in validator.engine._live if lease.spent == 10]
-    while lease.left:
+    while lease.left > 1:
         validator.decide(token)
-    assert validator.engine.waits(lease)
+    flow(validator)
+    assert lease.left > 10
+
+
+def test_what_is_used_slowly_asks_before_all_is_used_up(ledger: Ledger) -> None:
+    """A few units a second: where it is low stays where it is, however often one looks."""
+    validator, token = crowded(ledger)
+    [lease] = [lease for lease in validator.engine._live if lease.spent == 1][-1:]
+    for _ in range(40):
+        for _ in range(2):
+            assert isinstance(validator.engine.decide(token, SOLUTION, ACTION, 1, now=ledger.now), Decision)
+        tick(validator)
+    assert lease.spent == 81
+
+
+def test_leases_that_run_low_after_each_other_ask_together(ledger: Ledger) -> None:
+    """A batch for each would meet the next one's: one after the other, for as long as there are any."""
+    ledger.terms = solution(1024)
+    validator, several = Validator(ledger, records=4096), [ledger.issue() for _ in range(8)]
+    for token in several:
+        for _ in range(5):
+            validator.decide(token)
+    tick(validator)
+    leases = [lease for lease in validator.engine._live if lease.spent == 5]
+    for token, lease in zip(several, leases, strict=True):
+        while lease.left > 2:
+            validator.decide(token)
+        assert validator.engine.batch(ledger.now) is None
+    asked = flow(validator)
+    assert asked is not None and len(asked.settlements) == len(several)
 
 
 def test_a_million_tokens_fit_in_their_size() -> None:

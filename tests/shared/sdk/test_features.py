@@ -20,7 +20,7 @@ from center_sdk.features import FeatureClient, FeatureReader, FeatureSets, Watch
 from center_sdk.openfeature import UNLIMITED, CenterProvider
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import connect
+from shared.runtime.rpc.channel import connect
 from tests.support.features import ScriptedPlans, a_set, boolean, delta, hashed, plans_at, rate, standing
 
 SNAPSHOT, SNAPSHOT_END = catalog_pb.WATCH_PHASE_SNAPSHOT, catalog_pb.WATCH_PHASE_SNAPSHOT_END
