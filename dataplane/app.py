@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
-from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import inventory_service_pb2, product_service_pb2, tenant_runtime_service_pb2
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
@@ -24,6 +24,9 @@ from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
+from dataplane.inventory import sweeper as stock_sweeper
+from dataplane.inventory.service import InventoryService
+from dataplane.inventory.watch import Watches
 from dataplane.products.service import ProductService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
@@ -81,6 +84,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -159,6 +163,23 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        draining = asyncio.Event()
+        watches = Watches(db, draining)
+
+        def stocked() -> None:
+            events.wake()
+            watches.wake()
+
+        stock = Writes(db, tenants, stocked)
+        inventory = InventoryService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            watches=watches,
+            admit=tenants.admit_watch,
+        )
+        expiry = stock_sweeper.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -232,7 +253,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), upkeep.run(steward, clock), sealer.run(), denials.run()]
-        workers += [sweeper.run(), sending.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -276,6 +297,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
@@ -292,6 +314,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
                 denied=denials.note,
+                draining=draining,
                 # A file on its way is here piece by piece, however fast its sender is.
                 window_bytes=CHUNK_BYTES,
             )

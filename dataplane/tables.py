@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from dataplane.inventory import tables as inventory
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -134,7 +135,8 @@ variants = Table(
     Column("title", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
-    UniqueConstraint("tenant_id", "sku"),
+    # At the end of each statement: variants may exchange their SKUs in one.
+    UniqueConstraint("tenant_id", "sku", deferrable=True),
     ForeignKeyConstraint(["tenant_id", "product_id"], ["products.tenant_id", "products.id"]),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("amount_minor >= 0", name="amount_minor"),
@@ -201,4 +203,5 @@ MOVED = (
     *media.MOVED,
     *notifications.MOVED,
     *webhooks.MOVED,
+    *inventory.MOVED,
 )

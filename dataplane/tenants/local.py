@@ -62,6 +62,12 @@ class LocalTenants:
         if error is not None:
             raise error
 
+    def admit_watch(self, tenant_id: str) -> None:
+        """Raises why nobody goes on watching the tenant here: once it lives elsewhere, nothing changes here any more."""
+        self.admit(tenant_id, mutates=False)
+        if not self._known[tenant_id].placed_here:
+            raise domain.moving(tenant_id)
+
     @contextmanager
     def closing(self, tenant_ids: Collection[str]) -> Iterator[None]:
         """Lets no new write begin meanwhile: a change that waits for the last write waits for no later ones.

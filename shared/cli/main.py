@@ -23,6 +23,7 @@ from shared.cli import (
     plans,
     platform,
     solutions,
+    stock,
     tenants,
     tokens,
     users,
@@ -62,6 +63,7 @@ for name, group in {
     "webhooks": webhooks.app,
     "notifications": notifications.app,
     "payments": payments.app,
+    "stock": stock.app,
 }.items():
     app.add_typer(group, name=name)
 

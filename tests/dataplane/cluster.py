@@ -16,6 +16,7 @@ from center.control.v1 import tenant_pb2
 from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
@@ -62,6 +63,10 @@ class Running:
     @property
     def products(self) -> ProductServiceStub:
         return ProductServiceStub(self.channel("operator"))
+
+    @property
+    def inventory(self) -> InventoryServiceStub:
+        return InventoryServiceStub(self.channel("operator"))
 
     @property
     def audit(self) -> AuditServiceStub:

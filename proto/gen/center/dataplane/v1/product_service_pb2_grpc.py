@@ -124,7 +124,8 @@ class ProductServiceServicer:
         """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
         one with a known id keeps it.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-        ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+        ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
+        FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

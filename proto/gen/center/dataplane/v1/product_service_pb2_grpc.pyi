@@ -62,7 +62,8 @@ class ProductServiceStub:
     """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
     one with a known id keeps it.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-    ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+    ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
+    FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
     """
     ArchiveProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_service_pb2.ArchiveProductResponse]
     """Takes a product off sale for good. It stays readable for the shop's own people.
@@ -110,7 +111,8 @@ class ProductServiceAsyncStub(ProductServiceStub):
     """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
     one with a known id keeps it.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-    ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+    ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
+    FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
     """
     ArchiveProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_service_pb2.ArchiveProductResponse]  # type: ignore[assignment]
     """Takes a product off sale for good. It stays readable for the shop's own people.
@@ -185,7 +187,8 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
         one with a known id keeps it.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
-        ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+        ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
+        FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""What a shop has in stock: locations, levels, reservations and movements."""
