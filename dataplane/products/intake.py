@@ -18,7 +18,7 @@ from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, AlreadyExists, PlatformError, ResourceExhausted
+from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, PlatformError, ResourceExhausted
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.violations import path_of
 
@@ -131,7 +131,7 @@ async def _keep(
             try:
                 created, updated, refused_now = await _write(batch, db, clock, features.of(current().tenant_id))
                 break
-            except (AlreadyExists, Aborted, ResourceExhausted):
+            except (AlreadyExists, Aborted, FailedPrecondition, ResourceExhausted):
                 if not left:
                     raise
         progress.created += len(created)
@@ -165,6 +165,10 @@ async def _write(
             try:
                 product = _product(message, before, now=now)
                 _refuse_taken(product, owners)
+                if before is not None:
+                    kept = {variant.id for variant in product.variants}
+                    gone = [variant.id for variant in before.variants if variant.id not in kept]
+                    await store.refuse_in_stock(tx, tenant_id, gone)
                 if before is None and room is not None and len(created) >= room[0]:
                     raise no_room(grants, str(room[1]))
             except PlatformError as error:

@@ -9,21 +9,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, TextClause, delete, exc, func, select, text
+from sqlalchemy import ColumnElement, TextClause, exc, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.features.domain import Grants, no_room
 from dataplane.products.domain import Product, Status, Variant
-from dataplane.tables import products, variants
+from dataplane.tables import products
 from shared.runtime import paging
 from shared.runtime.db import constraints, violated
-from shared.runtime.errors import Aborted, AlreadyExists, NotFound, PlatformError
+from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, PlatformError
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
 
+_IN_STOCK = "stock_levels_tenant_id_variant_id_fkey"
 TAKEN: Mapping[str, PlatformError] = {
     "products_tenant_id_handle_key": AlreadyExists("HANDLE_TAKEN", "another product has this handle"),
     "variants_tenant_id_sku_key": AlreadyExists("SKU_TAKEN", "another variant has this SKU"),
+    _IN_STOCK: FailedPrecondition(
+        "VARIANT_IN_STOCK", "a variant that would go is in stock; book its stock out first, or archive the product"
+    ),
 }
 
 _COLUMNS = (
@@ -137,6 +141,21 @@ async def sku_owners(tx: AsyncConnection, tenant_id: str, skus: Sequence[str]) -
     return {row.sku: row.product_id for row in rows}
 
 
+async def refuse_in_stock(tx: AsyncConnection, tenant_id: str, variant_ids: Sequence[str]) -> None:
+    """FailedPrecondition VARIANT_IN_STOCK: there is some of one of them. Others may book some in before this
+    transaction ends: what counts is save()."""
+    if variant_ids and (await tx.execute(_STOCKED, {"tenant_id": tenant_id, "ids": list(variant_ids)})).first():
+        raise TAKEN[_IN_STOCK]
+
+
+_STOCKED = text(
+    """
+    SELECT 1 FROM stock_levels WHERE tenant_id = CAST(:tenant_id AS uuid) AND variant_id = ANY (CAST(:ids AS uuid[]))
+        AND (on_hand <> 0 OR backordered <> 0) LIMIT 1
+    """
+)
+
+
 async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product], grants: Grants) -> None:
     """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, ResourceExhausted PRODUCT_LIMIT_REACHED; then none of them is there.
 
@@ -146,7 +165,7 @@ async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product], grant
         return
     with constraints(TAKEN), _limited(grants):
         await tx.execute(_ADD, {"tenant_id": tenant_id, **_arrays(new)})
-        await _add_variants(tx, tenant_id, new)
+        await _keep_variants(tx, tenant_id, new)
 
 
 async def room(tx: AsyncConnection) -> tuple[int, int] | None:
@@ -170,17 +189,18 @@ def _limited(grants: Grants) -> Iterator[None]:
 
 
 async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) -> None:
-    """Writes each over the version just before it. Aborted ETAG_MISMATCH when one is not there."""
+    """Writes each over the version just before it. Aborted ETAG_MISMATCH when one is not there, FailedPrecondition
+    VARIANT_IN_STOCK when a variant would go that there is some of, or that somebody waits for."""
     if not changed:
         return
     with constraints(TAKEN):
         saved = await tx.execute(_SAVE, {"tenant_id": tenant_id, **_arrays(changed)})
         if saved.rowcount != len(changed):
             raise Aborted("ETAG_MISMATCH", "the product changed meanwhile; read it again")
-        # All out, all in: a SKU may go from one variant to another in one change.
-        of_changed = variants.c.product_id == func.any(_ids([p.id for p in changed]))
-        await tx.execute(delete(variants).where(variants.c.tenant_id == tenant_id, of_changed))
-        await _add_variants(tx, tenant_id, changed)
+        # First those that go: a SKU may go from one variant to another in one change.
+        kept = [variant.id for product in changed for variant in product.variants]
+        await tx.execute(_DROP_VARIANTS, {"tenant_id": tenant_id, "products": [p.id for p in changed], "kept": kept})
+        await _keep_variants(tx, tenant_id, changed)
 
 
 _ADD = text(
@@ -209,7 +229,24 @@ _SAVE = text(
     """
 )
 
-_ADD_VARIANTS = text(
+# With the levels that say that there is nothing; any other refuses to go.
+_DROP_VARIANTS = text(
+    """
+    WITH gone AS (
+        SELECT id FROM variants
+        WHERE tenant_id = CAST(:tenant_id AS uuid) AND product_id = ANY (CAST(:products AS uuid[]))
+            AND id <> ALL (CAST(:kept AS uuid[]))
+    ), emptied AS (
+        DELETE FROM stock_levels
+        WHERE tenant_id = CAST(:tenant_id AS uuid) AND variant_id IN (SELECT id FROM gone)
+            AND on_hand = 0 AND backordered = 0
+    )
+    DELETE FROM variants WHERE tenant_id = CAST(:tenant_id AS uuid) AND id IN (SELECT id FROM gone)
+    """
+)
+
+# In place: what refers to a variant that stays keeps it.
+_KEEP_VARIANTS = text(
     """
     INSERT INTO variants (tenant_id, id, product_id, position, sku, title, currency, amount_minor)
     SELECT CAST(:tenant_id AS uuid), n.*
@@ -217,6 +254,8 @@ _ADD_VARIANTS = text(
         CAST(:ids AS uuid[]), CAST(:products AS uuid[]), CAST(:positions AS int[]), CAST(:skus AS text[]),
         CAST(:titles AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[])
     ) n
+    ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, sku = excluded.sku,
+        title = excluded.title, currency = excluded.currency, amount_minor = excluded.amount_minor
     """
 )
 
@@ -234,11 +273,11 @@ def _arrays(some: Sequence[Product]) -> dict[str, list[Any]]:
     }
 
 
-async def _add_variants(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]) -> None:
+async def _keep_variants(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]) -> None:
     lines = [(product.id, position, v) for product in of for position, v in enumerate(product.variants)]
     if lines:
         await tx.execute(
-            _ADD_VARIANTS,
+            _KEEP_VARIANTS,
             {
                 "tenant_id": tenant_id,
                 "ids": [v.id for _, _, v in lines],
