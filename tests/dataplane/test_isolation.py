@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
 
+from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import media_service_pb2 as media_pb
@@ -25,7 +26,7 @@ from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
+from dataplane.app import COMMANDS, INVENTORY, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
@@ -64,6 +65,7 @@ NOTICES = (
     "notification_attempts",
 )
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
+STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 ROWS = (
     "products",
     "variants",
@@ -77,11 +79,12 @@ ROWS = (
     *WEBHOOK_ROWS,
     *NOTICES,
     *MEDIA_ROWS,
+    *STOCK_ROWS,
     "event_gaps",
 )
 # Of which nobody deletes rows, and nobody changes those either.
-KEPT = {"payments", "payment_operations", "payment_events"}
-APPENDED = {"payment_events"}
+KEPT = {"payments", "payment_operations", "payment_events", "stock_movements"}
+APPENDED = {"payment_events", "stock_movements"}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
@@ -125,6 +128,7 @@ async def furnish(running: Running) -> Two:
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _paid(running, tenant.id, f"Lamp of {mark}")
+        await _stocked(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
 
@@ -173,6 +177,21 @@ async def furnish_notices(shop: Shop, mark: str) -> None:
     await shop.call.PutTrigger(notices_pb.PutTriggerRequest(trigger=trigger), metadata=tenant)
     sent = await shop.send(f"{mark}@mail.example", dedup_key="one")
     await shop.becomes(sent.id, SENT)
+
+
+async def _stocked(running: Running, tenant_id: str, mark: str) -> None:
+    """Some of one variant at a location, and one of them held."""
+    location = stock_pb.CreateLocationRequest(location={"code": "here", "name": mark})
+    await running.inventory.CreateLocation(location, metadata=of(tenant_id))
+    [found] = (
+        await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant_id))
+    ).products
+    [one, *_] = sorted(each.id for each in found.variants)
+    received = {"variant_id": one, "kind": stock_pb.STOCK_MOVEMENT_KIND_RECEIVED, "quantity": 5, "reference": mark}
+    await running.inventory.AdjustStock(stock_pb.AdjustStockRequest(adjustments=[received]), metadata=of(tenant_id))
+    line = {"variant_id": one, "quantity": 1}
+    request = stock_pb.ReserveRequest(owner_id=uuid7(), lines=[line], ttl={"seconds": 86_400})
+    await running.inventory.Reserve(request, metadata=of(tenant_id))
 
 
 async def _paid(running: Running, tenant_id: str, reference: str) -> None:
@@ -380,6 +399,54 @@ async def test_no_method_reaches_another_tenants_webhooks(two: Two, name: str) -
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+STOCK_REQUESTS: dict[str, Callable[[stock_pb.StockLevel, str], Message]] = {
+    "CreateLocation": lambda s, o: stock_pb.CreateLocationRequest(location={"code": "here-too"}),
+    "GetLocation": lambda s, o: stock_pb.GetLocationRequest(id=s.location_id),
+    "ListLocations": lambda s, o: stock_pb.ListLocationsRequest(filter=f'id = "{s.location_id}"'),
+    "UpdateLocation": lambda s, o: stock_pb.UpdateLocationRequest(location={"id": s.location_id, "name": "stolen"}),
+    "AdjustStock": lambda s, o: stock_pb.AdjustStockRequest(
+        adjustments=[
+            {
+                "variant_id": s.variant_id,
+                "location_id": s.location_id,
+                "kind": "STOCK_MOVEMENT_KIND_ADJUSTED",
+                "counted": 9,
+            }
+        ]
+    ),
+    "ConfigureStock": lambda s, o: stock_pb.ConfigureStockRequest(
+        variant_id=s.variant_id, location_id=s.location_id, allows_backorder=True
+    ),
+    "GetStock": lambda s, o: stock_pb.GetStockRequest(variant_ids=[s.variant_id]),
+    "ListStock": lambda s, o: stock_pb.ListStockRequest(filter=f'variant_id = "{s.variant_id}"'),
+    "ListMovements": lambda s, o: stock_pb.ListMovementsRequest(filter=f'reference = "{o}"'),
+    "Reserve": lambda s, o: stock_pb.ReserveRequest(owner_id=o, lines=[{"variant_id": s.variant_id, "quantity": 1}]),
+    "Release": lambda s, o: stock_pb.ReleaseRequest(owner_id=o),
+    "Commit": lambda s, o: stock_pb.CommitRequest(owner_id=o),
+    "WatchStock": lambda s, o: stock_pb.WatchStockRequest(variant_ids=[s.variant_id]),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in INVENTORY.methods])
+async def test_no_method_reaches_another_tenants_stock(two: Two, name: str) -> None:
+    stock: Any = two.running.inventory
+    [theirs] = (await stock.ListStock(stock_pb.ListStockRequest(), metadata=of(two.b))).levels
+    told = await stock.ListMovements(stock_pb.ListMovementsRequest(filter="kind = RESERVED"), metadata=of(two.b))
+    owner = told.movements[0].reference
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    answer = getattr(stock, name)(STOCK_REQUESTS[name](theirs, owner), metadata=of(two.a))
+    seen = ""
+    try:
+        seen = str(await (anext(aiter(answer)) if name == "WatchStock" else answer))
+        assert name in ("CreateLocation", "Release", "WatchStock") or name.startswith(("List", "GetStock"))
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    finally:
+        answer.cancel()
+    assert not any(id in seen for id in (theirs.variant_id, theirs.location_id, owner, two.b)), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
@@ -442,9 +509,10 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 20}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 23}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
+    held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
@@ -633,6 +701,17 @@ HOSTILE = (
     "INSERT INTO payment_events SELECT '{b}', gen_random_uuid(), 'stripe', 'stolen', '', payment_id, now(), now() "
     "FROM payment_events",
     "SELECT * FROM due_payment_operations(100)",
+    "SELECT * FROM stock_levels l FULL JOIN locations p ON p.tenant_id <> l.tenant_id",
+    "SELECT * FROM reservations r, stock_movements m WHERE r.tenant_id = '{b}' OR m.tenant_id = '{b}'",
+    "UPDATE stock_levels SET on_hand = 0, reserved = 0 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE stock_movements SET on_hand = 0",
+    "DELETE FROM stock_movements",
+    "UPDATE locations SET tenant_id = '{b}'",
+    "INSERT INTO stock_movements SELECT '{b}', gen_random_uuid(), variant_id, location_id, 'RECEIVED', 1, 0, 0, '', '', "
+    "now() FROM stock_levels",
+    "SELECT * FROM reserve_stock('{b}', gen_random_uuid(), ARRAY(SELECT variant_id FROM stock_levels), '{{1}}', now(), "
+    "now())",
+    "SELECT * FROM expired_reservations('infinity', 1000)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -798,6 +877,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _swept(owner, two),
             lambda: _limits(owner, two),
             lambda: _due(owner, two),
+            lambda: _expired(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
             lambda: _audit(owner, two),
@@ -981,6 +1061,13 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "media": "SELECT tenant_id, gen_random_uuid(), '', '', 1, sha256, now() FROM media LIMIT 1",
         "media_variants": "SELECT tenant_id, media_id, 'copy', '', 1, sha256, 1, 1, '', now() FROM media_variants",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
+        "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
+        "JOIN variants v ON v.id <> s.variant_id LIMIT 1",
+        "reservations": "SELECT tenant_id, gen_random_uuid(), owner, variant_id, location_id, 1, 0, 1, 0, NULL, now() "
+        "FROM reservations LIMIT 1",
+        "stock_movements": "SELECT tenant_id, gen_random_uuid(), variant_id, location_id, 'ADJUSTED', 0, 0, 0, '', '', "
+        "now() FROM stock_movements LIMIT 1",
         "payments": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), "
         "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
         "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
@@ -1093,6 +1180,12 @@ def _due(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
         owner.execute("RESET ROLE")
         due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_payment_operations(1000)")
     return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"due are {due}"]
+
+
+def _expired(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns whose reservations are over, unless their tenant is closed."""
+    due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM expired_reservations('infinity', 1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"expired are those of {due}"]
 
 
 def _swept(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

@@ -19,6 +19,9 @@ def upgrade() -> None:
     for table in ("locations", "stock_levels", "reservations", "stock_movements"):
         isolation.tenant_table(table)
     isolation.append_only("stock_movements")
+    # Where nobody may do it at all, nothing is left to say about when.
+    for verb in ("update", "delete"):
+        op.execute(f"DROP POLICY writable_{verb} ON stock_movements")
     for function in (_TAKE, _RESERVE):
         op.execute(function)
     _expired()
