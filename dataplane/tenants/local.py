@@ -63,7 +63,7 @@ class LocalTenants:
             raise error
 
     def admit_watch(self, tenant_id: str) -> None:
-        """Raises why nobody goes on watching the tenant here: once it lives elsewhere, nothing changes here any more."""
+        """Raises why nobody goes on watching the tenant here: once it lives elsewhere, nothing more changes here."""
         self.admit(tenant_id, mutates=False)
         if not self._known[tenant_id].placed_here:
             raise domain.moving(tenant_id)

@@ -707,8 +707,8 @@ HOSTILE = (
     "UPDATE stock_movements SET on_hand = 0",
     "DELETE FROM stock_movements",
     "UPDATE locations SET tenant_id = '{b}'",
-    "INSERT INTO stock_movements SELECT '{b}', gen_random_uuid(), variant_id, location_id, 'RECEIVED', 1, 0, 0, '', '', "
-    "now() FROM stock_levels",
+    "INSERT INTO stock_movements SELECT '{b}', gen_random_uuid(), variant_id, location_id, 'RECEIVED', 1, 0, 0, '', "
+    "'', now() FROM stock_levels",
     "SELECT * FROM reserve_stock('{b}', gen_random_uuid(), ARRAY(SELECT variant_id FROM stock_levels), '{{1}}', now(), "
     "now())",
     "SELECT * FROM expired_reservations('infinity', 1000)",

@@ -77,7 +77,7 @@ def _reservations() -> None:
     op.execute(
         """
         CREATE TABLE reservations (
-            tenant_id uuid NOT NULL REFERENCES tenants (tenant_id),
+            tenant_id uuid NOT NULL,
             id uuid NOT NULL,
             owner uuid NOT NULL,
             variant_id uuid NOT NULL,
@@ -107,7 +107,7 @@ def _reservations() -> None:
     op.execute(
         """
         CREATE TABLE stock_movements (
-            tenant_id uuid NOT NULL REFERENCES tenants (tenant_id),
+            tenant_id uuid NOT NULL,
             id uuid NOT NULL,
             variant_id uuid NOT NULL,
             location_id uuid NOT NULL,
@@ -139,7 +139,7 @@ CREATE FUNCTION take_stock(
     reservation_id uuid, variant_id uuid, location_id uuid, taken bigint, waiting bigint, on_hand bigint,
     reserved bigint, backordered bigint, allows_backorder boolean, low_threshold bigint, version bigint
 )
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY WITH level AS (
@@ -190,7 +190,7 @@ BEGIN
             JOIN public.locations p ON p.tenant_id = s.tenant_id AND p.id = s.location_id
             WHERE s.tenant_id = tenant AND s.variant_id = wanted.id AND p.is_active ORDER BY p.priority, p.id LIMIT 1;
         IF FOUND THEN
-            RETURN QUERY SELECT * FROM take_stock(tenant, holder, wanted.id, place.id, rest, 0, expires, at);
+            RETURN QUERY SELECT * FROM public.take_stock(tenant, holder, wanted.id, place.id, rest, 0, expires, at);
             CONTINUE WHEN FOUND;
         END IF;
         FOR place IN
@@ -200,7 +200,7 @@ BEGIN
             FOR NO KEY UPDATE OF s
         LOOP
             IF place.free >= rest THEN
-                RETURN QUERY SELECT * FROM take_stock(tenant, holder, wanted.id, place.id, rest, 0, expires, at);
+                RETURN QUERY SELECT * FROM public.take_stock(tenant, holder, wanted.id, place.id, rest, 0, expires, at);
                 rest := 0;
                 EXIT;
             END IF;
@@ -214,7 +214,7 @@ BEGIN
             ORDER BY p.priority, p.id
         LOOP
             RETURN QUERY SELECT *
-                FROM take_stock(tenant, holder, wanted.id, place.id, least(rest, place.free), 0, expires, at);
+                FROM public.take_stock(tenant, holder, wanted.id, place.id, least(rest, place.free), 0, expires, at);
             rest := rest - least(rest, place.free);
             EXIT WHEN rest = 0;
         END LOOP;
@@ -224,7 +224,7 @@ BEGIN
             WHERE s.tenant_id = tenant AND s.variant_id = wanted.id AND p.is_active AND s.allows_backorder
             ORDER BY p.priority, p.id LIMIT 1;
         IF FOUND THEN
-            RETURN QUERY SELECT * FROM take_stock(tenant, holder, wanted.id, place.id, 0, rest, expires, at);
+            RETURN QUERY SELECT * FROM public.take_stock(tenant, holder, wanted.id, place.id, 0, rest, expires, at);
         ELSE
             RETURN QUERY SELECT NULL::uuid, wanted.id, NULL::uuid, 0::bigint, rest, 0::bigint, 0::bigint, 0::bigint,
                 false, NULL::bigint, 0::bigint;
