@@ -490,8 +490,9 @@ async def test_what_an_order_has_taken_over_does_not_expire(eu: Running, shop: S
     late = sweeper(eu, db, steward, timedelta(hours=1))
     async with db.transaction(shop.id) as tx:
         [given] = await ops.transfer(tx, shop.id, cart, order, None)
-        # Meanwhile the sweeper passes by.
-        await late.sweep()
+        # Meanwhile the sweeper passes by, and waits for nobody.
+        async with asyncio.timeout(5):
+            await late.sweep()
     assert (given.owner, given.expires_at) == (order, None)
     await late.sweep()
     assert await shop.levels(lamp) == [(2, 1, 0)]
