@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
-from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import cart_service_pb2, product_service_pb2, tenant_runtime_service_pb2
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
@@ -20,6 +20,7 @@ from center.shared.v1 import (
     webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
+from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
@@ -81,6 +82,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -159,6 +161,14 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        carts = CartService(
+            db=writes,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, "carts"),
+            key=keys.load(config.home, "recipients"),
+        )
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -231,7 +241,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sealer.run(), denials.run()]
+        workers = [follower.run(), following.run(), sealer.run(), denials.run()]
+        workers.append(upkeep.run(steward, writes, clock, identity_name))
         workers += [sweeper.run(), sending.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
@@ -276,6 +287,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),

@@ -5,6 +5,7 @@ import typer
 from shared.cli import (
     add_ons,
     audit,
+    carts,
     check,
     clusters,
     decisions,
@@ -62,6 +63,7 @@ for name, group in {
     "webhooks": webhooks.app,
     "notifications": notifications.app,
     "payments": payments.app,
+    "carts": carts.app,
 }.items():
     app.add_typer(group, name=name)
 

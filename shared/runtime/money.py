@@ -26,7 +26,7 @@ CURRENCIES = frozenset(_PLACES) - {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "US
 
 # google.type.Money counts below the unit in nanos.
 _NANO_PLACES = 9
-_LARGEST_MINOR = (1 << 63) - 1
+LARGEST_MINOR = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def from_proto(money: money_pb2.Money, field: str = "price") -> Money:
     if finer:
         raise _invalid(field, f"finer than the minor unit of {money.currency_code}, which has {places} decimal places")
     amount_minor = money.units * 10**places + minor
-    if amount_minor > _LARGEST_MINOR:
+    if amount_minor > LARGEST_MINOR:
         raise _invalid(field, "too large")
     return Money(money.currency_code, amount_minor)
 
@@ -62,6 +62,13 @@ def to_proto(money: Money) -> money_pb2.Money:
     places = _PLACES[money.currency]
     units, minor = divmod(money.amount_minor, 10**places)
     return money_pb2.Money(currency_code=money.currency, units=units, nanos=minor * 10 ** (_NANO_PLACES - places))
+
+
+def text(money: Money) -> str:
+    """`12.50 EUR`."""
+    places = _PLACES[money.currency]
+    units, minor = divmod(money.amount_minor, 10**places)
+    return f"{units}.{minor:0{places}d} {money.currency}" if places else f"{units} {money.currency}"
 
 
 def _invalid(field: str, why: str) -> InvalidArgument:

@@ -18,14 +18,16 @@ from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
 
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
+from dataplane.app import CARTS, COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
@@ -78,6 +80,9 @@ ROWS = (
     *NOTICES,
     *MEDIA_ROWS,
     "event_gaps",
+    "carts",
+    "cart_lines",
+    "cart_codes",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events"}
@@ -125,8 +130,20 @@ async def furnish(running: Running) -> Two:
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _paid(running, tenant.id, f"Lamp of {mark}")
+        await _filled(running, tenant.id)
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def _filled(running: Running, tenant: str) -> None:
+    """A cart with a line and a code."""
+    carts = CartServiceStub(running.channel("operator"))
+    listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
+    made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
+    variant_id = listed.products[0].variants[0].id
+    line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
+    await carts.AddLine(line, metadata=of(tenant))
+    await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -380,6 +397,39 @@ async def test_no_method_reaches_another_tenants_webhooks(two: Two, name: str) -
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method of CartService is asked for of another tenant: its cart, the line in it, and the line's variant.
+CART_REQUESTS: dict[str, Callable[[str, carts_pb.CartLine], Message]] = {
+    "CreateCart": lambda c, line: carts_pb.CreateCartRequest(currency_code="EUR"),
+    "GetCart": lambda c, line: carts_pb.GetCartRequest(id=c),
+    "ListCarts": lambda c, line: carts_pb.ListCartsRequest(filter=f'id = "{c}"'),
+    "AddLine": lambda c, line: carts_pb.AddLineRequest(cart_id=c, variant_id=line.variant_id, quantity=1),
+    "SetQuantity": lambda c, line: carts_pb.SetQuantityRequest(cart_id=c, line_id=line.id, quantity=1),
+    "RemoveLine": lambda c, line: carts_pb.RemoveLineRequest(cart_id=c, line_id=line.id),
+    "SetAddress": lambda c, line: carts_pb.SetAddressRequest(cart_id=c),
+    "SetEmail": lambda c, line: carts_pb.SetEmailRequest(cart_id=c, email="a@mail.example"),
+    "ApplyCode": lambda c, line: carts_pb.ApplyCodeRequest(cart_id=c, code="stolen"),
+    "RemoveCode": lambda c, line: carts_pb.RemoveCodeRequest(cart_id=c, code="TEN"),
+    "MergeCarts": lambda c, line: carts_pb.MergeCartsRequest(from_cart_id=c, into_cart_id=uuid7()),
+    "DeleteCart": lambda c, line: carts_pb.DeleteCartRequest(id=c),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in CARTS.methods])
+async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> None:
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    theirs = (await carts.GetCart(carts_pb.GetCartRequest(id=listed.id), metadata=of(two.b))).cart
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(carts, name)(CART_REQUESTS[name](theirs.id, theirs.lines[0]), metadata=of(two.a)))
+        assert name in ("CreateCart", "ListCarts")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and theirs.lines[0].id not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
@@ -442,8 +492,9 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 20}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 23}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
@@ -633,6 +684,13 @@ HOSTILE = (
     "INSERT INTO payment_events SELECT '{b}', gen_random_uuid(), 'stripe', 'stolen', '', payment_id, now(), now() "
     "FROM payment_events",
     "SELECT * FROM due_payment_operations(100)",
+    "SELECT * FROM carts c JOIN cart_lines l ON l.tenant_id <> c.tenant_id",
+    "SELECT * FROM cart_codes WHERE tenant_id = '{b}'",
+    "UPDATE carts SET email = '', tenant_id = '{a}' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE carts SET tenant_id = '{b}'",
+    "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
+    "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
+    "SELECT * FROM due_carts('infinity', 'infinity', 100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -798,6 +856,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _swept(owner, two),
             lambda: _limits(owner, two),
             lambda: _due(owner, two),
+            lambda: _left(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
             lambda: _audit(owner, two),
@@ -980,6 +1039,10 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "now() FROM media_uploads LIMIT 1",
         "media": "SELECT tenant_id, gen_random_uuid(), '', '', 1, sha256, now() FROM media LIMIT 1",
         "media_variants": "SELECT tenant_id, media_id, 'copy', '', 1, sha256, 1, 1, '', now() FROM media_variants",
+        "carts": "SELECT (json_populate_record(c, json_build_object('id', gen_random_uuid()))).* FROM carts c LIMIT 1",
+        "cart_lines": "SELECT tenant_id, gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines "
+        "LIMIT 1",
+        "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "payments": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), "
         "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
@@ -1093,6 +1156,17 @@ def _due(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
         owner.execute("RESET ROLE")
         due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_payment_operations(1000)")
     return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"due are {due}"]
+
+
+def _left(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which carts were left and which are to be forgotten, unless their tenant is closed."""
+    wrong = []
+    for forgotten_before, is_forgotten in (("-infinity", False), ("infinity", True)):
+        call = f"SELECT tenant_id::text FROM due_carts('infinity', '{forgotten_before}', 1000) WHERE is_forgotten = "
+        due = _as(owner, "center_steward", "", f"{call} {is_forgotten}")
+        if not {two.a, two.b} <= set(due) or two.c in due:
+            wrong.append(f"carts due are {due}")
+    return wrong
 
 
 def _swept(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

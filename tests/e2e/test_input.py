@@ -23,7 +23,9 @@ from center.control.v1 import solution_service_pb2 as solutions_pb
 from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import product_service_pb2
+from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -380,6 +382,8 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_payments(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
 
@@ -415,6 +419,20 @@ async def _populate_payments(platform: Platform, shop: str) -> dict[str, list[st
         "api_base": [base],
         "currency_code": ["EUR"],
     }
+
+
+async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dict[str, list[str]]:
+    """Two carts with a line each, by the names of request fields."""
+    carts = CartServiceStub(platform.channel("eu-1"))
+    metadata = (("x-tenant-id", shop),)
+    ids, lines = [], []
+    for _ in range(2):
+        made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=metadata)
+        request = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
+        lines.append((await carts.AddLine(request, metadata=metadata)).cart.lines[0].id)
+        ids.append(made.cart.id)
+    named = dict.fromkeys(("id", "cart_id", "from_cart_id", "into_cart_id"), ids)
+    return {**named, "line_id": lines, "variant_id": [variant_id], "email": ["ada@mail.example", "ada"]}
 
 
 async def _populate_access(platform: Platform) -> dict[str, list[str]]:
