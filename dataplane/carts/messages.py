@@ -114,6 +114,7 @@ def _line(currency: str, priced: PricedLine) -> pb.CartLine:
         variant_id=line.variant_id,
         quantity=line.quantity,
         options=[pb.LineOption(name=name, value=value) for name, value in line.options],
+        unavailable=f"UNAVAILABLE_{priced.unavailable or 'UNSPECIFIED'}",
         explanation=priced.explanation,
     )
     if offer is not None:
@@ -121,9 +122,7 @@ def _line(currency: str, priced: PricedLine) -> pb.CartLine:
         message.product_title = offer.product_title
         message.variant_title = offer.variant_title
         message.sku = offer.sku
-    if priced.unavailable is not None:
-        message.unavailable = pb.Unavailable.Value(f"UNAVAILABLE_{priced.unavailable}")
-    elif offer is not None:
+    if offer is not None and priced.unavailable is None:
         message.unit_price.CopyFrom(money.to_proto(offer.price))
         message.amount.CopyFrom(money.to_proto(Money(currency, priced.amount_minor)))
     return message

@@ -65,7 +65,7 @@ class CartService(pb_grpc.CartServiceServicer):
         """For idempotency: an e-mail or an address must not be found by trying out what has a stored hash."""
         if not isinstance(request, pb.SetEmailRequest | pb.SetAddressRequest):
             return request
-        plain = type(request)()
+        plain: Message = type(request)()
         plain.CopyFrom(request)
         plain.ClearField("request_id")
         said = hmac.new(self._key, plain.SerializeToString(deterministic=True), hashlib.sha256).hexdigest()
