@@ -147,6 +147,7 @@ async def save(tx: AsyncConnection, tenant_id: str, before: Cart, after: Cart) -
         await tx.execute(_KEEP_LINES, {**key, **_lines(changed)})
     if before.codes != after.codes:
         await tx.execute(_DROP_CODES, key)
+    if after.codes and before.codes != after.codes:
         codes = {"codes": [code.code for code in after.codes], "entered": [code.entered for code in after.codes]}
         await tx.execute(_KEEP_CODES, {**key, **codes})
 
