@@ -619,6 +619,27 @@ async def test_a_cart_that_was_left_is_told_of_once(shop: Shop, swept: Any) -> N
     assert [type for type, _ in told(shop, left)].count("cart.abandoned.v1") == 1
 
 
+async def test_a_cart_that_is_touched_before_it_is_swept_stays(shop: Shop, eu: Running) -> None:
+    """It was due when somebody looked, and is not any more."""
+    [lamp] = await shop.sells((10, 0))
+    cart_id = await shop.cart()
+    before = await shop.add(cart_id, lamp)
+    app = eu.database("center_app")
+    writes = Writes(app, eu.cluster.tenants, lambda: None)
+    for step in (sweeper._forget, sweeper._abandon):
+        assert await step(writes, shop.id, [cart_id], SystemClock()) == 0
+    await app.close()
+    assert await shop.get(cart_id) == before
+
+
+def test_a_cart_is_abandoned_once() -> None:
+    now = datetime.now(UTC)
+    cart = domain.Cart("c", "EUR", now, now, lines=(domain.Line("l", "v", (), 1),))
+    left = domain.abandon(cart, now + timedelta(days=1))
+    assert left is not None and domain.abandon(left, now + timedelta(days=9)) is None
+    assert domain.abandon(cart, now + timedelta(hours=23)) is None
+
+
 async def test_a_cart_that_nobody_touches_is_forgotten_unless_its_shop_is_closed(
     shop: Shop, eu: Running, swept: Any
 ) -> None:
