@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -201,4 +202,5 @@ MOVED = (
     *media.MOVED,
     *notifications.MOVED,
     *webhooks.MOVED,
+    *promotions.MOVED,
 )

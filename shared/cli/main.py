@@ -22,6 +22,7 @@ from shared.cli import (
     payments,
     plans,
     platform,
+    promotions,
     solutions,
     tenants,
     tokens,
@@ -62,6 +63,7 @@ for name, group in {
     "webhooks": webhooks.app,
     "notifications": notifications.app,
     "payments": payments.app,
+    "promotions": promotions.app,
 }.items():
     app.add_typer(group, name=name)
 
