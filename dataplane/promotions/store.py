@@ -211,8 +211,8 @@ async def count(tx: AsyncConnection, tenant_id: str, new: Redemption) -> bool:
     if counted.per_customer_limit is None:
         return True
     # A statement of its own: it sees what those have committed that this one has waited for.
-    used = await tx.execute(_BY_CUSTOMER, {**key, "customer_id": new.customer_id or None})
-    return 0 < used.scalar_one() <= counted.per_customer_limit
+    by_customer = await tx.execute(_BY_CUSTOMER, {**key, "customer_id": new.customer_id or None})
+    return bool(0 < by_customer.scalar_one() <= counted.per_customer_limit)
 
 
 _COUNT = text(

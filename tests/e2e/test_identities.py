@@ -27,7 +27,7 @@ from center.control.v1 import (
     user_service_pb2,
     validator_service_pb2,
 )
-from center.dataplane.v1 import product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import product_service_pb2, promotion_service_pb2, tenant_runtime_service_pb2
 from center.edge.v1 import edge_service_pb2
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import (
@@ -74,6 +74,7 @@ SERVED = {
     "eu-1": [
         *_services(
             product_service_pb2,
+            promotion_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,
