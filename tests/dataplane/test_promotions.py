@@ -11,7 +11,8 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.type import money_pb2
-from sqlalchemy import text
+from sqlalchemy import text, true
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import promotion_service_pb2 as pb
@@ -21,12 +22,14 @@ from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from dataplane.app import PROMOTIONS
 from dataplane.promotions import ops, store
 from dataplane.promotions.domain import MOST_AUTOMATIC, Applied
+from dataplane.promotions.service import _ORDER, _REDEEMED_ORDER
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.money import Money
 from shared.runtime.rpc import rules
 from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of
+from tests.dataplane.test_plans import Large, plans
 from tests.support.grpc import refuses
 
 ACTIVE, PAUSED, ARCHIVED = (
@@ -482,6 +485,47 @@ async def test_the_database_itself_holds_limits_and_what_is_redeemed(shop: Shop)
                 await tx.execute(text(statement))
         assert refused.value.reason in ("DATABASE_FAILURE", "ROW_REFUSED"), statement
     assert await shop.counted(made.id) == (1, 100)
+
+
+async def test_what_a_cart_asks_for_goes_by_indexes(shop: Shop) -> None:
+    """Among 5,000 promotions with codes, all used by one customer."""
+    automatic, coded = await shop.create(per_customer_limit=9), await shop.create(code="one")
+    customer = uuid7()
+    copied = [c.name for c in store.promotions.c if c.name not in ("id", "create_time", "code", "code_key")]
+    names = ", ".join(copied)
+    copy = (
+        f"INSERT INTO promotions (id, create_time, code, code_key, {names}) SELECT gen_random_uuid(), "
+        f"now() + n * interval '1 s', 'c-' || n, 'c-' || n, {names} FROM promotions, generate_series(1, 5000) n "
+        "WHERE NOT automatic"
+    )
+    used = (
+        "INSERT INTO promotion_redemptions SELECT tenant_id, gen_random_uuid(), id, gen_random_uuid(), "
+        f"'{customer}', 'EUR', 1, create_time, NULL FROM promotions"
+    )
+    async with shop.db.transaction(shop.id) as tx:
+        await tx.execute(text(copy))
+        await tx.execute(text(used))
+    owner = shop.running.database()
+    async with owner.transaction() as tx:
+        await tx.execute(text("ANALYZE promotions, promotion_redemptions"))
+    await owner.close()
+
+    async def ask(tx: AsyncConnection) -> None:
+        found = await store.candidates(tx, shop.id, ["ONE"], customer)
+        assert {(each.id, each.used.by_customer) for each in found} == {(automatic.id, 1), (coded.id, 0)}
+        await store.page(tx, shop.id, true(), _ORDER, None, 10)
+        await store.redemptions(tx, shop.id, true(), _REDEEMED_ORDER, None, 10)
+
+    asked = await plans(Large(shop.running, shop.db, shop.id, []), ask)
+    assert len(asked) == 3
+    for statement, plan in asked:
+        for node in plan:
+            if str(node.get("Relation Name", "")).startswith("promotion"):
+                assert node["Node Type"] != "Seq Scan", statement
+                assert node["Actual Rows"] + node.get("Rows Removed by Filter", 0) <= 11, (statement, node)
+            if "Index Cond" in node:
+                assert "tenant_id" in node["Index Cond"], node
+                assert " AND " in node["Index Cond"] or "Sort" not in str(plan), node
 
 
 # what goes with it
