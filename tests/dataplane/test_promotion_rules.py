@@ -236,6 +236,12 @@ def test_an_exclusive_one_applies_alone() -> None:
     assert verdicts(evaluate(cart(), [idle, middle], NOW)) == [Verdict.NOTHING_LEFT, Verdict.APPLIED]
 
 
+def test_one_that_is_not_applied_leaves_everything_as_it_was() -> None:
+    spent = promotion(percent(9000), priority=2, currency="EUR", budget_minor=5)
+    made = evaluate(cart(), [spent, promotion(percent(5000))], NOW)
+    assert verdicts(made) == [Verdict.BUDGET_SPENT, Verdict.APPLIED] and made.discount_minor == 500
+
+
 # what is no promotion
 
 
@@ -420,8 +426,9 @@ def _is_not_changed_by_what_does_not_apply(
         replace(one, id="x", code="strange", automatic=False, priority=9, exclusive=True),
         replace(one, id="x", currency="USD", priority=9, stack_group="g"),
         replace(one, id="x", usage_limit=0, priority=9),
+        replace(one, id="x", budget_minor=0, priority=9, exclusive=True, stack_group="g"),
         replace(one, id="x", rule_sets=only(Attribute.SKU, IN, "none"), exclusive=True, priority=9),
-    )[seed // SAMPLE % 5]
+    )[seed // SAMPLE % 6]
     beside = evaluate(cart, [strange, *promotions], NOW)
     assert beside.adjustments == made.adjustments and beside.total_minor == made.total_minor
     assert [each for each in beside.outcomes if each.promotion_id != "x"] == list(made.outcomes)

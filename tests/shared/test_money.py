@@ -63,6 +63,10 @@ def test_parts_sum_to_the_whole_and_each_is_within_one_unit_of_its_share(
     for part, weight in zip(parts, weights, strict=True):
         assert abs(part - (Fraction(amount * weight, total) if total else 0)) < 1
         assert part <= weight or amount > total
+    if total:
+        up = [amount * w % total for w, part in zip(weights, parts, strict=True) if part > amount * w // total]
+        down = [amount * w % total for w, part in zip(weights, parts, strict=True) if part == amount * w // total]
+        assert not up or min(up) >= max(down, default=0)
     # Whatever the order: a weight's parts are the same.
     order = random.sample(range(len(weights)), len(weights))
     again = allocate(amount, [weights[n] for n in order])
