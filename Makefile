@@ -31,7 +31,7 @@ demo: install
 
 # Tests mostly wait, for real servers to start, to die and to come back: two processes share the files.
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import grpc
-import httpx
 import typer
 from rich.console import Console
 
@@ -19,6 +18,7 @@ from shared.platform.config import Config
 from shared.platform.console import Lines
 from shared.platform.record import AlreadyRunning, Record
 from shared.runtime.environment import EnvironmentProblem
+from shared.runtime.errors import Unavailable
 from shared.runtime.rpc.status import received
 from shared.samples import load
 from shared.samples.domains import code
@@ -202,7 +202,7 @@ async def _seed(config: Config, client: Client, lines: Lines) -> list[str]:
     lines.say("platform", "loading a few shops into the empty platform")
     try:
         domains = [shop.domain for shop in await load.seed(client)]
-    except (grpc.aio.AioRpcError, httpx.HTTPError) as error:
+    except (grpc.aio.AioRpcError, Unavailable) as error:
         refusal = received(error) if isinstance(error, grpc.aio.AioRpcError) else error
         lines.say("platform", f"the shops did not load: {refusal}; the next `center up` tries again", "red")
         return []

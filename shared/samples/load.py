@@ -263,7 +263,7 @@ async def seed(client: Client, progress: Progress = silent) -> list[Shop]:
 async def open_account(client: Client, shop: Shop) -> None:
     """Gives the shop an account at the simulated provider of payments, which tells the shop's own domain of events.
 
-    A shop that has one, or another provider's, keeps it.
+    A shop that has one, or another provider's, keeps it. Unavailable PROVIDER_UNREACHABLE.
     """
     import httpx  # takes a tenth of what a command takes to start
 
@@ -278,12 +278,12 @@ async def open_account(client: Client, shop: Shop) -> None:
             raise
     api_base = f"http://127.0.0.1:{ports.PAYMENTS + client.config.offset}"
     secret_key = f"sk_test_{uuid.uuid4().hex}"
-    async with httpx.AsyncClient(base_url=api_base, headers={"authorization": f"Bearer {secret_key}"}) as provider:
-        answer = await provider.post(
-            "/v1/webhook_endpoints",
-            data={"url": f"http://{shop.domain}/v1/payments/events/stripe", "enabled_events[0]": "*"},
-        )
-        answer.raise_for_status()
+    hook = {"url": f"http://{shop.domain}/v1/payments/events/stripe", "enabled_events[0]": "*"}
+    try:
+        async with httpx.AsyncClient(base_url=api_base, headers={"authorization": f"Bearer {secret_key}"}) as provider:
+            answer = (await provider.post("/v1/webhook_endpoints", data=hook)).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable("PROVIDER_UNREACHABLE", f"the simulated provider of payments: {error}") from error
     await stub.SetPaymentSettings(
         payment_service_pb2.SetPaymentSettingsRequest(
             settings={"provider": "stripe", "api_base": api_base},

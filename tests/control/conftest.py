@@ -14,7 +14,7 @@ from tests.control.plane import Plane, config
 from tests.control.solutions import create as create_solution
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_plane(home: Path, make_database: Callable[[str], str]) -> Any:
     """start_plane(boundary=..., retained=...) runs a control process on a database of its own, without clusters."""
 
@@ -33,7 +33,7 @@ def start_plane(home: Path, make_database: Callable[[str], str]) -> Any:
     return starting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_cluster(home: Path, make_database: Callable[[str], str]) -> Any:
     """start_cluster(plane, "eu-1") runs the cluster where the plane's catalog says that it is."""
 
@@ -53,7 +53,7 @@ def start_cluster(home: Path, make_database: Callable[[str], str]) -> Any:
     return starting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def plane(start_plane: Any, start_cluster: Any) -> AsyncIterator[Plane]:
     """One platform for tests that make their own tenants and leave the rest alone."""
     async with AsyncExitStack() as stack:
@@ -63,7 +63,7 @@ async def plane(start_plane: Any, start_cluster: Any) -> AsyncIterator[Plane]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def search(plane: Plane) -> str:
     """The solution that the certificate solution/search is of; with the tiers registered and pro."""
     return (await create_solution(plane, "search", default_tier="registered")).id

@@ -396,7 +396,7 @@ async def test_an_export_has_everything_and_an_erasure_leaves_nothing_to_read(pe
     left = await dumped(people.plane)
     assert [name for name, secret in secrets.items() if is_in(secret, left)] == []
     mailbox = people.plane.config.home / "mail"
-    assert not [path for path in mailbox.glob("*") if email in path.read_text()]
+    assert not [path for path in mailbox.rglob("*.eml") if email in path.read_text()]
     after = await people.export(given_.user_id)
     assert after.user.state == pb.USER_STATE_ERASED and not after.user.email
     assert [each.state for each in after.tokens] == [REVOKED] and not after.registrations
@@ -573,7 +573,7 @@ async def test_an_erasure_survives_kill_9_of_control_at_any_moment(
             assert set((await people.token_states(user_id)).values()) == {REVOKED}
             assert not is_in(email.encode(), dump)
             assert sum(entry.method == "workflow/ERASE/shred" for entry in await people.audited(user_id)) == 1
-            assert not [path for path in (home / "mail").glob("*") if email.encode() in path.read_bytes()]
+            assert not [path for path in (home / "mail").rglob("*.eml") if email.encode() in path.read_bytes()]
     finally:
         process.kill()
         log.close()

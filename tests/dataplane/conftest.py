@@ -18,7 +18,7 @@ from tests.support.postgres import Postgres
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start(home: Path, make_database: Callable[[str], str]) -> Start:
     """start("eu-1") runs a cluster with an empty database, or with `database_url`; no control plane answers it.
 
@@ -67,13 +67,13 @@ def make_server() -> Iterator[Callable[[], Postgres]]:
         yield make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def eu(start: Start) -> AsyncIterator[Running]:
     async with start("eu-1") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def us(start: Start) -> AsyncIterator[Running]:
     async with start("us-1") as running:
         yield running

@@ -41,7 +41,7 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def in_s3(start: Start, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A cluster that keeps its media in an S3."""
     server = S3(tmp_path_factory.mktemp("s3"))

@@ -37,7 +37,7 @@ FAILED, VOIDED = pb.PAYMENT_STATE_FAILED, pb.PAYMENT_STATE_VOIDED
 SUCCEEDED = pb.PAYMENT_OPERATION_STATE_SUCCEEDED
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[Served]:
     async with providers.serving() as served:
         yield served

@@ -3,14 +3,17 @@
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import grpc
 import psycopg
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from center.control.v1 import tenant_pb2
@@ -18,6 +21,9 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.shared.v1 import webhook_service_pb2 as pb
 from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from shared.runtime.clock import SystemClock
+from shared.runtime.db import Database, app_url
+from shared.runtime.events.consumer import Event
+from shared.runtime.events.gaps import CatchUp
 from shared.runtime.ids import uuid7
 from shared.webhooks.worker import ENDPOINT_AT_ONCE
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
@@ -594,6 +600,49 @@ async def test_what_comes_while_a_tenant_is_closed_is_sent_afterwards(
     await cluster.apply(entry(shop))
     await settled(cluster, shop, 4)
     assert [n for _, n in places(receiver.got)] == [1, 2, 3, 4]
+
+
+async def test_a_gap_that_grows_while_it_is_read_is_not_read_from_its_start_again(
+    cluster: Running, shop: str, nats: Nats, home: Path
+) -> None:
+    class Busy:
+        """Passes over another event with each batch."""
+
+        is_served = staticmethod(lambda _: True)
+        read: ClassVar[list[Event]] = []
+
+        async def wanted_since(self, tx: AsyncConnection, tenant_id: str) -> datetime:
+            return datetime.now(UTC) - timedelta(days=1)
+
+        async def again(self, tx: AsyncConnection, events: Sequence[Event]) -> bool:
+            self.read += events
+            await tx.execute(text("UPDATE event_gaps SET skipped = skipped + 1 WHERE consumer = 'busy'"))
+            return True
+
+    [lamp] = await create(cluster, shop, product())
+    await say(nats, shop, lamp, 2)
+    long_ago = datetime.now(UTC) - timedelta(hours=20)
+    with psycopg.connect(cluster.database_url) as owner:
+        owner.execute("INSERT INTO event_gaps VALUES (%s, 'busy', %s, 1)", (shop, long_ago))
+    listener, broker = Busy(), nats.broker("cluster/eu-1")
+    db = Database.connect(app_url(cluster.database_url, home))
+    steward = Database.connect(app_url(cluster.database_url, home, "center_steward"))
+    reading = CatchUp("busy", ["dataplane"], listener, db=db, steward=steward, broker=broker, written=lambda: None)
+    running = asyncio.ensure_future(reading.run())
+    try:
+
+        def narrowed() -> bool:
+            with psycopg.connect(cluster.database_url) as owner:
+                [(since,)] = owner.execute("SELECT since FROM event_gaps WHERE consumer = 'busy'").fetchall()
+            return bool(since > datetime.now(UTC) - timedelta(minutes=1))
+
+        await until(narrowed, what="the gap to be as short as what is new")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await db.close()
+        await steward.close()
+    assert listener.read
 
 
 async def say(nats: Nats, tenant: str, about: products_pb.Product, sequence: int) -> None:

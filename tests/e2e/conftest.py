@@ -8,7 +8,7 @@ from tests.support import platform as platforms
 from tests.support.platform import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def platform() -> AsyncIterator[Platform]:
     with platforms.running() as running:
         yield running

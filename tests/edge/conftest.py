@@ -102,13 +102,13 @@ async def running_edge(
     discovery.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def edge_home(home: Path) -> Path:
     pki.ensure(home, ["edge", "envoy", "operator", "control", "cluster/eu-1", "cluster/us-1", "cluster/new-1"])
     return home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def clusters(edge_home: Path) -> AsyncIterator[SimpleNamespace]:
     async with shop.cluster(edge_home, "eu-1") as (eu, eu_port), shop.cluster(edge_home, "us-1") as (us, us_port):
         yield SimpleNamespace(
@@ -121,7 +121,7 @@ async def clusters(edge_home: Path) -> AsyncIterator[SimpleNamespace]:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def edge(edge_home: Path, clusters: SimpleNamespace) -> AsyncIterator[Edge]:
     async with running_edge(edge_home) as edge:
         edge.set(
@@ -131,7 +131,7 @@ async def edge(edge_home: Path, clusters: SimpleNamespace) -> AsyncIterator[Edge
         yield edge
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def envoy(edge: Edge, edge_home: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[proxy.Envoy]:
     async with proxy.envoy(edge_home, tmp_path_factory.mktemp("envoy"), edge.port) as envoy:
         await envoy.listening()

@@ -35,6 +35,7 @@ from shared.platform import ports, record
 from shared.runtime import ids, pki
 from shared.runtime.rpc.channel import connect
 from tests.edge.web import Shopper
+from tests.support import commands
 
 CLUSTERS = tuple(cluster.id for cluster in ports.CLUSTERS)
 GRPC_PORTS = {
@@ -233,7 +234,7 @@ class Platform:
 
     def center(self, *arguments: str, within_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Runs the command `center` against this platform."""
-        return _center(self.environment, arguments, within_s)
+        return commands.center(self.environment, arguments, within_s)
 
 
 async def until(holds: Callable[[], Any], within_s: float = 20.0, what: str = "a state") -> Any:

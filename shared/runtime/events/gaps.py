@@ -53,9 +53,17 @@ _ARRIVED = text(
     """
 )
 _OPEN = text("SELECT tenant_id::text FROM open_event_gaps(:consumer)")
-_GAP = text("SELECT since, skipped FROM event_gaps WHERE tenant_id = CAST(:tenant_id AS uuid) AND consumer = :consumer")
+_GAP = text(
+    "SELECT since, skipped, now() AS seen FROM event_gaps"
+    " WHERE tenant_id = CAST(:tenant_id AS uuid) AND consumer = :consumer"
+)
 _CLOSE = text(
     "DELETE FROM event_gaps WHERE tenant_id = CAST(:tenant_id AS uuid) AND consumer = :consumer AND skipped = :skipped"
+)
+# What came while this was read was passed over as well; of what was read, nothing is left over.
+_NARROW = text(
+    "UPDATE event_gaps SET since = GREATEST(since, CAST(:seen AS timestamptz))"
+    " WHERE tenant_id = CAST(:tenant_id AS uuid) AND consumer = :consumer"
 )
 
 
@@ -141,6 +149,8 @@ class CatchUp:
         async with self._db.transaction(tenant_id) as tx:
             # False when more was passed over meanwhile.
             is_closed = (await tx.execute(_CLOSE, {**mine, "skipped": gap.skipped})).rowcount == 1
+            if not is_closed:
+                await tx.execute(_NARROW, {**mine, "seen": gap.seen})
         log.info(
             "events of a tenant were read again",
             consumer=self._consumer,

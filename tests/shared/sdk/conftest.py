@@ -11,7 +11,7 @@ from tests.control.plane import Plane, config
 from tests.shared.sdk.market import Market
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_market(home: Path, make_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """start_market(database_url="...") runs a control process on a database of its own."""
 
@@ -27,7 +27,7 @@ def start_market(home: Path, make_database: Callable[[str], str], tmp_path_facto
     return starting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def market(start_market: Any) -> AsyncIterator[Market]:
     async with start_market() as started:
         yield started
