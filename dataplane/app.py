@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
-from center.dataplane.v1 import cart_service_pb2, product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import cart_service_pb2, product_service_pb2, promotion_service_pb2, tenant_runtime_service_pb2
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
@@ -26,6 +26,7 @@ from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.products.service import ProductService
+from dataplane.promotions.service import PromotionService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -83,6 +84,7 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -169,6 +171,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             vault=Vault(config.home, "carts"),
             key=keys.load(config.home, "recipients"),
         )
+        promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -288,6 +291,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
+                    Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
+from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -203,4 +204,5 @@ MOVED = (
     *notifications.MOVED,
     *webhooks.MOVED,
     *carts.MOVED,
+    *promotions.MOVED,
 )

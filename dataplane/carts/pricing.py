@@ -76,7 +76,7 @@ def price(cart: Cart, offers: Mapping[str, Offer], adjustments: Sequence[Adjustm
     total = subtotal - discount
 
     def said(minor: int) -> str:
-        return money.text(Money(cart.currency, minor))
+        return money.written(Money(cart.currency, minor))
 
     return Priced(
         lines=tuple(lines),
@@ -111,7 +111,7 @@ def _priced(currency: str, line: Line, offer: Offer | None, room_minor: int) -> 
     if amount > room_minor:
         why = "with it the cart would cost more than can be counted"
         return _not_counted(line, offer, Unavailable.AMOUNT_TOO_LARGE, why)
-    why = f"{line.quantity} x {money.text(offer.price)} = {money.text(Money(currency, amount))}"
+    why = f"{line.quantity} x {money.written(offer.price)} = {money.written(Money(currency, amount))}"
     return PricedLine(line, offer, amount, None, why)
 
 

@@ -71,4 +71,4 @@ def _shown(cart: pb.Cart) -> Group:
 
 
 def _text(amount: money_pb2.Money) -> str:
-    return money.text(money.from_proto(amount))
+    return money.written(money.from_proto(amount))

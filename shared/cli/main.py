@@ -23,6 +23,7 @@ from shared.cli import (
     payments,
     plans,
     platform,
+    promotions,
     solutions,
     tenants,
     tokens,
@@ -64,6 +65,7 @@ for name, group in {
     "notifications": notifications.app,
     "payments": payments.app,
     "carts": carts.app,
+    "promotions": promotions.app,
 }.items():
     app.add_typer(group, name=name)
 

@@ -25,7 +25,9 @@ from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import product_service_pb2
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -384,6 +386,8 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_promotions(platform, world.shop)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
 
@@ -433,6 +437,23 @@ async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dic
         ids.append(made.cart.id)
     named = dict.fromkeys(("id", "cart_id", "from_cart_id", "into_cart_id"), ids)
     return {**named, "line_id": lines, "variant_id": [variant_id], "email": ["ada@mail.example", "ada"]}
+
+
+async def _populate_promotions(platform: Platform, shop: str) -> dict[str, list[str]]:
+    """Promotions, one of them with a code, by the names of request fields."""
+    stub = PromotionServiceStub(platform.channel("eu-1"))
+    effect = {"type": promotions_pb.PROMOTION_EFFECT_TYPE_PERCENT, "basis_points": 1000}
+    ids = []
+    for named in ({"automatic": True}, {"code": "input"}):
+        request = promotions_pb.CreatePromotionRequest(promotion={"effect": effect, **named})  # type: ignore[arg-type]
+        ids.append((await stub.CreatePromotion(request, metadata=(("x-tenant-id", shop),))).promotion.id)
+    return {
+        "id": ids,
+        "promotion_ids": ids,
+        "codes": ["input", "INPUT"],
+        "values": ["1", "a", "DE"],
+        "country_code": ["DE"],
+    }
 
 
 async def _populate_access(platform: Platform) -> dict[str, list[str]]:
