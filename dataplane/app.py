@@ -10,7 +10,13 @@ from functools import partial
 import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
-from center.dataplane.v1 import inventory_service_pb2, product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import (
+    cart_service_pb2,
+    inventory_service_pb2,
+    product_service_pb2,
+    promotion_service_pb2,
+    tenant_runtime_service_pb2,
+)
 from center.shared.v1 import (
     audit_service_pb2,
     media_service_pb2,
@@ -20,6 +26,7 @@ from center.shared.v1 import (
     webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
+from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
 from dataplane.features.follower import FeaturesFollower
@@ -28,6 +35,7 @@ from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
 from dataplane.products.service import ProductService
+from dataplane.promotions.service import PromotionService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -85,6 +93,8 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -180,6 +190,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             admit=tenants.admit_watch,
         )
         expiry = stock_sweeper.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name)
+        carts = CartService(
+            db=writes,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, "carts"),
+            key=keys.load(config.home, "recipients"),
+        )
+        promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -252,7 +271,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
-        workers = [follower.run(), following.run(), upkeep.run(steward, clock), sealer.run(), denials.run()]
+        workers = [follower.run(), following.run(), sealer.run(), denials.run()]
+        workers.append(upkeep.run(steward, writes, clock, identity_name))
         workers += [sweeper.run(), sending.run(), expiry.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
@@ -298,6 +318,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
+                    Service(admitted(carts, CARTS, tenants, features), CARTS),
+                    Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),

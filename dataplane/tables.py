@@ -19,7 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
+from dataplane.carts import tables as carts
 from dataplane.inventory import tables as inventory
+from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -204,4 +206,6 @@ MOVED = (
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
+    *carts.MOVED,
+    *promotions.MOVED,
 )

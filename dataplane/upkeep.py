@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import text
 
+from dataplane.carts import sweeper as carts
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
@@ -20,8 +21,8 @@ ROWS_AT_ONCE = 10_000
 WEBHOOKS_KEPT = timedelta(days=30)
 
 
-async def run(steward: Database, clock: Clock) -> None:
-    """Until cancelled."""
+async def run(steward: Database, db: Database, clock: Clock, caller: str) -> None:
+    """Until cancelled. db: transactions that may write; caller: whom the audit names, such as cluster/eu-1."""
     while True:
         try:
             async with steward.transaction() as tx:
@@ -31,6 +32,8 @@ async def run(steward: Database, clock: Clock) -> None:
             while await forget_notifications(steward) == ROWS_AT_ONCE:
                 pass
             while await forget_webhooks(steward, clock) == ROWS_AT_ONCE:
+                pass
+            while await carts.sweep(steward, db, clock, caller):
                 pass
         except PlatformError as error:
             log.warning("what is too old stays for now", error=str(error))

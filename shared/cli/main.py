@@ -5,6 +5,7 @@ import typer
 from shared.cli import (
     add_ons,
     audit,
+    carts,
     check,
     clusters,
     decisions,
@@ -22,6 +23,7 @@ from shared.cli import (
     payments,
     plans,
     platform,
+    promotions,
     solutions,
     stock,
     tenants,
@@ -64,6 +66,8 @@ for name, group in {
     "notifications": notifications.app,
     "payments": payments.app,
     "stock": stock.app,
+    "carts": carts.app,
+    "promotions": promotions.app,
 }.items():
     app.add_typer(group, name=name)
 

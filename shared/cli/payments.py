@@ -1,15 +1,14 @@
 """center payments: a shop's payments, their refunds, and the account that takes them."""
 
 import os
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
-from google.type import money_pb2
 from rich.console import Group
 from rich.table import Table
 
 from center.shared.v1 import payment_service_pb2 as pb
+from shared.cli import amounts
 from shared.cli.call import Call, Limit, TenantArgument, card, filtered_by, operator, word
 from shared.runtime.ids import uuid7
 
@@ -34,9 +33,9 @@ async def list_(
         [
             ("CREATED", lambda p: p.create_time),
             ("STATE", lambda p: word(pb.PaymentState, p.state)),
-            ("AMOUNT", lambda p: _text(p.amount)),
-            ("CAPTURED", lambda p: _text(p.captured)),
-            ("REFUNDED", lambda p: _text(p.refunded)),
+            ("AMOUNT", lambda p: amounts.text(p.amount)),
+            ("CAPTURED", lambda p: amounts.text(p.captured)),
+            ("REFUNDED", lambda p: amounts.text(p.refunded)),
             ("REFERENCE", lambda p: p.reference),
             ("ID", lambda p: p.id),
         ],
@@ -61,7 +60,10 @@ async def authorize(
 ) -> None:
     """Have the provider hold an amount."""
     request = pb.AuthorizeRequest(
-        amount=_money(amount), payment_method=payment_method, reference=reference, request_id=request_id or uuid7()
+        amount=amounts.read(amount),
+        payment_method=payment_method,
+        reference=reference,
+        request_id=request_id or uuid7(),
     )
     _end(call, await call.in_shop(tenant, PAYMENTS, "Authorize", request))
 
@@ -75,7 +77,7 @@ async def capture(
     request_id: RequestOption = "",
 ) -> None:
     """Take what is held, or a part of it."""
-    request = pb.CaptureRequest(payment_id=payment, amount=_money(amount), request_id=request_id or uuid7())
+    request = pb.CaptureRequest(payment_id=payment, amount=amounts.read(amount), request_id=request_id or uuid7())
     _end(call, await call.in_shop(tenant, PAYMENTS, "Capture", request))
 
 
@@ -90,7 +92,7 @@ async def refund(
 ) -> None:
     """Give back what was captured, or a part of it."""
     request = pb.RefundRequest(
-        payment_id=payment, amount=_money(amount), reason=reason, request_id=request_id or uuid7()
+        payment_id=payment, amount=amounts.read(amount), reason=reason, request_id=request_id or uuid7()
     )
     _end(call, await call.in_shop(tenant, PAYMENTS, "Refund", request))
 
@@ -156,10 +158,10 @@ def _shown(payment: pb.Payment) -> Group:
             ("id", payment.id),
             ("state", word(pb.PaymentState, payment.state)),
             ("reference", payment.reference),
-            ("amount", _text(payment.amount)),
-            ("authorized", _text(payment.authorized)),
-            ("captured", _text(payment.captured)),
-            ("refunded", _text(payment.refunded)),
+            ("amount", amounts.text(payment.amount)),
+            ("authorized", amounts.text(payment.authorized)),
+            ("captured", amounts.text(payment.captured)),
+            ("refunded", amounts.text(payment.refunded)),
             ("provider", f"{payment.provider} {payment.provider_payment_id}"),
             ("to confirm", payment.action_url),
             ("failed", payment.failure_reason),
@@ -172,7 +174,7 @@ def _shown(payment: pb.Payment) -> Group:
     for each in payment.operations:
         table.add_row(
             word(pb.PaymentOperationKind, each.kind),
-            _text(each.amount),
+            amounts.text(each.amount),
             word(pb.PaymentOperationState, each.state),
             each.failure_reason,
             str(each.attempts),
@@ -192,22 +194,3 @@ def _settings(found: pb.PaymentSettings) -> Table:
             ("etag", found.etag),
         ]
     )
-
-
-def _money(text: str) -> money_pb2.Money | None:
-    if not text:
-        return None
-    try:
-        amount = Decimal(text[:-3].strip())
-        nanos = amount.scaleb(9)
-        if nanos != nanos.to_integral_value():
-            raise InvalidOperation
-    except InvalidOperation:
-        raise typer.BadParameter(f"{text!r} is no amount; write 12.50EUR") from None
-    units, rest = divmod(int(nanos), 10**9)
-    return money_pb2.Money(currency_code=text[-3:].upper(), units=units, nanos=rest)
-
-
-def _text(money: money_pb2.Money) -> str:
-    amount = Decimal(money.units) + Decimal(money.nanos).scaleb(-9)
-    return f"{amount.normalize():f} {money.currency_code}" if amount else ""

@@ -15,7 +15,12 @@ from center.control.v1 import (
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
-from center.dataplane.v1 import inventory_service_pb2, product_service_pb2
+from center.dataplane.v1 import (
+    cart_service_pb2,
+    inventory_service_pb2,
+    product_service_pb2,
+    promotion_service_pb2,
+)
 from center.edge.v1 import edge_service_pb2
 from center.shared.v1 import (
     audit_service_pb2,
@@ -48,6 +53,8 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
     for file in (
         product_service_pb2,
         inventory_service_pb2,
+        cart_service_pb2,
+        promotion_service_pb2,
         media_service_pb2,
         notification_service_pb2,
         payment_service_pb2,

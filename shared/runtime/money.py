@@ -1,5 +1,6 @@
 """Money: whole minor units of an ISO 4217 currency, and never a float."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.type import money_pb2
@@ -26,7 +27,7 @@ CURRENCIES = frozenset(_PLACES) - {"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "US
 
 # google.type.Money counts below the unit in nanos.
 _NANO_PLACES = 9
-_LARGEST_MINOR = (1 << 63) - 1
+LARGEST_MINOR = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def from_proto(money: money_pb2.Money, field: str = "price") -> Money:
     if finer:
         raise _invalid(field, f"finer than the minor unit of {money.currency_code}, which has {places} decimal places")
     amount_minor = money.units * 10**places + minor
-    if amount_minor > _LARGEST_MINOR:
+    if amount_minor > LARGEST_MINOR:
         raise _invalid(field, "too large")
     return Money(money.currency_code, amount_minor)
 
@@ -62,6 +63,34 @@ def to_proto(money: Money) -> money_pb2.Money:
     places = _PLACES[money.currency]
     units, minor = divmod(money.amount_minor, 10**places)
     return money_pb2.Money(currency_code=money.currency, units=units, nanos=minor * 10 ** (_NANO_PLACES - places))
+
+
+def written(money: Money) -> str:
+    """For people: 12.50 EUR."""
+    places = _PLACES[money.currency]
+    units, minor = divmod(money.amount_minor, 10**places)
+    return f"{units}.{minor:0{places}} {money.currency}" if places else f"{units} {money.currency}"
+
+
+def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:
+    """The amount in parts as large as their weights, by largest remainder: they sum to it, and each is its exact share
+    rounded down or up. What rounding leaves goes to the largest remainders; of equal ones to the larger weight, and of
+    equal weights to the earlier. So a weight gets the same whatever the order, but for one unit among equals.
+
+    No part is larger than its weight while the amount is not larger than all of them together.
+    ValueError: a negative amount or weight, or an amount with nothing to go to.
+    """
+    total = sum(weights)
+    if amount_minor < 0 or min(weights, default=0) < 0 or (amount_minor and not total):
+        raise ValueError(f"{amount_minor} has no shares by {list(weights)}")
+    if not amount_minor:
+        return [0] * len(weights)
+    parts = [amount_minor * weight // total for weight in weights]
+    if left := amount_minor - sum(parts):
+        places = sorted(range(len(weights)), key=lambda n: (-(amount_minor * weights[n] % total), -weights[n], n))
+        for place in places[:left]:
+            parts[place] += 1
+    return parts
 
 
 def _invalid(field: str, why: str) -> InvalidArgument:

@@ -16,13 +16,13 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from center.control.v1 import access_service_pb2, plan_service_pb2, tenant_service_pb2
-from center.dataplane.v1 import product_service_pb2
+from center.dataplane.v1 import cart_service_pb2, product_service_pb2
 from shared.runtime import pki, telemetry
 from shared.runtime.rpc.server import Service, serving
 
 SERVICES = {
     service.full_name: service
-    for file in (access_service_pb2, plan_service_pb2, tenant_service_pb2, product_service_pb2)
+    for file in (access_service_pb2, plan_service_pb2, tenant_service_pb2, product_service_pb2, cart_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 }
 RESOLVE = "center.control.v1.TenantService/ResolveTenant"

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,15 +19,21 @@ from google.protobuf.message import Message
 from psycopg import sql
 from sqlalchemy import text
 
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import product_service_pb2 as pb
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import COMMANDS, INVENTORY, MEDIA, NOTIFICATIONS, PRODUCTS, WEBHOOKS
+from dataplane.app import CARTS, COMMANDS, INVENTORY, MEDIA, NOTIFICATIONS, PRODUCTS, PROMOTIONS, WEBHOOKS
+from dataplane.promotions.domain import Applied
+from dataplane.promotions.ops import redeem
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
@@ -34,6 +41,7 @@ from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
+from shared.runtime.money import Money
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
@@ -66,6 +74,7 @@ NOTICES = (
 )
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
+PROMOTION_ROWS = ("promotions", "promotion_redemptions")
 ROWS = (
     "products",
     "variants",
@@ -80,11 +89,15 @@ ROWS = (
     *NOTICES,
     *MEDIA_ROWS,
     *STOCK_ROWS,
+    *PROMOTION_ROWS,
     "event_gaps",
+    "carts",
+    "cart_lines",
+    "cart_codes",
 )
 # Of which nobody deletes rows, and nobody changes those either.
-KEPT = {"payments", "payment_operations", "payment_events", "stock_movements"}
-APPENDED = {"payment_events", "stock_movements"}
+KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS}
+APPENDED = {"payment_events", "promotion_redemptions", "stock_movements"}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
@@ -129,8 +142,21 @@ async def furnish(running: Running) -> Two:
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
+        await _filled(running, tenant.id)
+        await _promoted(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def _filled(running: Running, tenant: str) -> None:
+    """A cart with a line and a code."""
+    carts = CartServiceStub(running.channel("operator"))
+    listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
+    made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
+    variant_id = listed.products[0].variants[0].id
+    line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
+    await carts.AddLine(line, metadata=of(tenant))
+    await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -216,6 +242,21 @@ async def _paid(running: Running, tenant_id: str, reference: str) -> None:
     signature = ("stripe-signature", stripe.WebhookSignature.generate_signature_header(body, "whsec_1"))
     told = payments_pb.ReportProviderEventRequest(provider="stripe", body={"data": body.encode()})
     await stub.ReportProviderEvent(told, metadata=of(tenant_id, signature))
+
+
+async def _promoted(running: Running, tenant_id: str, name: str) -> None:
+    """A promotion that an order used."""
+    stub: Any = PromotionServiceStub(running.channel("operator"))
+    request = promotions_pb.CreatePromotionRequest(promotion=promotions_pb.Promotion(display_name=name, **PROMOTION))
+    promotion = (await stub.CreatePromotion(request, metadata=of(tenant_id))).promotion
+    db = running.database("center_app")
+    async with db.transaction(tenant_id) as tx:
+        applied = [Applied(promotion.id, Money("EUR", 5))]
+        await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
+    await db.close()
+
+
+PROMOTION: dict[str, Any] = {"code": "lamp", "effect": {"type": "PROMOTION_EFFECT_TYPE_FREE_SHIPPING"}}
 
 
 @pytest.fixture(scope="module")
@@ -447,6 +488,67 @@ async def test_no_method_reaches_another_tenants_stock(two: Two, name: str) -> N
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method of CartService is asked for of another tenant: its cart, the line in it, and the line's variant.
+CART_REQUESTS: dict[str, Callable[[str, carts_pb.CartLine], Message]] = {
+    "CreateCart": lambda c, line: carts_pb.CreateCartRequest(currency_code="EUR"),
+    "GetCart": lambda c, line: carts_pb.GetCartRequest(id=c),
+    "ListCarts": lambda c, line: carts_pb.ListCartsRequest(filter=f'id = "{c}"'),
+    "AddLine": lambda c, line: carts_pb.AddLineRequest(cart_id=c, variant_id=line.variant_id, quantity=1),
+    "SetQuantity": lambda c, line: carts_pb.SetQuantityRequest(cart_id=c, line_id=line.id, quantity=1),
+    "RemoveLine": lambda c, line: carts_pb.RemoveLineRequest(cart_id=c, line_id=line.id),
+    "SetAddress": lambda c, line: carts_pb.SetAddressRequest(cart_id=c),
+    "SetEmail": lambda c, line: carts_pb.SetEmailRequest(cart_id=c, email="a@mail.example"),
+    "ApplyCode": lambda c, line: carts_pb.ApplyCodeRequest(cart_id=c, code="stolen"),
+    "RemoveCode": lambda c, line: carts_pb.RemoveCodeRequest(cart_id=c, code="TEN"),
+    "MergeCarts": lambda c, line: carts_pb.MergeCartsRequest(from_cart_id=c, into_cart_id=uuid7()),
+    "DeleteCart": lambda c, line: carts_pb.DeleteCartRequest(id=c),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in CARTS.methods])
+async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> None:
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    theirs = (await carts.GetCart(carts_pb.GetCartRequest(id=listed.id), metadata=of(two.b))).cart
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(carts, name)(CART_REQUESTS[name](theirs.id, theirs.lines[0]), metadata=of(two.a)))
+        assert name in ("CreateCart", "ListCarts")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and theirs.lines[0].id not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
+    "CreatePromotion": lambda id: promotions_pb.CreatePromotionRequest(promotion={**PROMOTION, "code": uuid7()}),
+    "GetPromotion": lambda id: promotions_pb.GetPromotionRequest(id=id),
+    "ListPromotions": lambda id: promotions_pb.ListPromotionsRequest(filter=f'id = "{id}" OR code = "lamp"'),
+    "UpdatePromotion": lambda id: promotions_pb.UpdatePromotionRequest(promotion={"id": id, "priority": 9}),
+    "ArchivePromotion": lambda id: promotions_pb.ArchivePromotionRequest(id=id),
+    "Simulate": lambda id: promotions_pb.SimulateRequest(cart={"currency_code": "EUR"}, promotion_ids=[id]),
+    "ListRedemptions": lambda id: promotions_pb.ListRedemptionsRequest(),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in PROMOTIONS.methods])
+async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str) -> None:
+    stub: Any = PromotionServiceStub(two.running.channel("operator"))
+    listed = await stub.ListPromotions(promotions_pb.ListPromotionsRequest(), metadata=of(two.b))
+    used = await stub.ListRedemptions(promotions_pb.ListRedemptionsRequest(), metadata=of(two.b))
+    theirs = listed.promotions[0].id, used.redemptions[0].id, used.redemptions[0].order_id
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(PROMOTION_REQUESTS[name](theirs[0]), metadata=of(two.a)))
+        assert name in ("CreatePromotion", "ListPromotions", "ListRedemptions")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (*theirs, two.b, "Lamp of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
@@ -509,11 +611,13 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 23}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 28}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
+    held |= dict.fromkeys(PROMOTION_ROWS, 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -712,6 +816,19 @@ HOSTILE = (
     "SELECT * FROM reserve_stock('{b}', gen_random_uuid(), ARRAY(SELECT variant_id FROM stock_levels), '{{1}}', now(), "
     "now())",
     "SELECT * FROM expired_reservations('infinity', 1000)",
+    "SELECT * FROM carts c JOIN cart_lines l ON l.tenant_id <> c.tenant_id",
+    "SELECT * FROM cart_codes WHERE tenant_id = '{b}'",
+    "UPDATE carts SET email = '', tenant_id = '{a}' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE carts SET tenant_id = '{b}'",
+    "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
+    "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
+    "SELECT * FROM due_carts('infinity', 'infinity', 100)",
+    "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
+    "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
+    "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
+    "UPDATE promotion_redemptions SET cancel_time = now() WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO promotion_redemptions SELECT '{b}', gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
+    "1, now(), NULL FROM promotion_redemptions",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -878,6 +995,8 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _limits(owner, two),
             lambda: _due(owner, two),
             lambda: _expired(owner, two),
+            lambda: _left(owner, two),
+            lambda: _given_back(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
             lambda: _audit(owner, two),
@@ -1060,6 +1179,10 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "now() FROM media_uploads LIMIT 1",
         "media": "SELECT tenant_id, gen_random_uuid(), '', '', 1, sha256, now() FROM media LIMIT 1",
         "media_variants": "SELECT tenant_id, media_id, 'copy', '', 1, sha256, 1, 1, '', now() FROM media_variants",
+        "carts": "SELECT (json_populate_record(c, json_build_object('id', gen_random_uuid()))).* FROM carts c LIMIT 1",
+        "cart_lines": "SELECT tenant_id, gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines "
+        "LIMIT 1",
+        "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
         "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
@@ -1072,6 +1195,10 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
         "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
         "now(), now(), now() FROM payment_operations LIMIT 1",
+        "promotions": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), 'code', 'copy', "
+        "'code_key', 'copy'))).* FROM promotions p LIMIT 1",
+        "promotion_redemptions": "SELECT tenant_id, gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
+        "1, now(), NULL FROM promotion_redemptions LIMIT 1",
         "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
         "FROM payment_events LIMIT 1",
     }
@@ -1186,6 +1313,29 @@ def _expired(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[st
     """The steward learns whose reservations are over, unless their tenant is closed."""
     due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM expired_reservations('infinity', 1000)")
     return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"expired are those of {due}"]
+
+
+def _left(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which carts were left and which are to be forgotten, unless their tenant is closed."""
+    wrong = []
+    for forgotten_before, is_forgotten in (("-infinity", False), ("infinity", True)):
+        call = f"SELECT tenant_id::text FROM due_carts('infinity', '{forgotten_before}', 1000) WHERE is_forgotten = "
+        due = _as(owner, "center_steward", "", f"{call} {is_forgotten}")
+        if not {two.a, two.b} <= set(due) or two.c in due:
+            wrong.append(f"carts due are {due}")
+    return wrong
+
+
+def _given_back(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """Of a redemption, only the time at which it was given back is ever written, while its tenant is open."""
+    wrong = []
+    for tenant, outcome in ((two.a, [1]), (two.c, "42501")):
+        seen = _as(owner, "center_app", tenant, "UPDATE promotion_redemptions SET cancel_time = now()")
+        if seen != outcome:
+            wrong.append(f"a redemption is given back: {seen}")
+    if _as(owner, "center_app", two.a, "UPDATE promotion_redemptions SET amount_minor = 1") != "42501":
+        wrong.append("center_app may change what an order has redeemed")
+    return wrong
 
 
 def _swept(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text, true
 
+from dataplane.carts import domain
+from dataplane.carts import store as cart_store
+from dataplane.carts.service import _ORDER
 from dataplane.products import store
 from dataplane.products.domain import Status
 from dataplane.products.service import _FIELDS, _ORDERED
@@ -32,6 +35,7 @@ class Large:
     db: Database
     tenant: str
     ids: list[str]
+    carts: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +61,35 @@ async def large(start: Start) -> AsyncIterator[Large]:
                         "100 FROM products"
                     )
                 )
+        async with db.transaction(tenants[0].id) as tx:
+            carts = await _fill_carts(tx, tenants[0].id)
         owner = running.database()
         async with owner.transaction() as tx:
             await tx.execute(text("ANALYZE"))
         await owner.close()
         async with db.transaction(tenants[0].id) as tx:
             ids = [row.id for row in await tx.execute(text("SELECT id::text FROM products LIMIT 50"))]
-        yield Large(running, db, tenants[0].id, ids)
+        yield Large(running, db, tenants[0].id, ids, carts)
         await db.close()
+
+
+async def _fill_carts(tx: Any, tenant: str) -> list[str]:
+    """Two thousand carts of ten lines and a code."""
+    await tx.execute(
+        text(
+            "INSERT INTO carts (tenant_id, id, state, currency, email, address, line_count, version, create_time, "
+            f"update_time) SELECT '{tenant}', gen_random_uuid(), 'OPEN', 'EUR', '', '', 10, 1, now(), "
+            "now() - make_interval(mins => n) FROM generate_series(1, 2000) n"
+        )
+    )
+    await tx.execute(
+        text(
+            "INSERT INTO cart_lines SELECT c.tenant_id, gen_random_uuid(), c.id, v.id, '[]', '', 2 "
+            "FROM carts c, (SELECT id FROM variants LIMIT 10) v"
+        )
+    )
+    await tx.execute(text("INSERT INTO cart_codes SELECT tenant_id, id, 'TEN', 'ten', 1 FROM carts"))
+    return [row.id for row in await tx.execute(text("SELECT id::text FROM carts LIMIT 2"))]
 
 
 async def plans(large: Large, run: Any) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -99,8 +124,11 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
+TABLES = ("products", "variants", "idempotency", "carts", "cart_lines", "cart_codes")
+
+
 def scans(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [node for node in plan if node.get("Relation Name") in ("products", "variants", "idempotency")]
+    return [node for node in plan if node.get("Relation Name") in TABLES]
 
 
 def assert_narrow(plan: list[dict[str, Any]], *, at_most: int) -> None:
@@ -166,6 +194,50 @@ async def test_an_import_finds_its_rows_by_their_keys(large: Large) -> None:
     for statement, plan in sent:
         if not statement.lstrip().startswith("INSERT"):
             assert_narrow(plan, at_most=400)
+
+
+async def test_a_cart_is_read_and_changed_by_its_key(large: Large) -> None:
+    async def change(tx: Any) -> None:
+        await cart_store.lock(tx, large.tenant, *large.carts)
+        before, _ = await cart_store.get(tx, large.tenant, large.carts[0])
+        line = before.lines[0]
+        await cart_store.offer(tx, large.tenant, line.variant_id)
+        now = datetime.now(UTC)
+        after = domain.set_quantity(before, line.id, 3, now)
+        after = domain.remove_line(after, before.lines[1].id, now)
+        after = domain.remove_code(after, before.codes[0], now)
+        await cart_store.save(tx, large.tenant, before, after)
+        await cart_store.locked_since(tx, large.tenant, large.carts, now)
+        raise StopAsyncIteration
+
+    sent = await plans_of_failing(large, change)
+    assert len(sent) == 7
+    sent += await plans(large, partial(cart_store.delete, tenant_id=large.tenant, cart_ids=large.carts[1:]))
+    for _, plan in sent:
+        assert_narrow(plan, at_most=10)
+
+
+async def test_a_page_of_carts_is_read_in_the_order_of_an_index(large: Large) -> None:
+    page = partial(cart_store.page, tenant_id=large.tenant, condition=true(), ordering=_ORDER, cursor=None, size=50)
+    [(_, plan)] = await plans(large, page)
+    assert not [node for node in plan if node["Node Type"] in ("Sort", "Seq Scan")]
+    assert "tenant_id" in scans(plan)[0]["Index Cond"]
+
+
+async def test_carts_that_are_due_are_found_by_their_age(large: Large) -> None:
+    owner = large.running.database()
+    async with owner.transaction() as tx:
+        body = (await tx.execute(text("SELECT pg_get_functiondef('due_carts'::regproc)"))).scalar_one()
+        query = body.split("BEGIN ATOMIC")[1].split(";")[0]
+        ages = {"left_before": "now() - interval '24 h'", "forgotten_before": "now() - interval '30 d'"}
+        for name, value in {**ages, "at_most": "50"}.items():
+            query = query.replace(f"due_carts.{name}", value).replace(name, value)
+        await tx.execute(text("SET LOCAL ROLE center_search"))
+        driver: Any = (await tx.get_raw_connection()).driver_connection
+        [(plan,)] = await (await driver.execute(f"EXPLAIN (FORMAT JSON) {query}")).fetchall()
+    await owner.close()
+    found = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "carts"]
+    assert sorted(node["Index Name"] for node in found) == ["carts_abandoned", "carts_forgotten"]
 
 
 async def plans_of_failing(large: Large, run: Any) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -173,6 +173,34 @@ async def test_imports_can_be_run_again(platform: Platform, tmp_path: Path) -> N
     assert page["products"][0]["variants"][0]["price"] == {"currencyCode": "GBP", "units": "1", "nanos": 500000000}
 
 
+async def test_promotions_from_the_command_line(platform: Platform) -> None:
+    deals = said(platform, "tenants", "create", "cli-deals", "--wait")
+    rest = ("--sku", "MUG", "--min-subtotal", "10EUR", "--budget", "100EUR", "--uses", "5", "--group", "mugs")
+    mugs = said(platform, "promotions", "add", "cli-deals", "Mugs", "--percent", "12.5", *rest)
+    assert (mugs["automatic"], mugs["currency_code"], mugs["effect"]["basis_points"]) == (True, "EUR", 1250)
+    free = said(platform, "promotions", "add", "cli-deals", "Post", "--code", "Post", "--free-shipping")
+    refused = platform.center("promotions", "add", "cli-deals", "Post", "--code", "POST", "--amount", "5EUR")
+    assert refused.returncode == 1 and "CODE_TAKEN" in refused.stderr
+    cart = ("MUG=3x4EUR", "LAMP=1x20EUR", "--shipping", "4.90EUR", "--code", "post")
+    priced = said(platform, "promotions", "simulate", "cli-deals", *cart)
+    assert {each["promotion_id"]: each["amount"]["units"] for each in priced["outcomes"]} == {
+        mugs["id"]: "1",
+        free["id"]: "4",
+    }
+    shown = platform.center("promotions", "simulate", "cli-deals", *cart).stdout
+    assert "Mugs: 12.50% off items" in shown and "30.5 EUR" in shown
+    assert "Mugs" in platform.center("promotions", "show", "cli-deals", mugs["id"]).stdout
+    said(platform, "promotions", "archive", "cli-deals", free["id"])
+    [left] = said(platform, "promotions", "list", "cli-deals", "--filter", "status = ACTIVE")["promotions"]
+    assert left["id"] == mugs["id"]
+    token = await platform.token(deals["id"])
+    shopper = platform.shopper()
+    answer = await shopper.get("cli-deals.center.localhost", "/v1/promotions", authorization=token)
+    assert [each["displayName"] for each in answer.json["promotions"]] == ["Post", "Mugs"]
+    assert (await shopper.get("cli-deals.center.localhost", "/v1/promotions")).status == 403
+    await shopper.close()
+
+
 async def test_a_file_from_the_command_line(platform: Platform, tmp_path: Path) -> None:
     said(platform, "tenants", "create", "cli-media", "--wait")
     picture = tmp_path / "lamp.png"

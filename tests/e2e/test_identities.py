@@ -27,7 +27,13 @@ from center.control.v1 import (
     user_service_pb2,
     validator_service_pb2,
 )
-from center.dataplane.v1 import inventory_service_pb2, product_service_pb2, tenant_runtime_service_pb2
+from center.dataplane.v1 import (
+    cart_service_pb2,
+    inventory_service_pb2,
+    product_service_pb2,
+    promotion_service_pb2,
+    tenant_runtime_service_pb2,
+)
 from center.edge.v1 import edge_service_pb2
 from center.flagd.sync.v1 import sync_pb2
 from center.shared.v1 import (
@@ -75,6 +81,8 @@ SERVED = {
         *_services(
             product_service_pb2,
             inventory_service_pb2,
+            cart_service_pb2,
+            promotion_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,

@@ -23,7 +23,11 @@ from center.control.v1 import solution_service_pb2 as solutions_pb
 from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import product_service_pb2
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
+from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -43,7 +47,7 @@ pytestmark = pytest.mark.e2e
 # SOAK_EXAMPLES=2000 for a long look, with other examples every time.
 EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "0"))
 SETTINGS = settings(
-    max_examples=EXAMPLES or 40,
+    max_examples=EXAMPLES or 25,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
@@ -380,6 +384,10 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_payments(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
+        world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_promotions(platform, world.shop)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
 
@@ -414,6 +422,37 @@ async def _populate_payments(platform: Platform, shop: str) -> dict[str, list[st
         "provider": ["stripe"],
         "api_base": [base],
         "currency_code": ["EUR"],
+    }
+
+
+async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dict[str, list[str]]:
+    """Two carts with a line each, by the names of request fields."""
+    carts = CartServiceStub(platform.channel("eu-1"))
+    metadata = (("x-tenant-id", shop),)
+    ids, lines = [], []
+    for _ in range(2):
+        made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=metadata)
+        request = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
+        lines.append((await carts.AddLine(request, metadata=metadata)).cart.lines[0].id)
+        ids.append(made.cart.id)
+    named = dict.fromkeys(("id", "cart_id", "from_cart_id", "into_cart_id"), ids)
+    return {**named, "line_id": lines, "variant_id": [variant_id], "email": ["ada@mail.example", "ada"]}
+
+
+async def _populate_promotions(platform: Platform, shop: str) -> dict[str, list[str]]:
+    """Promotions, one of them with a code, by the names of request fields."""
+    stub = PromotionServiceStub(platform.channel("eu-1"))
+    effect = {"type": promotions_pb.PROMOTION_EFFECT_TYPE_PERCENT, "basis_points": 1000}
+    ids = []
+    for named in ({"automatic": True}, {"code": "input"}):
+        request = promotions_pb.CreatePromotionRequest(promotion={"effect": effect, **named})  # type: ignore[arg-type]
+        ids.append((await stub.CreatePromotion(request, metadata=(("x-tenant-id", shop),))).promotion.id)
+    return {
+        "id": ids,
+        "promotion_ids": ids,
+        "codes": ["input", "INPUT"],
+        "values": ["1", "a", "DE"],
+        "country_code": ["DE"],
     }
 
 

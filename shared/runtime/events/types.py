@@ -8,7 +8,12 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from center.control.v1 import catalog_service_pb2
-from center.dataplane.v1 import inventory_service_pb2, product_service_pb2
+from center.dataplane.v1 import (
+    cart_service_pb2,
+    inventory_service_pb2,
+    product_service_pb2,
+    promotion_service_pb2,
+)
 from center.shared.v1 import (
     events_pb2,
     media_service_pb2,
@@ -23,6 +28,8 @@ FILES = (
     catalog_service_pb2,
     product_service_pb2,
     inventory_service_pb2,
+    cart_service_pb2,
+    promotion_service_pb2,
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,

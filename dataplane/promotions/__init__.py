@@ -1,0 +1,1 @@
+"""What takes something off a cart: promotions, their rules, and who has used them."""
