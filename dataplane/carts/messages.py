@@ -21,12 +21,14 @@ def to_proto(cart: Cart, priced: Priced) -> pb.Cart:
     message = listed(cart, len(cart.lines))
     message.ClearField("merged_into")
     message.lines.extend(_line(cart.currency, each) for each in priced.lines)
-    message.codes.extend(pb.CartCode(code=code.code, entered=code.entered) for code in cart.codes)
+    message.codes.extend(
+        pb.CartCode(code=code.code, entered=code.entered, explanation=priced.codes[code.code]) for code in cart.codes
+    )
     message.adjustments.extend(
         pb.Adjustment(
             promotion_id=each.promotion_id, code=each.code, amount=of(each.amount_minor), explanation=each.explanation
         )
-        for each in priced.adjustments
+        for each in priced.discounts
     )
     message.subtotal.CopyFrom(of(priced.subtotal_minor))
     message.discount.CopyFrom(of(priced.discount_minor))

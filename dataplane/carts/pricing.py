@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from dataplane.carts.domain import Cart, Line
+from dataplane.promotions import domain as promotions
+from dataplane.promotions.domain import Adjustments, Outcome, Promotion, Verdict, code_key
 from shared.runtime import money
 from shared.runtime.money import Money
 
@@ -41,8 +44,8 @@ class PricedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
-    """amount_minor: what it takes off; not negative."""
+class Discount:
+    """What a promotion takes off. amount_minor: more than zero. code: that brought it; empty where it needs none."""
 
     promotion_id: str
     code: str
@@ -52,10 +55,15 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A cart's sums, in minor units of its currency: total = subtotal - discount."""
+    """A cart's sums, in minor units of its currency: total = subtotal - discount.
+
+    codes: what became of each, by the code as the cart has it. used: what an order of this cart would redeem.
+    """
 
     lines: tuple[PricedLine, ...]
-    adjustments: tuple[Adjustment, ...]
+    discounts: tuple[Discount, ...]
+    codes: Mapping[str, str]
+    used: Adjustments
     subtotal_minor: int
     discount_minor: int
     total_minor: int
@@ -64,30 +72,69 @@ class Priced:
     total_why: str
 
 
-def price(cart: Cart, offers: Mapping[str, Offer], adjustments: Sequence[Adjustment] = ()) -> Priced:
-    """offers: by variant; one that is missing is gone."""
+def price(
+    cart: Cart, offers: Mapping[str, Offer], found: Sequence[Promotion], now: datetime, country: str = ""
+) -> Priced:
+    """offers: by variant; one that is missing is gone. found: the automatic promotions and those of the cart's codes.
+
+    country: where it goes; empty when that is not known.
+    """
     lines: list[PricedLine] = []
     subtotal = 0
     for line in cart.lines:
         priced = _priced(cart.currency, line, offers.get(line.variant_id), money.LARGEST_MINOR - subtotal)
         subtotal += priced.amount_minor
         lines.append(priced)
-    discount = sum(adjustment.amount_minor for adjustment in adjustments)
-    total = subtotal - discount
+    used = promotions.evaluate(_snapshot(cart, lines, country), found, now)
+    of = {outcome.promotion_id: outcome for outcome in used.outcomes}
+    code_of = {promotion.id: promotion.code for promotion in found}
+    discounts = tuple(
+        Discount(outcome.promotion_id, code_of[outcome.promotion_id], outcome.amount_minor, outcome.explanation)
+        for outcome in used.outcomes
+        if outcome.verdict is Verdict.APPLIED
+    )
+    total = subtotal - used.discount_minor
 
     def said(minor: int) -> str:
         return money.written(Money(cart.currency, minor))
 
     return Priced(
         lines=tuple(lines),
-        adjustments=tuple(adjustments),
+        discounts=discounts,
+        codes={code.code: _became(code.entered.strip(), found, of) for code in cart.codes},
+        used=used,
         subtotal_minor=subtotal,
-        discount_minor=discount,
+        discount_minor=used.discount_minor,
         total_minor=total,
         subtotal_why=_sum(lines, said(subtotal)),
-        discount_why=f"{len(adjustments)} adjustments = {said(discount)}" if adjustments else "no promotion applies",
-        total_why=f"{said(subtotal)} - {said(discount)} = {said(total)}",
+        discount_why=f"{len(discounts)} promotions = {said(used.discount_minor)}" if discounts else _NOTHING,
+        total_why=f"{said(subtotal)} - {said(used.discount_minor)} = {said(total)}",
     )
+
+
+_NOTHING = "no promotion applies"
+
+
+def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str) -> promotions.Cart:
+    """What promotions look at: the lines that are counted."""
+    counted = [(each.line, each.offer) for each in lines if each.offer is not None and each.unavailable is None]
+    return promotions.Cart(
+        currency=cart.currency,
+        lines=tuple(
+            promotions.Line(
+                line.id, line.variant_id, offer.product_id, offer.sku, line.quantity, offer.price.amount_minor
+            )
+            for line, offer in counted
+        ),
+        codes=tuple(code.entered.strip() for code in cart.codes),
+        country=country,
+    )
+
+
+def _became(entered: str, found: Sequence[Promotion], of: Mapping[str, Outcome]) -> str:
+    """What a code did, or why it did nothing."""
+    known = [of[each.id].explanation for each in found if each.code and code_key(each.code) == code_key(entered)]
+    return known[0] if known else "the shop has no such code"
 
 
 def refusal(currency: str, offer: Offer | None) -> tuple[Unavailable, str] | None:

@@ -17,6 +17,7 @@ from dataplane.carts.domain import Cart, Line, State
 from dataplane.carts.messages import change, event, listed, to_proto
 from dataplane.carts.pricing import Offer, Unavailable, price, refusal
 from dataplane.carts.tables import carts
+from dataplane.promotions import store as promotion_store
 from shared.runtime import filters, journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
@@ -81,18 +82,18 @@ class CartService(pb_grpc.CartServiceServicer):
         cart = Cart(id=str(uuid.uuid4()), currency=request.currency_code, create_time=now, update_time=now)
         await store.add(tx, current().tenant_id, cart)
         await journal.record(tx, current().tenant_id, [change(None, cart)], [event("created", cart)])
-        return pb.CreateCartResponse(cart=to_proto(cart, price(cart, {})))
+        return pb.CreateCartResponse(cart=await self._priced(tx, cart, {}))
 
     async def GetCart(self, request: pb.GetCartRequest, context: Context) -> pb.GetCartResponse:
         tenant_id = current().tenant_id
         async with self._reads.transaction(tenant_id) as tx:
             cart, offers = await store.get(tx, tenant_id, request.id)
-        if cart.state is State.MERGED:
-            raise store.missing(request.id)
-        message = to_proto(cart, price(cart, offers))
+            if cart.state is State.MERGED:
+                raise store.missing(request.id)
+            message = await self._priced(tx, cart, offers)
         message.email = self._vault.open(tenant_id, _EMAIL, cart.email).decode()
         if cart.address:
-            message.address.ParseFromString(self._vault.open(tenant_id, _ADDRESS, cart.address))
+            message.address.CopyFrom(self._address(cart))
         return pb.GetCartResponse(cart=message)
 
     async def ListCarts(self, request: pb.ListCartsRequest, context: Context) -> pb.ListCartsResponse:
@@ -114,7 +115,7 @@ class CartService(pb_grpc.CartServiceServicer):
         found = await store.offer(tx, current().tenant_id, line.variant_id)
         offers[line.variant_id] = _sold(before, line.variant_id, found)
         after = domain.add_line(before, line, self._clock.now())
-        return pb.AddLineResponse(cart=await _kept(tx, before, after, offers))
+        return pb.AddLineResponse(cart=await self._kept(tx, before, after, offers))
 
     @mutation
     async def SetQuantity(self, request: pb.SetQuantityRequest, tx: AsyncConnection) -> pb.SetQuantityResponse:
@@ -182,7 +183,7 @@ class CartService(pb_grpc.CartServiceServicer):
             if source.merged_into != into_id:
                 raise store.missing(from_id)
             journal.unchanged(tx)
-            return pb.MergeCartsResponse(cart=to_proto(into, price(into, offers)))
+            return pb.MergeCartsResponse(cart=await self._priced(tx, into, offers))
         for cart in (source, into):
             domain.refuse_changes(cart)
         closed, filled = domain.merge(source, into, self._clock.now(), uuid7)
@@ -194,7 +195,7 @@ class CartService(pb_grpc.CartServiceServicer):
             tx, tenant_id, [change(*pair) for pair in pairs], [event("updated", after) for _, after in pairs]
         )
         filled, offers = await store.get(tx, tenant_id, into_id)
-        return pb.MergeCartsResponse(cart=to_proto(filled, price(filled, offers)))
+        return pb.MergeCartsResponse(cart=await self._priced(tx, filled, offers))
 
     @mutation
     async def DeleteCart(self, request: pb.DeleteCartRequest, tx: AsyncConnection) -> pb.DeleteCartResponse:
@@ -215,16 +216,26 @@ class CartService(pb_grpc.CartServiceServicer):
 
     async def _changed(self, tx: AsyncConnection, cart_id: str, etag: str, decide: Callable[[Cart], Cart]) -> pb.Cart:
         before, offers = await self._locked(tx, cart_id, etag)
-        return await _kept(tx, before, decide(before), offers)
+        return await self._kept(tx, before, decide(before), offers)
 
+    async def _kept(self, tx: AsyncConnection, before: Cart, after: Cart, offers: dict[str, Offer]) -> pb.Cart:
+        if after is before:
+            journal.unchanged(tx)
+        else:
+            await store.save(tx, current().tenant_id, before, after)
+            await journal.record(tx, current().tenant_id, [change(before, after)], [event("updated", after)])
+        return await self._priced(tx, after, offers)
 
-async def _kept(tx: AsyncConnection, before: Cart, after: Cart, offers: dict[str, Offer]) -> pb.Cart:
-    if after is before:
-        journal.unchanged(tx)
-    else:
-        await store.save(tx, current().tenant_id, before, after)
-        await journal.record(tx, current().tenant_id, [change(before, after)], [event("updated", after)])
-    return to_proto(after, price(after, offers))
+    async def _priced(self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer]) -> pb.Cart:
+        """With what promotions make of it now."""
+        entered = [code.entered.strip() for code in cart.codes]
+        found = await promotion_store.candidates(tx, current().tenant_id, entered, "")
+        return to_proto(cart, price(cart, offers, found, self._clock.now(), self._address(cart).country_code))
+
+    def _address(self, cart: Cart) -> pb.Address:
+        if not cart.address:
+            return pb.Address()
+        return pb.Address.FromString(self._vault.open(current().tenant_id, _ADDRESS, cart.address))
 
 
 def _sold(cart: Cart, variant_id: str, offer: Offer | None) -> Offer:

@@ -16,14 +16,15 @@ from google.protobuf.message import Message
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import cart_service_pb2 as pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from dataplane.app import CARTS
-from dataplane.carts import domain, pricing, sweeper
+from dataplane.carts import domain, sweeper
 from dataplane.tenants.local import Writes
 from shared.runtime import money
 from shared.runtime.clock import SystemClock
 from shared.runtime.ids import uuid7
-from shared.runtime.money import Money
 from shared.runtime.rpc import rules
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product, variant
 from tests.support.grpc import refuses
@@ -112,15 +113,65 @@ async def test_a_cart_says_what_each_line_costs_and_why(shop: Shop) -> None:
     assert (cart.state, cart.line_count, cart.etag, list(cart.adjustments)) == (OPEN, 2, "3", [])
 
 
-def test_adjustments_are_taken_off_to_the_last_unit() -> None:
-    now = datetime.now(UTC)
-    line = domain.Line("l", "v", (), 3)
-    cart = domain.Cart("c", "JPY", now, now, lines=(line,))
-    offer = pricing.Offer("p", "Lamp", "ACTIVE", "", "sku", Money("JPY", 333))
-    less = [pricing.Adjustment("a", "TEN", 100, "10 %"), pricing.Adjustment("b", "", 1, "1 yen off")]
-    priced = pricing.price(cart, {"v": offer}, less)
-    assert (priced.subtotal_minor, priced.discount_minor, priced.total_minor) == (999, 101, 898)
-    assert priced.discount_why == "2 adjustments = 101 JPY" and priced.total_why == "999 JPY - 101 JPY = 898 JPY"
+async def promote(shop: Shop, **promotion: Any) -> promotions_pb.Promotion:
+    """A new promotion of the shop."""
+    promotions = PromotionServiceStub(shop.running.channel("operator"))
+    request = promotions_pb.CreatePromotionRequest(promotion=promotions_pb.Promotion(**promotion))
+    return (await promotions.CreatePromotion(request, metadata=of(shop.id))).promotion
+
+
+def percent(basis_points: int) -> promotions_pb.PromotionEffect:
+    return promotions_pb.PromotionEffect(type=promotions_pb.PROMOTION_EFFECT_TYPE_PERCENT, basis_points=basis_points)
+
+
+async def test_promotions_are_taken_off_to_the_last_unit_and_say_why(shop: Shop) -> None:
+    [lamp] = await shop.sells((333, 0), currency="JPY")
+    everybody = await promote(shop, display_name="For everybody", automatic=True, effect=percent(1000), priority=2)
+    welcome = await promote(shop, display_name="Welcome", code="Welcome", effect=percent(5000))
+    cart_id = await shop.cart("JPY")
+    cart = await shop.add(cart_id, lamp, 3)
+    # A tenth of 999, then half of what is left.
+    assert [(each.promotion_id, minor(each.amount)) for each in cart.adjustments] == [(everybody.id, 100)]
+    cart = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code=" wELCOME "))
+    assert cart == await shop.get(cart_id)
+    assert [(each.promotion_id, each.code, minor(each.amount)) for each in cart.adjustments] == [
+        (everybody.id, "", 100),
+        (welcome.id, "Welcome", 450),
+    ]
+    assert all(each.explanation for each in cart.adjustments)
+    assert (minor(cart.subtotal), minor(cart.discount), minor(cart.total)) == (999, 550, 449)
+    assert cart.explanation.discount == "2 promotions = 550 JPY"
+    assert cart.explanation.total == "999 JPY - 550 JPY = 449 JPY"
+    cart = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code="NOSUCH"))
+    assert [code.explanation for code in cart.codes][1] == "the shop has no such code"
+    assert minor(cart.total) == 449
+    cart = await shop.do(pb.RemoveCodeRequest(cart_id=cart_id, code="welcome"))
+    assert minor(cart.total) == 899
+
+
+async def test_a_promotion_for_a_country_knows_where_a_cart_goes(shop: Shop) -> None:
+    [lamp] = await shop.sells((10, 0))
+    rule = promotions_pb.PromotionRule(
+        attribute=promotions_pb.PROMOTION_ATTRIBUTE_COUNTRY, op=promotions_pb.PROMOTION_OP_IN, values=["GB"]
+    )
+    british = [promotions_pb.PromotionRuleSet(rules=[rule])]
+    await promote(shop, display_name="Britain", automatic=True, effect=percent(1000), rule_sets=british)
+    cart_id = await shop.cart()
+    assert minor((await shop.add(cart_id, lamp)).total) == 1000
+    assert minor((await shop.do(pb.SetAddressRequest(cart_id=cart_id, address=ADDRESS))).total) == 900
+
+
+async def test_what_cannot_be_bought_earns_nothing(shop: Shop) -> None:
+    """Nor does it count for what has to be bought."""
+    [dear] = await shop.sells((100, 0))
+    [cheap] = await shop.sells((10, 0))
+    await promote(shop, display_name="A tenth", automatic=True, effect=percent(1000))
+    cart_id = await shop.cart()
+    await shop.add(cart_id, dear)
+    assert minor((await shop.add(cart_id, cheap)).total) == 9900
+    off_sale = products_pb.ArchiveProductRequest(id=(await shop.get(cart_id)).lines[0].product_id)
+    await shop.running.products.ArchiveProduct(off_sale, metadata=of(shop.id))
+    assert minor((await shop.get(cart_id)).total) == 900
 
 
 async def test_the_same_variant_and_options_are_one_line(shop: Shop) -> None:

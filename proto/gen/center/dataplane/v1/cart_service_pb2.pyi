@@ -120,12 +120,14 @@ class LineOption(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class CartCode(_message.Message):
-    __slots__ = ("code", "entered")
+    __slots__ = ("code", "entered", "explanation")
     CODE_FIELD_NUMBER: _ClassVar[int]
     ENTERED_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     code: str
     entered: str
-    def __init__(self, code: _Optional[str] = ..., entered: _Optional[str] = ...) -> None: ...
+    explanation: str
+    def __init__(self, code: _Optional[str] = ..., entered: _Optional[str] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class Adjustment(_message.Message):
     __slots__ = ("promotion_id", "code", "amount", "explanation")
