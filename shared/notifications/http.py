@@ -1,6 +1,5 @@
 """SMS and push through a provider's HTTP API: one POST of JSON, with a key that makes a second one harmless."""
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,6 +8,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import httpx
 
 from shared.notifications.delivery import Outgoing, Undelivered
+from shared.runtime.patience import within
 
 TIMEOUT_S = 20.0
 LARGEST_ANSWER_BYTES = 64 * 1024
@@ -43,13 +43,7 @@ class Http:
         }
         try:
             # A server that sends its answer a byte at a time has no end of its own.
-            async with (
-                asyncio.timeout(TIMEOUT_S),
-                self._client.stream("POST", self._url, json=body, headers={"Idempotency-Key": message.id}) as response,
-            ):
-                if response.is_success:
-                    return _provider_id(await _read(response))
-                raise _refusal(response)
+            return await within(TIMEOUT_S, self._sent(body, message.id))
         except TimeoutError:
             raise Undelivered("HTTP took too long") from None
         except httpx.HTTPError as error:
@@ -57,6 +51,12 @@ class Http:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _sent(self, body: dict[str, str], key: str) -> str:
+        async with self._client.stream("POST", self._url, json=body, headers={"Idempotency-Key": key}) as response:
+            if response.is_success:
+                return _provider_id(await _read(response))
+            raise _refusal(response)
 
 
 def _refusal(response: httpx.Response) -> Undelivered:

@@ -4,9 +4,8 @@ A payment is one PaymentIntent, whose metadata name the tenant, the payment and 
 searches find back.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -27,6 +26,7 @@ from shared.payments.domain import (
     may_repeat,
 )
 from shared.payments.provider import Account, Notice, refused_event, unsupported
+from shared.runtime.patience import within
 
 log = structlog.stdlib.get_logger("center.payments")
 
@@ -178,14 +178,13 @@ class Stripe:
                 return _void(intent, operation.id)
         return missing
 
-    async def _heard(self, payment: Payment, operation: Operation, call: Awaitable[Report]) -> Report:
+    async def _heard(self, payment: Payment, operation: Operation, call: Coroutine[Any, Any, Report]) -> Report:
         """The report of the call, or what its failure says."""
         unknown = Report(operation.kind, Outcome.UNKNOWN, operation.id)
         # The first call under a key that is refused at the door had no effect; of a later one that proves nothing.
         is_first = operation.attempts == 1
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await call
+            return await within(self._deadline_s, call)
         except stripe.CardError as error:
             return _declined(error, operation)
         except (stripe.AuthenticationError, stripe.PermissionError) as error:

@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from shared.runtime.errors import Unavailable
+from shared.runtime.patience import within
 from shared.webhooks.domain import Answer
 from shared.webhooks.guard import Guard, Refused
 
@@ -105,9 +106,8 @@ class Sender:
             return Answer(0, time.perf_counter() - began, error=why[:KEPT_CHARACTERS])
 
         try:
-            async with asyncio.timeout(self.total_s):
-                scheme, _, _ = self._guard.parsed(url)
-                return await self._posted(self._pools[scheme], url, headers, body, began)
+            scheme, _, _ = self._guard.parsed(url)
+            return await within(self.total_s, self._posted(self._pools[scheme], url, headers, body, began))
         except Refused as refusal:
             return failed(f"refused: {refusal.why}")
         except Unavailable as error:
