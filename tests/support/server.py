@@ -31,7 +31,7 @@ class Server:
         with log.open("ab") as file:
             began = file.tell()
             self._process = subprocess.Popen(command, stdout=file, stderr=file, **how)
-        give_up_at = time.monotonic() + 30
+        give_up_at = time.monotonic() + 120  # PostgreSQL goes through what a crash has left
         while not is_ready(log.read_bytes()[began:]):
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 raise RuntimeError(log.read_text())

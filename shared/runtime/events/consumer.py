@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import nats.errors
 import nats.js.errors
 import psycopg
 import structlog
@@ -36,8 +37,8 @@ AT_ONCE = 200
 # What may be delivered and not be acknowledged: those under way, and those that wait for one that failed.
 HELD = 2_000
 ACK_WAIT_S = 30.0
-# The database is away, or another transaction was in the way: no fault of the event's.
-PASSING = (Unavailable, Aborted, DeadlineExceeded)
+# The database or the broker is away, or another transaction was in the way: no fault of the event's.
+PASSING = (Unavailable, Aborted, DeadlineExceeded, nats.errors.Error)
 
 _applied = Counter("center_events_applied", "Events that had their effect.", ["consumer"])
 _dead = Counter("center_events_dead", "Events that went to the dead letters.", ["consumer"])
