@@ -1,7 +1,7 @@
 """What PostgreSQL does with the shipped queries below the row policies, on tables that are not small."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -34,8 +34,8 @@ class Large:
     running: Running
     db: Database
     tenant: str
-    ids: list[str]
-    carts: list[str]
+    ids: Sequence[str] = ()
+    carts: Sequence[str] = ()
 
 
 @pytest.fixture(scope="module")

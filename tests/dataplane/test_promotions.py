@@ -516,7 +516,7 @@ async def test_what_a_cart_asks_for_goes_by_indexes(shop: Shop) -> None:
         await store.page(tx, shop.id, true(), _ORDER, None, 10)
         await store.redemptions(tx, shop.id, true(), _REDEEMED_ORDER, None, 10)
 
-    asked = await plans(Large(shop.running, shop.db, shop.id, []), ask)
+    asked = await plans(Large(shop.running, shop.db, shop.id), ask)
     assert len(asked) == 3
     for statement, plan in asked:
         for node in plan:

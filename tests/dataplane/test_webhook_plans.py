@@ -69,7 +69,7 @@ async def backlog(request: pytest.FixtureRequest, start: Start) -> AsyncIterator
             if request.param == "with statistics":
                 owner.execute("ANALYZE webhook_events, webhook_deliveries, webhook_attempts")
         db = running.database("center_app")
-        yield Backlog(Large(running, db, tenant.id, []), many, one, held)
+        yield Backlog(Large(running, db, tenant.id), many, one, held)
         await db.close()
 
 
