@@ -145,7 +145,17 @@ class Worker:
                 room = AT_ONCE - len(under_way)
                 if len(self._lanes) >= LANES and loop.time() > until:
                     room = 0
-                claimed = await self._turn(tenant_id, channel, ended, room) if ended or room else _Claimed()
+                turn = asyncio.ensure_future(self._turn(tenant_id, channel, ended, room))
+                try:
+                    claimed = await asyncio.shield(turn)
+                except asyncio.CancelledError:
+                    # What it claims, nobody else would look at for as long as claims hold: it goes before the end.
+                    if (claimed := await turn) is not None:
+                        ended = list(claimed.unwanted)
+                        under_way |= {
+                            asyncio.create_task(self._try(tenant_id, n, claimed)) for n in claimed.notifications
+                        }
+                    raise
                 if claimed is None:
                     # The database is away, or the tenant closed: what was sent is still to be written down.
                     ended = [each for each in ended if self._is_ours(each)]
@@ -191,6 +201,8 @@ class Worker:
             method="worker/notifications/send",
             metadata={},
         )
+        if not ended and not room:
+            return _Claimed()
         try:
             with use(call):
                 async with self._db.transaction(tenant_id) as tx:

@@ -214,13 +214,14 @@ async def test_processes_that_are_killed_cost_at_most_what_they_held_and_usage_s
         # Machines of their own: their journals are gone with them.
         told = task(market, solution_id, token, tmp_path, 8, 0.04, journals=str(tmp_path / "home-{}"))
         with processes(told) as running:
+            # Few enough to be reached though each that is killed held the half of what was left.
             for number in range(4):
-                await reaches(running, 500 * (number + 1))
+                await reaches(running, 200 * (number + 1))
                 running.kill(number)
 
             async def lost() -> bool:
                 [(open_leases,)] = market.rows("SELECT count(*) FROM leases WHERE NOT expired")
-                return bool(open_leases == 0) and running.allowed() > 2000
+                return bool(open_leases == 0)
 
             async def used_up() -> bool:
                 return market.books(solution_id)["taken"] >= 4000
