@@ -5,14 +5,14 @@ Every change gives the cart's next version, or the cart itself where nothing dif
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dataplane.promotions.domain import code_key
 from shared.notifications.domain import Channel, recipient
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, stale
 
 MOST_LINES = 200
 MOST_OF_A_LINE = 10_000
@@ -98,8 +98,8 @@ def options_of(given: Iterable[tuple[str, str]]) -> Options:
 
 
 def code_of(entered: str) -> Code:
-    """` Welcome10` is WELCOME10. InvalidArgument FIELD_INVALID: nothing but space."""
-    code = unicodedata.normalize("NFKC", entered).upper().strip()
+    """` Welcome10` is welcome10. InvalidArgument FIELD_INVALID: nothing but space."""
+    code = code_key(entered).strip()
     if not code:
         raise _invalid("code", "nothing but space")
     return Code(code, entered)
@@ -118,7 +118,7 @@ def refuse_changes(cart: Cart, etag: str = "") -> None:
     if cart.state is State.COMPLETED:
         raise FailedPrecondition("CART_COMPLETED", "this cart became an order and stays as it is", id=cart.id)
     if etag not in ("", cart.etag):
-        raise Aborted("ETAG_MISMATCH", "the cart changed meanwhile; read it again", id=cart.id, etag=cart.etag)
+        raise stale("cart", cart.id, cart.etag)
 
 
 def add_line(cart: Cart, new: Line, now: datetime) -> Cart:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from dataplane.carts.domain import Cart, Line
 from dataplane.promotions import domain as promotions
-from dataplane.promotions.domain import Adjustments, Outcome, Promotion, Verdict, code_key
+from dataplane.promotions.domain import Outcome, Promotion, Verdict, code_key
 from shared.runtime import money
 from shared.runtime.money import Money
 
@@ -57,13 +57,12 @@ class Discount:
 class Priced:
     """A cart's sums, in minor units of its currency: total = subtotal - discount.
 
-    codes: what became of each, by the code as the cart has it. used: what an order of this cart would redeem.
+    codes: what became of each, by the code as it is compared.
     """
 
     lines: tuple[PricedLine, ...]
     discounts: tuple[Discount, ...]
     codes: Mapping[str, str]
-    used: Adjustments
     subtotal_minor: int
     discount_minor: int
     total_minor: int
@@ -101,8 +100,7 @@ def price(
     return Priced(
         lines=tuple(lines),
         discounts=discounts,
-        codes={code.code: _became(code.entered.strip(), found, of) for code in cart.codes},
-        used=used,
+        codes={code.code: _became(code.code, found, of) for code in cart.codes},
         subtotal_minor=subtotal,
         discount_minor=used.discount_minor,
         total_minor=total,
@@ -126,14 +124,14 @@ def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str) -> promotio
             )
             for line, offer in counted
         ),
-        codes=tuple(code.entered.strip() for code in cart.codes),
+        codes=tuple(code.code for code in cart.codes),
         country=country,
     )
 
 
-def _became(entered: str, found: Sequence[Promotion], of: Mapping[str, Outcome]) -> str:
+def _became(code: str, found: Sequence[Promotion], of: Mapping[str, Outcome]) -> str:
     """What a code did, or why it did nothing."""
-    known = [of[each.id].explanation for each in found if each.code and code_key(each.code) == code_key(entered)]
+    known = [of[each.id].explanation for each in found if code_key(each.code) == code]
     return known[0] if known else "the shop has no such code"
 
 

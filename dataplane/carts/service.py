@@ -228,8 +228,7 @@ class CartService(pb_grpc.CartServiceServicer):
 
     async def _priced(self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer]) -> pb.Cart:
         """With what promotions make of it now."""
-        entered = [code.entered.strip() for code in cart.codes]
-        found = await promotion_store.candidates(tx, current().tenant_id, entered, "")
+        found = await promotion_store.candidates(tx, current().tenant_id, [code.code for code in cart.codes], "")
         return to_proto(cart, price(cart, offers, found, self._clock.now(), self._address(cart).country_code))
 
     def _address(self, cart: Cart) -> pb.Address:

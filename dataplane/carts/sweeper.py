@@ -5,13 +5,11 @@ from collections import defaultdict
 import structlog
 from sqlalchemy import text
 
-from center.shared.v1 import rules_pb2
 from dataplane.carts import domain, store
 from dataplane.carts.domain import ABANDONED_AFTER, FORGOTTEN_AFTER
 from dataplane.carts.messages import event
 from shared.runtime import context, journal
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext, Trace, new_span_id, new_trace_id
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -36,15 +34,7 @@ async def sweep(steward: Database, db: Database, clock: Clock, caller: str) -> b
         found[row.tenant_id, row.is_forgotten].append(row.id)
     swept = 0
     for (tenant_id, is_forgotten), ids in found.items():
-        trace = Trace(new_trace_id(), new_span_id())
-        call = CallContext(
-            caller=caller,
-            role=rules_pb2.CALLER_CLUSTER,
-            tenant_id=tenant_id,
-            method="worker/carts/sweep",
-            known_trace=trace,
-        )
-        with context.use(call):
+        with context.use(context.own_work(caller, tenant_id, "worker/carts/sweep")):
             try:
                 step = _forget if is_forgotten else _abandon
                 swept += await step(db, tenant_id, ids, clock)

@@ -29,10 +29,9 @@ from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import InvalidArgument
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
-from shared.runtime.ids import is_uuid, uuid7
+from shared.runtime.ids import uuid7
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -119,9 +118,7 @@ class InventoryService(pb_grpc.InventoryServiceServicer):
 
     @mutation
     async def UpdateLocation(self, request: pb.UpdateLocationRequest, tx: AsyncConnection) -> pb.UpdateLocationResponse:
-        if not is_uuid(request.location.id):
-            fields = {"location.id": "not a UUID"}
-            raise InvalidArgument("FIELD_INVALID", "location.id says which location; it is a UUID", fields=fields)
+        masks.which("location", request.location.id)
         before = await store.location(tx, current().tenant_id, request.location.id, lock=True)
         message = location_to_proto(before)
         masks.merge(message, request.location, request.update_mask, _CHANGEABLE)

@@ -17,7 +17,7 @@ from dataplane.inventory.domain import Book, Key, Kind, Level, Location, Movemen
 from dataplane.inventory.tables import locations, stock_levels, stock_movements
 from shared.runtime import paging
 from shared.runtime.db import constraints
-from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, PlatformError
+from shared.runtime.errors import AlreadyExists, FailedPrecondition, NotFound, PlatformError, stale
 from shared.runtime.ids import uuid7
 from shared.runtime.paging import Ordering, Value
 
@@ -109,7 +109,7 @@ async def save_location(tx: AsyncConnection, tenant_id: str, changed: Location) 
     with constraints(_CODE):
         saved = await tx.execute(locations.update().where(before).values(asdict(changed)))
     if saved.rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", "the location changed meanwhile; read it again", id=changed.id)
+        raise stale("location", changed.id)
 
 
 async def default_location(tx: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Location, bool]:

@@ -4,12 +4,10 @@ import asyncio
 
 import structlog
 
-from center.shared.v1 import rules_pb2
 from dataplane.inventory import messages, ops, store
 from shared.runtime import context as calls
 from shared.runtime import journal
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -45,7 +43,7 @@ class Sweeper:
             due = await store.expired(tx, self._clock.now(), AT_ONCE)
         swept = 0
         for tenant_id, owner in due:
-            with calls.use(self._call(tenant_id)):
+            with calls.use(calls.own_work(self._caller, tenant_id, "worker/inventory/sweep")):
                 try:
                     swept += await self._expire(tenant_id, owner)
                 except PlatformError as error:
@@ -60,12 +58,3 @@ class Sweeper:
                 events = messages.events(outcome)
                 await journal.record(tx, tenant_id, messages.changes(outcome, "expired"), events)
         return bool(outcome.steps)
-
-    def _call(self, tenant_id: str) -> CallContext:
-        return CallContext(
-            caller=self._caller,
-            role=rules_pb2.CALLER_CLUSTER,
-            tenant_id=tenant_id,
-            known_trace=Trace(calls.new_trace_id(), calls.new_span_id()),
-            method="worker/inventory/sweep",
-        )

@@ -1,7 +1,7 @@
 """ProductService: one tenant's products, for shoppers and for the shop's own people."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
@@ -20,10 +20,10 @@ from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import InvalidArgument
+from shared.runtime.errors import inside
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
-from shared.runtime.ids import is_uuid, uuid7
+from shared.runtime.ids import uuid7
 from shared.runtime.paging import PageTokens, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -59,7 +59,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     @mutation
     async def CreateProduct(self, request: pb.CreateProductRequest, tx: AsyncConnection) -> pb.CreateProductResponse:
-        with _in_product():
+        with inside("product"):
             product = domain.create(from_proto(request.product, id=uuid7(), now=self._clock.now()), uuid7)
         await store.add(tx, current().tenant_id, [product], self._features.of(current().tenant_id))
         await _record(tx, "product.created.v1", None, product)
@@ -97,14 +97,12 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     @mutation
     async def UpdateProduct(self, request: pb.UpdateProductRequest, tx: AsyncConnection) -> pb.UpdateProductResponse:
-        if not is_uuid(request.product.id):
-            fields = {"product.id": "not a UUID"}
-            raise InvalidArgument("FIELD_INVALID", "product.id says which product; it is a UUID", fields=fields)
+        masks.which("product", request.product.id)
         before = await store.get(tx, current().tenant_id, request.product.id, lock=True)
         message = to_proto(before)
         masks.merge(message, request.product, request.update_mask, _CHANGEABLE)
         now = self._clock.now()
-        with _in_product():
+        with inside("product"):
             wanted = from_proto(message, id=before.id, now=now)
             after = domain.change(before, wanted, etag=request.product.etag, now=now, new_id=uuid7)
         if after is not before:
@@ -132,16 +130,6 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
 async def _record(tx: AsyncConnection, type: str, before: Product | None, after: Product) -> None:
     await journal.record(tx, current().tenant_id, [change(before, after)], [event(type, after)])
-
-
-@contextmanager
-def _in_product() -> Iterator[None]:
-    """What is wrong with a product is named by its place in the request."""
-    try:
-        yield
-    except InvalidArgument as error:
-        error.violations = {f"product.{field}": why for field, why in error.violations.items()}
-        raise
 
 
 def _is_shopper() -> bool:

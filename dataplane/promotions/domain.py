@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
 from shared.runtime.ids import is_uuid
-from shared.runtime.money import CURRENCIES, Money, allocate, written
+from shared.runtime.money import CURRENCIES, LARGEST_MINOR, Money, allocate, written
 
 WHOLE = 10_000  # basis points
-LARGEST_MINOR = (1 << 63) - 1
 # Each of them is looked at for every cart.
 MOST_AUTOMATIC = 200
 
@@ -587,8 +586,7 @@ def _compared(rule: Rule, number: int) -> bool:
 
 def _guard(promotion: Promotion, etag: str) -> None:
     if etag not in ("", promotion.etag):
-        message = "the promotion changed meanwhile; read it again"
-        raise Aborted("ETAG_MISMATCH", message, id=promotion.id, etag=promotion.etag)
+        raise stale("promotion", promotion.id, promotion.etag)
     if promotion.status is Status.ARCHIVED:
         raise FailedPrecondition("PROMOTION_ARCHIVED", "an archived promotion stays as it is", id=promotion.id)
 

@@ -1,7 +1,5 @@
 """PromotionService: one tenant's promotions, what they would do to a cart, and which orders used them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -17,10 +15,10 @@ from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import InvalidArgument
+from shared.runtime.errors import inside
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
-from shared.runtime.ids import is_uuid, uuid7
+from shared.runtime.ids import uuid7
 from shared.runtime.paging import PageTokens, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -76,7 +74,7 @@ class PromotionService(pb_grpc.PromotionServiceServicer):
     async def CreatePromotion(
         self, request: pb.CreatePromotionRequest, tx: AsyncConnection
     ) -> pb.CreatePromotionResponse:
-        with _within("promotion"):
+        with inside("promotion"):
             promotion = domain.create(from_proto(request.promotion, id=uuid7(), now=self._clock.now()))
         await store.add(tx, current().tenant_id, promotion)
         await _record(tx, "promotion.created.v1", None, promotion)
@@ -102,14 +100,12 @@ class PromotionService(pb_grpc.PromotionServiceServicer):
     async def UpdatePromotion(
         self, request: pb.UpdatePromotionRequest, tx: AsyncConnection
     ) -> pb.UpdatePromotionResponse:
-        if not is_uuid(request.promotion.id):
-            fields = {"promotion.id": "not a UUID"}
-            raise InvalidArgument("FIELD_INVALID", "promotion.id says which promotion; it is a UUID", fields=fields)
+        masks.which("promotion", request.promotion.id)
         before = await store.get(tx, current().tenant_id, request.promotion.id, lock=True)
         message = to_proto(before)
         masks.merge(message, request.promotion, request.update_mask, _CHANGEABLE)
         now = self._clock.now()
-        with _within("promotion"):
+        with inside("promotion"):
             wanted = from_proto(message, id=before.id, now=now)
             after = domain.change(before, wanted, etag=request.promotion.etag, now=now)
         if after is not before:
@@ -130,7 +126,7 @@ class PromotionService(pb_grpc.PromotionServiceServicer):
         return pb.ArchivePromotionResponse(promotion=to_proto(after))
 
     async def Simulate(self, request: pb.SimulateRequest, context: Context) -> pb.SimulateResponse:
-        with _within("cart"):
+        with inside("cart"):
             cart = domain.checked(messages.cart(request.cart))
         named = [id.lower() for id in request.promotion_ids]
         async with self._reads.transaction(current().tenant_id) as tx:
@@ -154,13 +150,3 @@ class PromotionService(pb_grpc.PromotionServiceServicer):
 
 async def _record(tx: AsyncConnection, type: str, before: Promotion | None, after: Promotion) -> None:
     await journal.record(tx, current().tenant_id, [change(before, after)], [event(type, after)])
-
-
-@contextmanager
-def _within(part: str) -> Iterator[None]:
-    """What is wrong with a part of the request is named by its place there."""
-    try:
-        yield
-    except InvalidArgument as error:
-        error.violations = {f"{part}.{field}": why for field, why in error.violations.items()}
-        raise

@@ -26,7 +26,7 @@ from dataplane.promotions.domain import (
 from dataplane.promotions.tables import promotion_redemptions, promotions
 from shared.runtime import paging
 from shared.runtime.db import constraints
-from shared.runtime.errors import Aborted, AlreadyExists, NotFound, PlatformError, ResourceExhausted
+from shared.runtime.errors import AlreadyExists, NotFound, PlatformError, ResourceExhausted, stale
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
 
@@ -96,7 +96,7 @@ async def save(tx: AsyncConnection, tenant_id: str, before: Promotion, after: Pr
     with constraints(TAKEN):
         saved = await tx.execute(update(promotions).where(place).values(**_values(after)))
     if saved.rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", "the promotion changed meanwhile; read it again")
+        raise stale("promotion", after.id)
 
 
 async def _refuse_too_many(tx: AsyncConnection, tenant_id: str) -> None:

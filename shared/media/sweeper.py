@@ -12,7 +12,7 @@ from shared.media.domain import State
 from shared.media.objects import Objects, Stored
 from shared.runtime import context, journal
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext, Trace, new_span_id, new_trace_id
+from shared.runtime.context import own_work
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import is_uuid
@@ -68,7 +68,7 @@ class Sweeper:
             due = (await tx.execute(query, {"at": self._clock.now(), "at_most": AT_ONCE})).all()
         swept = 0
         for row in due:
-            with context.use(self._call(row.tenant_id)):
+            with context.use(own_work(f"cluster/{self._cluster_id}", row.tenant_id, "worker/media/sweep")):
                 try:
                     if row.upload_id is not None:
                         await self._end(row.tenant_id, row.upload_id)
@@ -78,12 +78,6 @@ class Sweeper:
                 except PlatformError as error:
                     log.warning("not swept", tenant_id=row.tenant_id, error=str(error))
         return swept
-
-    def _call(self, tenant_id: str) -> CallContext:
-        trace = Trace(new_trace_id(), new_span_id())
-        return CallContext(
-            caller=f"cluster/{self._cluster_id}", tenant_id=tenant_id, method="media/sweep", known_trace=trace
-        )
 
     async def _end(self, tenant_id: str, upload_id: str) -> None:
         """The upload's bytes, then its row. The row is locked meanwhile: whoever brings bytes finds it gone."""

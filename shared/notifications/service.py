@@ -23,7 +23,7 @@ from shared.runtime import filters, journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import InvalidArgument
+from shared.runtime.errors import InvalidArgument, inside
 from shared.runtime.events import types
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
@@ -293,7 +293,7 @@ class NotificationService(pb_grpc.NotificationServiceServicer):
     async def PutTrigger(self, request: pb.PutTriggerRequest, tx: AsyncConnection) -> pb.PutTriggerResponse:
         tenant_id = current().tenant_id
         new = messages.trigger_from(request.trigger, await store.now(tx))
-        with _in("trigger"):
+        with inside("trigger"):
             domain.check_trigger(new)
             _check_event(new.event_type)
         await ops.template_for(tx, tenant_id, new.template, new.channel, "")
@@ -338,7 +338,7 @@ class NotificationService(pb_grpc.NotificationServiceServicer):
         tenant_id, given = current().tenant_id, request.provider
         channel = messages.channel(given.channel)
         new = Provider(given.url, given.rate_per_second, given.user, given.secret)
-        with _in("provider"):
+        with inside("provider"):
             _check_provider(channel, new)
         before = await store.provider(tx, tenant_id, channel, self._vault)
         await store.save_provider(tx, tenant_id, channel, new, self._vault)
@@ -378,16 +378,6 @@ def _check_provider(channel: Channel, new: Provider) -> None:
             delivery(channel, new, "")
     except ValueError as error:
         raise InvalidArgument("PROVIDER_INVALID", f"url: {error}", fields={"url": str(error)}) from None
-
-
-@contextmanager
-def _in(field: str) -> Iterator[None]:
-    """What is wrong is named by its place in the request."""
-    try:
-        yield
-    except InvalidArgument as error:
-        error.violations = {f"{field}.{name}": why for name, why in error.violations.items()}
-        raise
 
 
 @contextmanager

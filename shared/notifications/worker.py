@@ -18,7 +18,6 @@ from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from center.shared.v1 import rules_pb2
 from shared.notifications import defaults, domain, queue, store
 from shared.notifications.delivery import Delivery, Outgoing, Undelivered
 from shared.notifications.domain import Channel, Notification, Outcome, Provider, Reason, Sender, State, Template
@@ -30,7 +29,7 @@ from shared.notifications.smtp import Smtp
 from shared.notifications.vault import Vault
 from shared.runtime import journal
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext, use
+from shared.runtime.context import own_work, use
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -194,17 +193,10 @@ class Worker:
 
     async def _turn(self, tenant_id: str, channel: Channel, ended: Sequence[Ended], room: int) -> _Claimed | None:
         """Notes what has ended and claims what is due; None when neither can be done now."""
-        call = CallContext(
-            caller=self._name,
-            role=rules_pb2.CALLER_CLUSTER,
-            tenant_id=tenant_id,
-            method="worker/notifications/send",
-            metadata={},
-        )
         if not ended and not room:
             return _Claimed()
         try:
-            with use(call):
+            with use(own_work(self._name, tenant_id, "worker/notifications/send")):
                 async with self._db.transaction(tenant_id) as tx:
                     if ended:
                         await self._note(tx, tenant_id, ended)

@@ -4,10 +4,8 @@ import asyncio
 
 import structlog
 
-from center.shared.v1 import rules_pb2
 from shared.payments.ops import Payments
 from shared.runtime import context as calls
-from shared.runtime.context import CallContext, Trace
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 
@@ -38,15 +36,8 @@ async def look(payments: Payments, steward: Database, caller: str) -> int:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(tenant_id: str, payment_id: str, operation_id: str) -> None:
-        call = CallContext(
-            caller=caller,
-            role=rules_pb2.CALLER_CLUSTER,
-            tenant_id=tenant_id,
-            known_trace=Trace(calls.new_trace_id(), calls.new_span_id()),
-            method="worker/payments/ask",
-        )
         async with gate:
-            with calls.use(call):
+            with calls.use(calls.own_work(caller, tenant_id, "worker/payments/ask")):
                 try:
                     await payments.ask(tenant_id, payment_id, operation_id)
                 except PlatformError as error:

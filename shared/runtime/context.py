@@ -102,6 +102,12 @@ def use(call: CallContext) -> Iterator[CallContext]:
         _current.reset(token)
 
 
+def own_work(caller: str, tenant_id: str, method: str) -> CallContext:
+    """What a cluster does for a tenant with nobody asking for it. method: what it does, as `worker/carts/sweep`."""
+    role, trace = rules_pb2.CALLER_CLUSTER, Trace(new_trace_id(), new_span_id())
+    return CallContext(caller=caller, role=role, tenant_id=tenant_id, method=method, known_trace=trace)
+
+
 def trace_of(metadata: Mapping[str, str | bytes]) -> Trace:
     """A span in the caller's W3C trace, or in a new one."""
     parent, request_id = metadata.get("traceparent"), metadata.get("x-request-id")

@@ -1,6 +1,7 @@
 """What can go wrong, as kinds: domain and store raise them, one interceptor turns them into a gRPC status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -109,3 +110,21 @@ class Internal(PlatformError):
     """A fault of ours; the cause is chained for the log and never reaches the caller."""
 
     code = "INTERNAL"
+
+
+@contextmanager
+def inside(part: str) -> Iterator[None]:
+    """What is wrong with a part of a request is named by its place there: `title` of a product is `product.title`."""
+    try:
+        yield
+    except InvalidArgument as error:
+        error.violations = {f"{part}.{field}": why for field, why in error.violations.items()}
+        raise
+
+
+def stale(kind: str, id: str, etag: str = "") -> Aborted:
+    """Somebody else's change came first. kind: as people call it; etag: what the thing has now, where that is known."""
+    refusal = Aborted("ETAG_MISMATCH", f"the {kind} changed meanwhile; read it again", id=id)
+    if etag:
+        refusal.metadata["etag"] = etag
+    return refusal

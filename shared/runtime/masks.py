@@ -6,6 +6,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from shared.runtime.errors import InvalidArgument
+from shared.runtime.ids import is_uuid
+
+
+def which(kind: str, id: str) -> None:
+    """InvalidArgument FIELD_INVALID: an update does not say what it is of."""
+    if not is_uuid(id):
+        field = f"{kind}.id"
+        raise InvalidArgument("FIELD_INVALID", f"{field} says which {kind}; it is a UUID", fields={field: "not a UUID"})
 
 
 def merge(target: Message, source: Message, mask: FieldMask, allowed: Collection[str]) -> list[str]:

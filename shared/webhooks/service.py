@@ -1,7 +1,5 @@
 """WebhookService: one tenant's endpoints, and what became of what was sent to them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC
 from typing import Any, TypeAlias
@@ -15,7 +13,7 @@ from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import InvalidArgument
+from shared.runtime.errors import InvalidArgument, inside
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation, revealing
 from shared.runtime.ids import is_uuid, uuid7
@@ -85,7 +83,7 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
     @revealing("secret")
     async def _create(self, request: pb.CreateEndpointRequest, tx: AsyncConnection) -> pb.CreateEndpointResponse:
         now, wanted = self._clock.now(), request.endpoint
-        with _in_endpoint():
+        with inside("endpoint"):
             endpoint = domain.create(
                 Endpoint(uuid7(), wanted.url, tuple(wanted.event_types), wanted.description, now, now)
             )
@@ -127,7 +125,7 @@ class WebhookService(pb_grpc.WebhookServiceServicer):
         wanted = replace(
             before, url=message.url, event_types=tuple(message.event_types), description=message.description
         )
-        with _in_endpoint():
+        with inside("endpoint"):
             after = domain.change(before, wanted, etag=request.endpoint.etag, now=now)
         if after is not before:
             await store.save(tx, tenant_id, after)
@@ -276,13 +274,3 @@ def _moment(request: pb.ReplayDeliveriesRequest, name: str) -> Any:
     except (ValueError, OverflowError):
         fields = {name: "out of range"}
         raise InvalidArgument("RANGE_INVALID", f"{name}: out of range", fields=fields) from None
-
-
-@contextmanager
-def _in_endpoint() -> Iterator[None]:
-    """What is wrong with an endpoint is named by its place in the request."""
-    try:
-        yield
-    except InvalidArgument as error:
-        error.violations = {f"endpoint.{field}": why for field, why in error.violations.items()}
-        raise

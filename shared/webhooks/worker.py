@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime import journal
 from shared.runtime.clock import Clock
-from shared.runtime.context import CallContext, use
+from shared.runtime.context import own_work, use
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
 from shared.runtime.vault import Vault
@@ -203,7 +203,7 @@ class Worker:
         before, _ = await store.get(tx, tenant_id, endpoint.id, lock=True)
         after = domain.disable(before, reason, now=self._clock.now())
         await store.save(tx, tenant_id, after)
-        with use(CallContext(caller=self._caller, method="webhooks/deliver", tenant_id=tenant_id, metadata={})):
+        with use(own_work(self._caller, tenant_id, "worker/webhooks/deliver")):
             await journal.record(tx, tenant_id, [change(before, after, reason)], [disabled(after)])
         log.info("a webhook endpoint is disabled", tenant_id=tenant_id, endpoint_id=endpoint.id, reason=reason)
         return True

@@ -315,10 +315,10 @@ async def test_a_code_is_kept_as_entered_and_compared_as_it_is_meant(shop: Shop)
     first = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code=" Welcome\uff11\uff10 "))
     again = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code="WELCOME10"))
     assert again == first
-    assert [(code.code, code.entered) for code in first.codes] == [("WELCOME10", " Welcome\uff11\uff10 ")]
+    assert [(code.code, code.entered) for code in first.codes] == [("welcome10", " Welcome\uff11\uff10 ")]
     await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code="zwei"))
     cart = await shop.do(pb.RemoveCodeRequest(cart_id=cart_id, code="welcome10"))
-    assert [code.code for code in cart.codes] == ["ZWEI"]
+    assert [code.code for code in cart.codes] == ["zwei"]
     async with refuses("NOT_FOUND", "CODE_NOT_FOUND"):
         await shop.do(pb.RemoveCodeRequest(cart_id=cart_id, code="welcome10"))
     async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
@@ -394,7 +394,7 @@ async def test_a_merge_adds_quantities_and_closes_the_source(shop: Shop) -> None
     merged = await shop.merge(guest, mine, request_id)
     cart = await shop.get(mine)
     assert [(line.variant_id, line.quantity) for line in cart.lines] == [(lamp, 5), (shade, 4)]
-    assert [code.code for code in cart.codes] == ["CODE-3", "CODE-2"]
+    assert [code.code for code in cart.codes] == ["code-3", "code-2"]
     assert (cart.email, cart.address) == (EMAIL, ADDRESS), "what the target was told stays"
     for again in ("", request_id):
         assert await shop.merge(guest, mine, again) == merged
@@ -788,8 +788,8 @@ async def _step(rng: random.Random, shop: Shop, cart_id: str, models: dict[str, 
                 del model.quantities[line.variant_id, _option(line)]
             return cart
         case "apply":
-            code = rng.choice("ABC")
-            cart = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code=code.lower()))
+            code = rng.choice("abc")
+            cart = await shop.do(pb.ApplyCodeRequest(cart_id=cart_id, code=code.upper()))
             if code not in model.codes:
                 model.codes.append(code)
                 model.version += 1
