@@ -22,6 +22,7 @@ from center.shared.v1 import notification_service_pb2 as pb
 from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from shared.notifications.triggers import Triggers
 from shared.notifications.vault import Vault
+from shared.notifications.worker import Worker
 from shared.platform import ports
 from shared.runtime import pki
 from shared.runtime.clock import SystemClock
@@ -178,6 +179,31 @@ async def test_a_cluster_that_ends_in_good_order_sends_nothing_twice(
         for each in made:
             await again.becomes(each.id, SENT)
     assert len(mailserver.taken) == 24
+
+
+async def test_what_is_claimed_just_at_the_end_is_sent_before_it(
+    start: Start, mailserver: Mailserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else looks at it for as long as a claim holds."""
+    turn, claimed, ending = Worker._turn, asyncio.Event(), asyncio.Event()
+
+    async def paused(self: Worker, *arguments: Any) -> Any:
+        taken = await turn(self, *arguments)
+        if taken is not None and taken.notifications:
+            claimed.set()
+            await ending.wait()
+        return taken
+
+    monkeypatch.setattr(Worker, "_turn", paused)
+    async with start("eu-1", smtp_url=f"smtp://127.0.0.1:{mailserver.port}") as running:
+        shop = await Shop.new(running)
+        await shop.template()
+        await shop.send()
+        async with asyncio.timeout(10):
+            await claimed.wait()
+        # By then the worker has been told to end.
+        asyncio.get_running_loop().call_later(1.0, ending.set)
+    assert len(mailserver.taken) == 1
 
 
 async def test_mail_waits_for_a_server_that_is_down_and_a_database_that_is_away(
