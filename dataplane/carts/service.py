@@ -82,7 +82,7 @@ class CartService(pb_grpc.CartServiceServicer):
         cart = Cart(id=str(uuid.uuid4()), currency=request.currency_code, create_time=now, update_time=now)
         await store.add(tx, current().tenant_id, cart)
         await journal.record(tx, current().tenant_id, [change(None, cart)], [event("created", cart)])
-        return pb.CreateCartResponse(cart=await self._priced(tx, cart, {}))
+        return pb.CreateCartResponse(cart=await self._priced(tx, cart, {}, None))
 
     async def GetCart(self, request: pb.GetCartRequest, context: Context) -> pb.GetCartResponse:
         tenant_id = current().tenant_id
@@ -90,10 +90,11 @@ class CartService(pb_grpc.CartServiceServicer):
             cart, offers = await store.get(tx, tenant_id, request.id)
             if cart.state is State.MERGED:
                 raise store.missing(request.id)
-            message = await self._priced(tx, cart, offers)
+            address = self._address(cart)
+            message = await self._priced(tx, cart, offers, address)
         message.email = self._vault.open(tenant_id, _EMAIL, cart.email).decode()
-        if cart.address:
-            message.address.CopyFrom(self._address(cart))
+        if address is not None:
+            message.address.CopyFrom(address)
         return pb.GetCartResponse(cart=message)
 
     async def ListCarts(self, request: pb.ListCartsRequest, context: Context) -> pb.ListCartsResponse:
@@ -183,7 +184,7 @@ class CartService(pb_grpc.CartServiceServicer):
             if source.merged_into != into_id:
                 raise store.missing(from_id)
             journal.unchanged(tx)
-            return pb.MergeCartsResponse(cart=await self._priced(tx, into, offers))
+            return pb.MergeCartsResponse(cart=await self._priced(tx, into, offers, self._address(into)))
         for cart in (source, into):
             domain.refuse_changes(cart)
         closed, filled = domain.merge(source, into, self._clock.now(), uuid7)
@@ -195,7 +196,7 @@ class CartService(pb_grpc.CartServiceServicer):
             tx, tenant_id, [change(*pair) for pair in pairs], [event("updated", after) for _, after in pairs]
         )
         filled, offers = await store.get(tx, tenant_id, into_id)
-        return pb.MergeCartsResponse(cart=await self._priced(tx, filled, offers))
+        return pb.MergeCartsResponse(cart=await self._priced(tx, filled, offers, self._address(filled)))
 
     @mutation
     async def DeleteCart(self, request: pb.DeleteCartRequest, tx: AsyncConnection) -> pb.DeleteCartResponse:
@@ -224,16 +225,19 @@ class CartService(pb_grpc.CartServiceServicer):
         else:
             await store.save(tx, current().tenant_id, before, after)
             await journal.record(tx, current().tenant_id, [change(before, after)], [event("updated", after)])
-        return await self._priced(tx, after, offers)
+        return await self._priced(tx, after, offers, self._address(after))
 
-    async def _priced(self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer]) -> pb.Cart:
-        """With what promotions make of it now."""
+    async def _priced(
+        self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer], address: pb.Address | None
+    ) -> pb.Cart:
+        """With what promotions make of it now, where it goes."""
         found = await promotion_store.candidates(tx, current().tenant_id, [code.code for code in cart.codes], "")
-        return to_proto(cart, price(cart, offers, found, self._clock.now(), self._address(cart).country_code))
+        country = address.country_code if address is not None else ""
+        return to_proto(cart, price(cart, offers, found, self._clock.now(), country))
 
-    def _address(self, cart: Cart) -> pb.Address:
+    def _address(self, cart: Cart) -> pb.Address | None:
         if not cart.address:
-            return pb.Address()
+            return None
         return pb.Address.FromString(self._vault.open(current().tenant_id, _ADDRESS, cart.address))
 
 
