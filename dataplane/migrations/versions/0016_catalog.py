@@ -1,0 +1,10 @@
+"""Options, price lists, categories and collections of the tenants' products."""
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
