@@ -7,6 +7,7 @@ from shared.cli import (
     audit,
     carts,
     check,
+    checkout,
     clusters,
     decisions,
     domains,
@@ -67,6 +68,7 @@ for name, group in {
     "payments": payments.app,
     "stock": stock.app,
     "carts": carts.app,
+    "checkout": checkout.app,
     "promotions": promotions.app,
 }.items():
     app.add_typer(group, name=name)
