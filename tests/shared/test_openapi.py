@@ -181,8 +181,10 @@ def _example(schema: Any, document: Any, chance: random.Random, depth: int = 0) 
         return _object(schema, document, chance, depth)
     if kind == "array":
         size = chance.choice((schema.get("minItems", 0), 1, 2, schema.get("maxItems", 2)))
-        # Without a limit as long as any: one that the description forgot would be seen.
-        size = schema.get("maxItems", 600) + 1 if odd else min(size, 20)
+        if odd:
+            # Without a limit longer than any: one that the description forgot is seen.
+            return [_example(schema["items"], document, chance, depth + 1)] * (schema.get("maxItems", 600) + 1)
+        size = min(size, 20)
         return [_example(schema["items"], document, chance, depth + 1) for _ in range(size if depth < 5 else 0)]
     if kind in ("integer", "number"):
         least, most = _range(schema)
