@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
+from dataplane.checkout import tables as checkout
 from dataplane.inventory import tables as inventory
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
@@ -227,5 +228,6 @@ MOVED = (
     *webhooks.MOVED,
     *inventory.MOVED,
     *carts.MOVED,
+    *checkout.MOVED,
     *promotions.MOVED,
 )

@@ -95,6 +95,8 @@ ROWS = (
     "carts",
     "cart_lines",
     "cart_codes",
+    "checkouts",
+    "selling_settings",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS}
@@ -166,6 +168,11 @@ async def _filled(running: Running, tenant: str) -> None:
     line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
     await carts.AddLine(line, metadata=of(tenant))
     await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
+        )
+        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -622,7 +629,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
     held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 29, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
@@ -835,6 +842,11 @@ HOSTILE = (
     "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
     "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM due_carts('infinity', 'infinity', 100)",
+    "SELECT * FROM checkouts c FULL JOIN selling_settings s ON s.tenant_id <> c.tenant_id",
+    "UPDATE checkouts SET total_minor = 1 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
+    "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -1197,6 +1209,8 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "LIMIT 1",
         "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
+        "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
         "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
         "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
         "JOIN variants v ON v.id <> s.variant_id LIMIT 1",
