@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
 from dataplane.inventory import tables as inventory
+from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
@@ -208,4 +209,5 @@ MOVED = (
     *inventory.MOVED,
     *carts.MOVED,
     *promotions.MOVED,
+    *orders.MOVED,
 )
