@@ -11,6 +11,7 @@ from center.dataplane.v1 import cart_service_pb2
 from center.dataplane.v1 import checkout_service_pb2 as pb
 from center.dataplane.v1 import checkout_service_pb2_grpc as pb_grpc
 from dataplane.carts import domain as carts
+from dataplane.carts import messages as cart_messages
 from dataplane.carts import ops as cart_ops
 from dataplane.carts import store as cart_store
 from dataplane.carts.domain import Cart
@@ -22,6 +23,7 @@ from dataplane.inventory import messages as stock
 from dataplane.inventory import ops as inventory
 from dataplane.inventory.domain import Line as StockLine
 from dataplane.inventory.domain import Reservation
+from dataplane.orders import messages as order_messages
 from dataplane.orders import ops as order_ops
 from dataplane.orders import store as order_store
 from dataplane.orders.domain import Adjustment, Line, Order, State
@@ -277,7 +279,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
             raise cart_store.missing(cart_id)
         address = None
         if cart.address:
-            plain = self._carts.open(tenant_id, "carts.address", cart.address)
+            plain = self._carts.open(tenant_id, cart_messages.ADDRESS, cart.address)
             address = cart_service_pb2.Address.FromString(plain)
         return Found(
             cart,
@@ -323,7 +325,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         """The copy of the cart that stays."""
         tenant_id, now, cart = current().tenant_id, self._clock.now(), found.cart
         assert found.address is not None, "that is refused"
-        email = self._carts.open(tenant_id, "carts.email", cart.email)
+        email = self._carts.open(tenant_id, cart_messages.EMAIL, cart.email)
         names = {rate.id: rate.name for rate in found.settings.shipping_rates} | {domain.FREE.id: domain.FREE.name}
         return Order(
             id=uuid7(),
@@ -336,8 +338,8 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
             prices_include_tax=quoted.prices_include_tax,
             shipping_method=names.get(checkout.shipping_method, checkout.shipping_method),
             country=found.country,
-            email=self._orders.seal(tenant_id, "orders.email", email),
-            address=self._orders.seal(tenant_id, "orders.address", found.address.SerializeToString()),
+            email=self._orders.seal(tenant_id, order_messages.EMAIL, email),
+            address=self._orders.seal(tenant_id, order_messages.ADDRESS, found.address.SerializeToString()),
             captures_late=found.settings.capture is Capture.WHEN_FULFILLED,
             create_time=now,
             update_time=now,
