@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dataplane.carts import ops as cart_ops
 from dataplane.carts import store as carts
 from dataplane.inventory import messages as stock_messages
 from dataplane.inventory import ops as inventory
@@ -66,6 +67,9 @@ async def give_up(
     outcome = await inventory.release(tx, tenant_id, order.id, now=now, reason=state.lower())
     await record_stock(tx, tenant_id, outcome, state.lower())
     await promotions.give_back(tx, tenant_id, order.id, now)
+    # What was placed and is canceled leaves its cart as it is.
+    if order.cart_id and order.state is State.PENDING_PAYMENT:
+        await cart_ops.reopen(tx, tenant_id, order.cart_id, now)
     what = Happened(state.lower(), reason or _ENDS[state])
     return await save(tx, tenant_id, order, ended, [what], now, reason=reason)
 
