@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -258,8 +259,6 @@ async def test_a_payment_that_the_shopper_confirms_is_waited_for(shop: Shop) -> 
     # Neither another request nor another card begins another payment meanwhile.
     assert (await shop.complete(cart_id, waiting.total)).state == OPEN
     assert len(await shop.payments(waiting.order_id)) == 1
-    import httpx
-
     async with httpx.AsyncClient() as browser:
         await browser.post(waiting.action_url, data={"answer": "confirm"})
     await shop.simulator.simulator.webhooks.idle(shop.account)

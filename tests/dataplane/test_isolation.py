@@ -20,12 +20,14 @@ from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
@@ -33,7 +35,19 @@ from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import CARTS, COMMANDS, INVENTORY, MEDIA, NOTIFICATIONS, ORDERS, PRODUCTS, PROMOTIONS, WEBHOOKS
+from dataplane.app import (
+    CARTS,
+    CHECKOUTS,
+    COMMANDS,
+    INVENTORY,
+    MEDIA,
+    NOTIFICATIONS,
+    ORDERS,
+    PRODUCTS,
+    PROMOTIONS,
+    SELLING,
+    WEBHOOKS,
+)
 from dataplane.orders import ops as order_ops
 from dataplane.orders import store as order_store
 from dataplane.orders.domain import Adjustment, Fulfillment, FulfillmentLine, Refund, RefundLine
@@ -172,7 +186,7 @@ async def furnish(running: Running) -> Two:
         await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
-        await _filled(running, tenant.id)
+        await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
         await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
@@ -186,8 +200,8 @@ async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) ->
     await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
 
 
-async def _filled(running: Running, tenant: str) -> None:
-    """A cart with a line and a code."""
+async def _filled(running: Running, tenant: str, mark: str) -> None:
+    """A cart with a line and a code that is being checked out, and how the shop sells."""
     carts = CartServiceStub(running.channel("operator"))
     listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
     made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
@@ -199,7 +213,9 @@ async def _filled(running: Running, tenant: str) -> None:
         owner.execute(
             "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
         )
-        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
+    selling = SellingServiceStub(running.channel("operator"))
+    sells = checkouts_pb.SetSellingSettingsRequest(settings={"tax_rates": [{"name": f"Lamp of {mark}"}]})
+    await selling.SetSellingSettings(sells, metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -579,6 +595,36 @@ async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> N
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
+    "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
+    "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
+    "GetCheckout": lambda c: checkouts_pb.GetCheckoutRequest(cart_id=c),
+    "CompleteCheckout": lambda c: checkouts_pb.CompleteCheckoutRequest(
+        cart_id=c, payment_method="pm_card_visa", expected_total={"currency_code": "EUR", "units": 1}
+    ),
+    "AbandonCheckout": lambda c: checkouts_pb.AbandonCheckoutRequest(cart_id=c),
+    "GetSellingSettings": lambda c: checkouts_pb.GetSellingSettingsRequest(),
+    "SetSellingSettings": lambda c: checkouts_pb.SetSellingSettingsRequest(settings={"hold_seconds": 60}),
+}
+
+
+@pytest.mark.parametrize("method", [*CHECKOUTS.methods, *SELLING.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_another_tenants_checkouts(two: Two, method: MethodDescriptor) -> None:
+    stub = CheckoutServiceStub if method.containing_service is CHECKOUTS else SellingServiceStub
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [theirs] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        call = getattr(stub(two.running.channel("operator")), method.name)
+        seen = str(await call(CHECKOUT_REQUESTS[method.name](theirs.id), metadata=of(two.a)))
+        assert stub is SellingServiceStub
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and "Lamp of b" not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
     "CreatePromotion": lambda id: promotions_pb.CreatePromotionRequest(promotion={**PROMOTION, "code": uuid7()}),
     "GetPromotion": lambda id: promotions_pb.GetPromotionRequest(id=id),
@@ -701,7 +747,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 30, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 31, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
