@@ -15,6 +15,7 @@ from center.dataplane.v1 import (
     cart_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -38,6 +39,10 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.orders import messages as order_messages
+from dataplane.orders import worker as orders_worker
+from dataplane.orders.ops import Following
+from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.staff.admission import Admission
@@ -104,6 +109,7 @@ INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
+ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
@@ -286,13 +292,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
-        payments = Payments(
-            db=writes,
+        followed = Following(clock)
+        payments = followed.payments = Payments(
+            db=stock,
             reads=db,
             clock=clock,
             vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
+            followed=followed,
         )
+        orders = OrderService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, order_messages.RING),
+            payments=payments,
+        )
+        unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -302,7 +319,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run(), uses.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -350,6 +367,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
+                    Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
                         admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),
