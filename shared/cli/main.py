@@ -26,6 +26,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     tenants,
     tokens,
@@ -70,6 +71,8 @@ for name, group in {
     "carts": carts.app,
     "checkout": checkout.app,
     "promotions": promotions.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 
