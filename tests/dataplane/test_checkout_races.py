@@ -79,7 +79,7 @@ from tests.support.platform import until
 
 # SOAK_SCHEDULES=10000 for a long look, with other seeds every time.
 SOAK = int(os.environ.get("SOAK_SCHEDULES", "0"))
-SCHEDULES = SOAK or 30
+SCHEDULES = SOAK or 16
 FIRST_SEED = random.randrange(1 << 32) if SOAK else 0
 AT_ONCE = 6
 DEADLINE_S, TIMEOUT_S, LATE_S = 0.4, 0.5, 0.05
@@ -697,7 +697,7 @@ class Killable:
         return InventoryServiceStub(self.channel("operator"))
 
 
-# What each call waits for when it is killed: a row that somebody else holds, or the provider, which has done it by then.
+# What each call waits for when it is killed: a row that somebody holds, or the provider, which has done it by then.
 HELD = {
     "start": "SELECT FROM stock_levels WHERE tenant_id = %s FOR UPDATE",
     "cart": "SELECT FROM carts WHERE tenant_id = %s FOR UPDATE",
