@@ -19,6 +19,7 @@ from shared.cli import (
     media,
     notifications,
     operations,
+    orders,
     overrides,
     payments,
     plans,
@@ -68,6 +69,7 @@ for name, group in {
     "stock": stock.app,
     "carts": carts.app,
     "promotions": promotions.app,
+    "orders": orders.app,
 }.items():
     app.add_typer(group, name=name)
 
