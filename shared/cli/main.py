@@ -7,6 +7,7 @@ from shared.cli import (
     audit,
     carts,
     check,
+    checkout,
     clusters,
     decisions,
     domains,
@@ -26,6 +27,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     tenants,
     tokens,
@@ -68,8 +70,11 @@ for name, group in {
     "payments": payments.app,
     "stock": stock.app,
     "carts": carts.app,
+    "checkout": checkout.app,
     "promotions": promotions.app,
     "orders": orders.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 
