@@ -15,6 +15,8 @@ from center.dataplane.v1 import (
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -22,6 +24,7 @@ from center.shared.v1 import (
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,
+    rules_pb2,
     tenant_audit_service_pb2,
     webhook_service_pb2,
 )
@@ -36,6 +39,10 @@ from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
+from dataplane.storefront.pages import Names, Pages
+from dataplane.storefront.refusals import with_pages
+from dataplane.storefront.service import StorefrontService
+from dataplane.storefront.settings_service import StorefrontSettingsService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -79,6 +86,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.local import Local
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -95,6 +103,8 @@ PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
+STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -199,6 +209,18 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             key=keys.load(config.home, "recipients"),
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -320,6 +342,10 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(
+                        with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
+                    ),
+                    Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),

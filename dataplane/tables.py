@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from dataplane.carts import tables as carts
 from dataplane.inventory import tables as inventory
 from dataplane.promotions import tables as promotions
+from dataplane.storefront import tables as storefront
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -208,4 +209,5 @@ MOVED = (
     *inventory.MOVED,
     *carts.MOVED,
     *promotions.MOVED,
+    *storefront.MOVED,
 )

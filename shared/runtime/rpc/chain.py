@@ -208,7 +208,7 @@ def handler(
     made = around(
         serve,
         _beginning(method),
-        _reader(method, descriptor),
+        reader(method, descriptor),
         _observing(method, denied),
         client_streaming=descriptor.client_streaming,
     )
@@ -261,7 +261,7 @@ def _beginning(method: Method) -> Begin:
     return begin
 
 
-def _reader(method: Method, descriptor: MethodDescriptor) -> Read:
+def reader(method: Method, descriptor: MethodDescriptor) -> Read:
     """Parses and validates one request by the rules beside its fields.
 
     A tenth of a small call is its validation, and what is asked repeats: small questions that were valid are
