@@ -22,13 +22,6 @@ from shared.runtime.journal import Event
 from shared.runtime.money import Money
 from shared.runtime.vault import Vault
 
-# What a changed payment means to whom it was made for, in the transaction of the change.
-Followed = Callable[[AsyncConnection, str, Payment], Awaitable[None]]
-
-
-async def nobody(tx: AsyncConnection, tenant_id: str, payment: Payment) -> None:
-    """Nobody follows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -37,6 +30,16 @@ class Begun:
     payment: Payment
     operation: Operation
     account: Account
+
+
+# What a changed payment means to whom it was made for, in the transaction of the change. An operation that this begins,
+# such as the capture of what is authorized now, is carried out after the commit.
+Followed = Callable[[AsyncConnection, str, Payment], Awaitable[Begun | None]]
+
+
+async def nobody(tx: AsyncConnection, tenant_id: str, payment: Payment) -> Begun | None:
+    """Nobody follows."""
+    return None
 
 
 class Payments:
@@ -144,19 +147,21 @@ class Payments:
         return settled
 
     async def settle(self, tenant_id: str, payment_id: str, report: Report) -> Payment:
+        following = None
         async with self.db.transaction(tenant_id) as tx:
             before = await store.get(tx, tenant_id, payment_id, lock=True)
             after, events = self._told(before, [report])
             if after is not before:
                 await store.save(tx, tenant_id, before, after)
                 await journal.record(tx, tenant_id, [change(before, after)], events)
-                await self._followed(tx, tenant_id, after)
+                following = await self._followed(tx, tenant_id, after)
             else:
                 journal.unchanged(tx)
-        return after
+        return after if following is None else await self.carry_out(tenant_id, following)
 
     async def take(self, tenant_id: str, provider: str, notice: Notice) -> bool:
         """What a provider reported by itself; says whether it was new. NotFound PAYMENT_NOT_FOUND."""
+        following = None
         async with self.db.transaction(tenant_id) as tx:
             # Another tenant's is not found: the row policies see to that.
             payment_id = notice.payment_id
@@ -173,7 +178,9 @@ class Payments:
                 await store.save(tx, tenant_id, before, after)
             await journal.record(tx, tenant_id, [change(before, after)], events)
             if after is not before:
-                await self._followed(tx, tenant_id, after)
+                following = await self._followed(tx, tenant_id, after)
+        if following is not None:
+            await self.carry_out(tenant_id, following)
         return True
 
     async def ask(self, tenant_id: str, payment_id: str, operation_id: str, *, at_once: bool = False) -> Payment | None:

@@ -78,6 +78,7 @@ PROMOTION_ROWS = ("promotions", "promotion_redemptions")
 ROWS = (
     "products",
     "variants",
+    "product_media",
     "idempotency",
     "audit_entries",
     *CHAIN,
@@ -94,6 +95,8 @@ ROWS = (
     "carts",
     "cart_lines",
     "cart_codes",
+    "checkouts",
+    "selling_settings",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS}
@@ -140,12 +143,20 @@ async def furnish(running: Running) -> Two:
         picture = await keep(running.media, tenant.id, image(), "image/png", name=f"Lamp of {mark}.png")
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
+        await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
+
+
+async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) -> None:
+    """One of the products has a picture."""
+    [found] = (await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))).products
+    pictured = pb.Product(id=found.id, media=[{"media_id": media_id, "alt_text": alt_text}])
+    await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
 
 
 async def _filled(running: Running, tenant: str) -> None:
@@ -157,6 +168,11 @@ async def _filled(running: Running, tenant: str) -> None:
     line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
     await carts.AddLine(line, metadata=of(tenant))
     await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
+        )
+        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -611,9 +627,9 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 28}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 29, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
@@ -737,6 +753,9 @@ HOSTILE = (
     "UPDATE variants SET tenant_id = '{b}', product_id = '{theirs}'",
     "UPDATE variants SET product_id = '{theirs}'",
     "DELETE FROM variants WHERE tenant_id = '{b}' RETURNING *",
+    "SELECT alt_text FROM product_media WHERE tenant_id <> '{a}' OR true",
+    "UPDATE product_media SET tenant_id = '{b}'",
+    "INSERT INTO product_media SELECT tenant_id, '{theirs}', 9, media_id, '' FROM product_media",
     "SELECT * FROM webhook_endpoints",
     "SELECT * FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id",
     "UPDATE webhook_endpoints SET url = 'https://evil.example', secret = '' WHERE tenant_id = '{b}'",
@@ -823,6 +842,11 @@ HOSTILE = (
     "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
     "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM due_carts('infinity', 'infinity', 100)",
+    "SELECT * FROM checkouts c FULL JOIN selling_settings s ON s.tenant_id <> c.tenant_id",
+    "UPDATE checkouts SET total_minor = 1 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
+    "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -1172,6 +1196,7 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "state, tries, attempts, template_version, next_attempt_time, last_error, provider_id, version, create_time, "
         "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
         "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
+        "product_media": "SELECT tenant_id, product_id, 9, media_id, '' FROM product_media LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
         "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
         "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",
@@ -1184,6 +1209,8 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "LIMIT 1",
         "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
+        "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
         "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
         "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
         "JOIN variants v ON v.id <> s.variant_id LIMIT 1",
