@@ -213,6 +213,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             reads=db,
             names=Names(steward, tenants),
             closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
             is_secure=config.public_url.startswith("https:"),
         )
         storefront = StorefrontService(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
@@ -16,7 +17,9 @@ from dataplane.storefront import assets, domain, store
 from dataplane.storefront.domain import Theme
 from dataplane.tenants import store as tenant_store
 from dataplane.tenants.local import LocalTenants
+from shared.media.signing import Signer
 from shared.runtime import money
+from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError
@@ -149,18 +152,29 @@ class Visit:
         ]
 
 
-_CART_LIFE_S = 30 * 24 * 3600
+_DAY_S = 24 * 3600
+_CART_LIFE_S = 30 * _DAY_S
 
 
 class Pages:
-    """reads: of tenants' rows. closed: why nothing of a tenant can be changed now. is_secure: shops are at https."""
+    """reads: of tenants' rows. closed: why nothing of a tenant can be changed now. signer: of addresses of media.
+    is_secure: shops are at https."""
 
     def __init__(
-        self, *, reads: Database, names: Names, closed: Callable[[str], PlatformError | None], is_secure: bool
+        self,
+        *,
+        reads: Database,
+        names: Names,
+        closed: Callable[[str], PlatformError | None],
+        signer: Signer,
+        clock: Clock,
+        is_secure: bool,
     ) -> None:
         self._reads = reads
         self._names = names
         self._closed = closed
+        self._signer = signer
+        self._clock = clock
         self._is_secure = is_secure
 
     def visit(self, context: Context) -> Visit:
@@ -171,7 +185,13 @@ class Pages:
             theme = await store.theme(tx, visit.tenant_id)
             items = await store.items(tx, visit.tenant_id, visit.cart_id) if visit.cart_id else 0
         frame = _frame(theme, await self._names.of(visit.tenant_id), items)
-        return await _sent(visit, frame, template, status, closed=self._closed(visit.tenant_id), **said)
+        closed, picture = self._closed(visit.tenant_id), partial(self._picture, visit.tenant_id)
+        return await _sent(visit, frame, template, status, closed=closed, picture=picture, **said)
+
+    def _picture(self, tenant_id: str, media_id: str) -> str:
+        """Where it is served, at one address all day, so that browsers keep it."""
+        day = int(self._clock.now().timestamp()) // _DAY_S
+        return self._signer.path(tenant_id, media_id, "", (day + 2) * _DAY_S)
 
     async def plain(
         self, visit: Visit, template: str, status: int, retry_after_s: float | None, **said: Any

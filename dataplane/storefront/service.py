@@ -28,7 +28,7 @@ from shared.runtime.rpc.local import Local
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 PAGE = 24
-_HANDLE = re.compile(r"[a-z0-9-]{1,128}")
+_HANDLE = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
 # What a form is shown again for, with what is wrong; other refusals have nothing to do with the form.
 _WRONG = (InvalidArgument, NotFound, FailedPrecondition, AlreadyExists, Aborted, ResourceExhausted)
 # A cart that cannot be filled any more, or that nobody knows: the shopper gets another one.
@@ -95,13 +95,10 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
 
     async def _product(self, handle: str, context: Context) -> products_pb.Product:
         """NotFound PRODUCT_NOT_FOUND."""
-        found = []
-        if _HANDLE.fullmatch(handle):
-            request = products_pb.ListProductsRequest(filter=f'handle = "{handle}"', page_size=1)
-            found = (await self._products(request, context)).products
-        if not found:
+        if not _HANDLE.fullmatch(handle):
             raise NotFound("PRODUCT_NOT_FOUND", "no such product is on sale here", handle=handle)
-        product: products_pb.Product = found[0]
+        request = products_pb.GetProductByHandleRequest(handle=handle)
+        product: products_pb.Product = (await self._products(request, context)).product
         return product
 
     async def _show_product(
@@ -166,7 +163,6 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         new = carts_pb.CreateCartRequest(currency_code=currency, request_id=domain.effect_id(form, "cart"))
         visit.keep((await self._carts(new, visit.context)).cart.id)
         line.cart_id = visit.cart_id
-        line.request_id = domain.effect_id(form, "line of a new cart")
         await self._carts(line, visit.context)
 
     async def _set(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:

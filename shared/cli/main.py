@@ -26,6 +26,7 @@ from shared.cli import (
     promotions,
     solutions,
     stock,
+    storefront,
     tenants,
     tokens,
     users,
@@ -68,6 +69,7 @@ for name, group in {
     "stock": stock.app,
     "carts": carts.app,
     "promotions": promotions.app,
+    "storefront": storefront.app,
 }.items():
     app.add_typer(group, name=name)
 
