@@ -11,7 +11,9 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
     cart_service_pb2,
+    description_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -32,6 +34,7 @@ from dataplane import outbox, tables, upkeep
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
+from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
@@ -105,6 +108,8 @@ CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
+DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
+BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -348,6 +353,11 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
                     ),
                     Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
+                    Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
+                    Service(
+                        admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),
+                        BACKOFFICE_DESCRIPTION,
+                    ),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
