@@ -15,6 +15,7 @@ from center.dataplane.v1 import (
     cart_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     storefront_service_pb2,
@@ -40,6 +41,10 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.orders import messages as order_messages
+from dataplane.orders import worker as orders_worker
+from dataplane.orders.ops import Following
+from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.storefront.pages import Names, Pages
@@ -108,6 +113,7 @@ CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
+ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
@@ -286,13 +292,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
-        payments = Payments(
-            db=writes,
+        followed = Following(clock)
+        payments = followed.payments = Payments(
+            db=stock,
             reads=db,
             clock=clock,
             vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
+            followed=followed,
         )
+        orders = OrderService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, order_messages.RING),
+            payments=payments,
+        )
+        unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -302,7 +319,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -353,6 +370,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
                     ),
                     Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
+                    Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
                         admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
 from dataplane.inventory import tables as inventory
+from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from dataplane.storefront import tables as storefront
 from shared.audit import schema as audit_schema
@@ -232,4 +233,5 @@ MOVED = (
     *checkout.MOVED,
     *promotions.MOVED,
     *storefront.MOVED,
+    *orders.MOVED,
 )
