@@ -18,6 +18,7 @@ from center.dataplane.v1 import (
     order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
     storefront_service_pb2,
     storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
@@ -47,6 +48,10 @@ from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
+from dataplane.staff.admission import Admission
+from dataplane.staff.credentials import Credentials, Known
+from dataplane.staff.service import StaffService
+from dataplane.staff.uses import Uses
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
 from dataplane.storefront.service import StorefrontService
@@ -113,6 +118,7 @@ CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
+STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
@@ -219,6 +225,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             vault=Vault(config.home, "carts"),
             key=keys.load(config.home, "recipients"),
         )
+        credentials = Credentials(keys.load(config.home, "staff"))
+        staff = StaffService(
+            db=writes,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, "staff"),
+            credentials=credentials,
+        )
+        uses = Uses(writes, identity_name)
+        admission = Admission(
+            # Of its own: whatever else is done across tenants, a call waits for none of it.
+            steward=database("center_steward", 4),
+            tenants=tenants,
+            credentials=credentials,
+            uses=uses,
+            clock=clock,
+        )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         pages = Pages(
             reads=db,
@@ -319,7 +343,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -370,6 +394,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
                     ),
                     Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
+                    Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
@@ -390,7 +415,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
-                verify_backoffice=Verifier(config.home, clock),
+                verify_backoffice=Known(credentials, Verifier(config.home, clock), clock),
+                admit_merchant=admission,
                 denied=denials.note,
                 draining=draining,
                 # A file on its way is here piece by piece, however fast its sender is.

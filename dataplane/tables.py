@@ -25,6 +25,7 @@ from dataplane.checkout import tables as checkout
 from dataplane.inventory import tables as inventory
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
+from dataplane.staff import tables as staff
 from dataplane.storefront import tables as storefront
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
@@ -233,5 +234,6 @@ MOVED = (
     *checkout.MOVED,
     *promotions.MOVED,
     *storefront.MOVED,
+    *staff.MOVED,
     *orders.MOVED,
 )

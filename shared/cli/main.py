@@ -25,6 +25,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     storefront,
     tenants,
@@ -70,6 +71,8 @@ for name, group in {
     "carts": carts.app,
     "promotions": promotions.app,
     "storefront": storefront.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 
