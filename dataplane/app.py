@@ -13,6 +13,7 @@ from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
     backoffice_description_service_pb2,
     cart_service_pb2,
+    checkout_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
     order_service_pb2,
@@ -33,8 +34,11 @@ from center.shared.v1 import (
     webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
+from dataplane.carts import messages as cart_messages
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
+from dataplane.checkout.selling import SellingService
+from dataplane.checkout.service import CheckoutService
 from dataplane.config import Config
 from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
@@ -115,6 +119,8 @@ COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntime
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
+SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
@@ -222,7 +228,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             reads=db,
             tokens=tokens,
             clock=clock,
-            vault=Vault(config.home, "carts"),
+            vault=Vault(config.home, cart_messages.RING),
             key=keys.load(config.home, "recipients"),
         )
         credentials = Credentials(keys.load(config.home, "staff"))
@@ -334,6 +340,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             payments=payments,
         )
         unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
+        checkouts = CheckoutService(
+            db=stock,
+            reads=db,
+            clock=clock,
+            payments=payments,
+            carts=Vault(config.home, cart_messages.RING),
+            orders=Vault(config.home, order_messages.RING),
+        )
+        selling = SellingService(db=writes, reads=db, clock=clock)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -389,6 +404,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
+                    Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
+                    Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT

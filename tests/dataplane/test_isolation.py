@@ -20,6 +20,7 @@ from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
@@ -29,6 +30,7 @@ from center.dataplane.v1 import storefront_service_pb2 as storefront_pb
 from center.dataplane.v1 import storefront_settings_service_pb2 as storefront_settings_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
@@ -41,6 +43,7 @@ from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import (
     CARTS,
+    CHECKOUTS,
     COMMANDS,
     INVENTORY,
     MEDIA,
@@ -48,6 +51,7 @@ from dataplane.app import (
     ORDERS,
     PRODUCTS,
     PROMOTIONS,
+    SELLING,
     STAFF,
     STOREFRONT,
     WEBHOOKS,
@@ -193,7 +197,7 @@ async def furnish(running: Running) -> Two:
         await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
-        await _filled(running, tenant.id)
+        await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
         await _themed(running, tenant.id, f"Lamps of {mark}")
         await _run(running, tenant.id, mark)
@@ -209,8 +213,8 @@ async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) ->
     await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
 
 
-async def _filled(running: Running, tenant: str) -> None:
-    """A cart with a line and a code."""
+async def _filled(running: Running, tenant: str, mark: str) -> None:
+    """A cart with a line and a code that is being checked out, and how the shop sells."""
     carts = CartServiceStub(running.channel("operator"))
     listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
     made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
@@ -222,7 +226,9 @@ async def _filled(running: Running, tenant: str) -> None:
         owner.execute(
             "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
         )
-        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
+    selling = SellingServiceStub(running.channel("operator"))
+    sells = checkouts_pb.SetSellingSettingsRequest(settings={"tax_rates": [{"name": f"Lamp of {mark}"}]})
+    await selling.SetSellingSettings(sells, metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -613,6 +619,36 @@ async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> N
     except grpc.aio.AioRpcError as error:
         assert error.code() is grpc.StatusCode.NOT_FOUND, error
     assert theirs.id not in seen and theirs.lines[0].id not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
+    "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
+    "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
+    "GetCheckout": lambda c: checkouts_pb.GetCheckoutRequest(cart_id=c),
+    "CompleteCheckout": lambda c: checkouts_pb.CompleteCheckoutRequest(
+        cart_id=c, payment_method="pm_card_visa", expected_total={"currency_code": "EUR", "units": 1}
+    ),
+    "AbandonCheckout": lambda c: checkouts_pb.AbandonCheckoutRequest(cart_id=c),
+    "GetSellingSettings": lambda c: checkouts_pb.GetSellingSettingsRequest(),
+    "SetSellingSettings": lambda c: checkouts_pb.SetSellingSettingsRequest(settings={"hold_seconds": 60}),
+}
+
+
+@pytest.mark.parametrize("method", [*CHECKOUTS.methods, *SELLING.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_another_tenants_checkouts(two: Two, method: MethodDescriptor) -> None:
+    stub = CheckoutServiceStub if method.containing_service is CHECKOUTS else SellingServiceStub
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [theirs] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        call = getattr(stub(two.running.channel("operator")), method.name)
+        seen = str(await call(CHECKOUT_REQUESTS[method.name](theirs.id), metadata=of(two.a)))
+        assert stub is SellingServiceStub
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and "Lamp of b" not in seen
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
