@@ -20,6 +20,8 @@ from center.dataplane.v1 import (
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -27,6 +29,7 @@ from center.shared.v1 import (
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,
+    rules_pb2,
     tenant_audit_service_pb2,
     webhook_service_pb2,
 )
@@ -45,6 +48,7 @@ from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
+from dataplane.orders.notices import Details
 from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
@@ -53,6 +57,10 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.pages import Names, Pages
+from dataplane.storefront.refusals import with_pages
+from dataplane.storefront.service import StorefrontService
+from dataplane.storefront.settings_service import StorefrontSettingsService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -96,6 +104,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.local import Local
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -114,6 +123,8 @@ CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
+STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
@@ -240,6 +251,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -307,12 +332,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             providers={stripe_api.NAME: stripe},
             followed=followed,
         )
+        order_seal = Vault(config.home, order_messages.RING)
         orders = OrderService(
             db=stock,
             reads=db,
             tokens=tokens,
             clock=clock,
-            vault=Vault(config.home, order_messages.RING),
+            vault=order_seal,
             payments=payments,
         )
         unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
@@ -339,7 +365,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         if config.nats_url:
             url = app_url(config.database_url, config.home)
             triggered = Triggers(
-                name=identity_name, vault=vault, clock=clock, is_served=tenants.is_served, sent=sending.wake
+                name=identity_name,
+                vault=vault,
+                clock=clock,
+                is_served=tenants.is_served,
+                sent=sending.wake,
+                details=Details(order_seal),
             )
             notifying = database("center_app", 2)
             fan_out = FanOut(tenants.is_served, clock)
@@ -383,6 +414,10 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(
+                        with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
+                    ),
+                    Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
