@@ -28,7 +28,7 @@ from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0center/dataplane/v1/tenant_runtime_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/control/v1/catalog_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\x13\x41pplyTenantsRequest\x12>\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.control.v1.CatalogTenantB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x16\n\x14\x41pplyTenantsResponse\"D\n\x13RemoveTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\'\n\x14RemoveTenantResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"O\n\x13ResyncTenantRequest\x12\x38\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantB\x06\xbaH\x03\xc8\x01\x01\"%\n\x14ResyncTenantResponse\x12\r\n\x05\x64rift\x18\x01 \x03(\t\"4\n\x15GetTenantStatsRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xbd\x01\n\x16GetTenantStatsResponse\x12\x17\n\x0f\x61\x63tive_products\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raft_products\x18\x02 \x01(\x03\x12\x19\n\x11\x61rchived_products\x18\x03 \x01(\x03\x12\x10\n\x08variants\x18\x04 \x01(\x03\x12\x33\n\x0flast_write_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03\"E\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x13ListTenantsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.LocalTenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x0bLocalTenant\x12\x30\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenant\x12\x0e\n\x06served\x18\x02 \x01(\x08\"Y\n\x13\x45xportTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x13target_object_place\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"x\n\x14\x45xportTenantResponse\x12-\n\x04rows\x18\x01 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRows\x12\x31\n\x06object\x18\x02 \x01(\x0b\x32!.center.dataplane.v1.TenantObject\"A\n\x0cTenantObject\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x04\"\x17\n\x15GetObjectPlaceRequest\"\'\n\x16GetObjectPlaceResponse\x12\r\n\x05place\x18\x01 \x01(\t\"R\n\nTenantRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x16\n\x0eschema_version\x18\x04 \x01(\t\"\xc1\x01\n\x13ImportTenantRequest\x12\x32\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12/\n\x04rows\x18\x02 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRowsH\x00\x12\x33\n\x06object\x18\x03 \x01(\x0b\x32!.center.dataplane.v1.TenantObjectH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"$\n\x14ImportTenantResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\"5\n\x16GetTenantDigestRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x17GetTenantDigestResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.TableDigest\"<\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t2\x9c\n\n\x14TenantRuntimeService\x12\xf0\x01\n\x0c\x41pplyTenants\x12(.center.dataplane.v1.ApplyTenantsRequest\x1a).center.dataplane.v1.ApplyTenantsResponse\"\x8a\x01\xca\xda\x18\x85\x01\n\x01\x02\x10\x01\x18\x01 \x01*zit copies entries of the catalog, each with the revision under which the control plane has recorded who changed it and why\x12r\n\x0cRemoveTenant\x12(.center.dataplane.v1.RemoveTenantRequest\x1a).center.dataplane.v1.RemoveTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01\x12\xd4\x01\n\x0cResyncTenant\x12(.center.dataplane.v1.ResyncTenantRequest\x1a).center.dataplane.v1.ResyncTenantResponse\"o\xca\xda\x18k\n\x01\x02\x10\x01\x18\x01 \x01*`it copies an entry of the catalog again; the control plane has recorded the change that it is of\x12w\n\x0eGetTenantStats\x12*.center.dataplane.v1.GetTenantStatsRequest\x1a+.center.dataplane.v1.GetTenantStatsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12n\n\x0bListTenants\x12\'.center.dataplane.v1.ListTenantsRequest\x1a(.center.dataplane.v1.ListTenantsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12r\n\x0c\x45xportTenant\x12(.center.dataplane.v1.ExportTenantRequest\x1a).center.dataplane.v1.ExportTenantResponse\"\x0b\xca\xda\x18\x07\n\x01\x02\x10\x01 \x01\x30\x01\x12w\n\x0eGetObjectPlace\x12*.center.dataplane.v1.GetObjectPlaceRequest\x1a+.center.dataplane.v1.GetObjectPlaceResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12t\n\x0cImportTenant\x12(.center.dataplane.v1.ImportTenantRequest\x1a).center.dataplane.v1.ImportTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01(\x01\x12z\n\x0fGetTenantDigest\x12+.center.dataplane.v1.GetTenantDigestRequest\x1a,.center.dataplane.v1.GetTenantDigestResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0center/dataplane/v1/tenant_runtime_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/control/v1/catalog_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\x13\x41pplyTenantsRequest\x12>\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.control.v1.CatalogTenantB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x16\n\x14\x41pplyTenantsResponse\"D\n\x13RemoveTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\'\n\x14RemoveTenantResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"O\n\x13ResyncTenantRequest\x12\x38\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantB\x06\xbaH\x03\xc8\x01\x01\"%\n\x14ResyncTenantResponse\x12\r\n\x05\x64rift\x18\x01 \x03(\t\"4\n\x15GetTenantStatsRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x98\x02\n\x16GetTenantStatsResponse\x12\x17\n\x0f\x61\x63tive_products\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raft_products\x18\x02 \x01(\x03\x12\x19\n\x11\x61rchived_products\x18\x03 \x01(\x03\x12\x10\n\x08variants\x18\x04 \x01(\x03\x12\x33\n\x0flast_write_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x12\n\nopen_carts\x18\x07 \x01(\x03\x12\x30\n\x05stock\x18\x08 \x01(\x0b\x32!.center.dataplane.v1.StockFigures\x12\x13\n\x0bmedia_bytes\x18\t \x01(\x03\"V\n\x0cStockFigures\x12\x0e\n\x06levels\x18\x01 \x01(\x03\x12\x0f\n\x07on_hand\x18\x02 \x01(\x03\x12\x10\n\x08reserved\x18\x03 \x01(\x03\x12\x13\n\x0b\x62\x61\x63kordered\x18\x04 \x01(\x03\"E\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x13ListTenantsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.LocalTenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x0bLocalTenant\x12\x30\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenant\x12\x0e\n\x06served\x18\x02 \x01(\x08\"Y\n\x13\x45xportTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x13target_object_place\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"x\n\x14\x45xportTenantResponse\x12-\n\x04rows\x18\x01 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRows\x12\x31\n\x06object\x18\x02 \x01(\x0b\x32!.center.dataplane.v1.TenantObject\"A\n\x0cTenantObject\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x04\"\x17\n\x15GetObjectPlaceRequest\"\'\n\x16GetObjectPlaceResponse\x12\r\n\x05place\x18\x01 \x01(\t\"R\n\nTenantRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x16\n\x0eschema_version\x18\x04 \x01(\t\"\xc1\x01\n\x13ImportTenantRequest\x12\x32\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12/\n\x04rows\x18\x02 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRowsH\x00\x12\x33\n\x06object\x18\x03 \x01(\x0b\x32!.center.dataplane.v1.TenantObjectH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"$\n\x14ImportTenantResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\"5\n\x16GetTenantDigestRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x17GetTenantDigestResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.TableDigest\"<\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t2\x9c\n\n\x14TenantRuntimeService\x12\xf0\x01\n\x0c\x41pplyTenants\x12(.center.dataplane.v1.ApplyTenantsRequest\x1a).center.dataplane.v1.ApplyTenantsResponse\"\x8a\x01\xca\xda\x18\x85\x01\n\x01\x02\x10\x01\x18\x01 \x01*zit copies entries of the catalog, each with the revision under which the control plane has recorded who changed it and why\x12r\n\x0cRemoveTenant\x12(.center.dataplane.v1.RemoveTenantRequest\x1a).center.dataplane.v1.RemoveTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01\x12\xd4\x01\n\x0cResyncTenant\x12(.center.dataplane.v1.ResyncTenantRequest\x1a).center.dataplane.v1.ResyncTenantResponse\"o\xca\xda\x18k\n\x01\x02\x10\x01\x18\x01 \x01*`it copies an entry of the catalog again; the control plane has recorded the change that it is of\x12w\n\x0eGetTenantStats\x12*.center.dataplane.v1.GetTenantStatsRequest\x1a+.center.dataplane.v1.GetTenantStatsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12n\n\x0bListTenants\x12\'.center.dataplane.v1.ListTenantsRequest\x1a(.center.dataplane.v1.ListTenantsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12r\n\x0c\x45xportTenant\x12(.center.dataplane.v1.ExportTenantRequest\x1a).center.dataplane.v1.ExportTenantResponse\"\x0b\xca\xda\x18\x07\n\x01\x02\x10\x01 \x01\x30\x01\x12w\n\x0eGetObjectPlace\x12*.center.dataplane.v1.GetObjectPlaceRequest\x1a+.center.dataplane.v1.GetObjectPlaceResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12t\n\x0cImportTenant\x12(.center.dataplane.v1.ImportTenantRequest\x1a).center.dataplane.v1.ImportTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01(\x01\x12z\n\x0fGetTenantDigest\x12+.center.dataplane.v1.GetTenantDigestRequest\x1a,.center.dataplane.v1.GetTenantDigestResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -90,35 +90,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTENANTSTATSREQUEST']._serialized_start=548
   _globals['_GETTENANTSTATSREQUEST']._serialized_end=600
   _globals['_GETTENANTSTATSRESPONSE']._serialized_start=603
-  _globals['_GETTENANTSTATSRESPONSE']._serialized_end=792
-  _globals['_LISTTENANTSREQUEST']._serialized_start=794
-  _globals['_LISTTENANTSREQUEST']._serialized_end=863
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=865
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=962
-  _globals['_LOCALTENANT']._serialized_start=964
-  _globals['_LOCALTENANT']._serialized_end=1043
-  _globals['_EXPORTTENANTREQUEST']._serialized_start=1045
-  _globals['_EXPORTTENANTREQUEST']._serialized_end=1134
-  _globals['_EXPORTTENANTRESPONSE']._serialized_start=1136
-  _globals['_EXPORTTENANTRESPONSE']._serialized_end=1256
-  _globals['_TENANTOBJECT']._serialized_start=1258
-  _globals['_TENANTOBJECT']._serialized_end=1323
-  _globals['_GETOBJECTPLACEREQUEST']._serialized_start=1325
-  _globals['_GETOBJECTPLACEREQUEST']._serialized_end=1348
-  _globals['_GETOBJECTPLACERESPONSE']._serialized_start=1350
-  _globals['_GETOBJECTPLACERESPONSE']._serialized_end=1389
-  _globals['_TENANTROWS']._serialized_start=1391
-  _globals['_TENANTROWS']._serialized_end=1473
-  _globals['_IMPORTTENANTREQUEST']._serialized_start=1476
-  _globals['_IMPORTTENANTREQUEST']._serialized_end=1669
-  _globals['_IMPORTTENANTRESPONSE']._serialized_start=1671
-  _globals['_IMPORTTENANTRESPONSE']._serialized_end=1707
-  _globals['_GETTENANTDIGESTREQUEST']._serialized_start=1709
-  _globals['_GETTENANTDIGESTREQUEST']._serialized_end=1762
-  _globals['_GETTENANTDIGESTRESPONSE']._serialized_start=1764
-  _globals['_GETTENANTDIGESTRESPONSE']._serialized_end=1839
-  _globals['_TABLEDIGEST']._serialized_start=1841
-  _globals['_TABLEDIGEST']._serialized_end=1901
-  _globals['_TENANTRUNTIMESERVICE']._serialized_start=1904
-  _globals['_TENANTRUNTIMESERVICE']._serialized_end=3212
+  _globals['_GETTENANTSTATSRESPONSE']._serialized_end=883
+  _globals['_STOCKFIGURES']._serialized_start=885
+  _globals['_STOCKFIGURES']._serialized_end=971
+  _globals['_LISTTENANTSREQUEST']._serialized_start=973
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1042
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1044
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1141
+  _globals['_LOCALTENANT']._serialized_start=1143
+  _globals['_LOCALTENANT']._serialized_end=1222
+  _globals['_EXPORTTENANTREQUEST']._serialized_start=1224
+  _globals['_EXPORTTENANTREQUEST']._serialized_end=1313
+  _globals['_EXPORTTENANTRESPONSE']._serialized_start=1315
+  _globals['_EXPORTTENANTRESPONSE']._serialized_end=1435
+  _globals['_TENANTOBJECT']._serialized_start=1437
+  _globals['_TENANTOBJECT']._serialized_end=1502
+  _globals['_GETOBJECTPLACEREQUEST']._serialized_start=1504
+  _globals['_GETOBJECTPLACEREQUEST']._serialized_end=1527
+  _globals['_GETOBJECTPLACERESPONSE']._serialized_start=1529
+  _globals['_GETOBJECTPLACERESPONSE']._serialized_end=1568
+  _globals['_TENANTROWS']._serialized_start=1570
+  _globals['_TENANTROWS']._serialized_end=1652
+  _globals['_IMPORTTENANTREQUEST']._serialized_start=1655
+  _globals['_IMPORTTENANTREQUEST']._serialized_end=1848
+  _globals['_IMPORTTENANTRESPONSE']._serialized_start=1850
+  _globals['_IMPORTTENANTRESPONSE']._serialized_end=1886
+  _globals['_GETTENANTDIGESTREQUEST']._serialized_start=1888
+  _globals['_GETTENANTDIGESTREQUEST']._serialized_end=1941
+  _globals['_GETTENANTDIGESTRESPONSE']._serialized_start=1943
+  _globals['_GETTENANTDIGESTRESPONSE']._serialized_end=2018
+  _globals['_TABLEDIGEST']._serialized_start=2020
+  _globals['_TABLEDIGEST']._serialized_end=2080
+  _globals['_TENANTRUNTIMESERVICE']._serialized_start=2083
+  _globals['_TENANTRUNTIMESERVICE']._serialized_end=3391
 # @@protoc_insertion_point(module_scope)

@@ -55,20 +55,38 @@ class GetTenantStatsRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
 
 class GetTenantStatsResponse(_message.Message):
-    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision")
+    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision", "open_carts", "stock", "media_bytes")
     ACTIVE_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     DRAFT_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
     LAST_WRITE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CARTS_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_BYTES_FIELD_NUMBER: _ClassVar[int]
     active_products: int
     draft_products: int
     archived_products: int
     variants: int
     last_write_time: _timestamp_pb2.Timestamp
     revision: int
-    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    open_carts: int
+    stock: StockFigures
+    media_bytes: int
+    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., open_carts: _Optional[int] = ..., stock: _Optional[_Union[StockFigures, _Mapping]] = ..., media_bytes: _Optional[int] = ...) -> None: ...
+
+class StockFigures(_message.Message):
+    __slots__ = ("levels", "on_hand", "reserved", "backordered")
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    ON_HAND_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    BACKORDERED_FIELD_NUMBER: _ClassVar[int]
+    levels: int
+    on_hand: int
+    reserved: int
+    backordered: int
+    def __init__(self, levels: _Optional[int] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., backordered: _Optional[int] = ...) -> None: ...
 
 class ListTenantsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
