@@ -15,6 +15,8 @@ from center.dataplane.v1 import (
     cart_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    order_import_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     tenant_runtime_service_pb2,
@@ -37,6 +39,11 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.orders import messages as order_messages
+from dataplane.orders import worker as orders_worker
+from dataplane.orders.import_service import OrderImportService
+from dataplane.orders.ops import Following
+from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.tenants import denied
@@ -98,6 +105,8 @@ PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+ORDER_IMPORT = order_import_service_pb2.DESCRIPTOR.services_by_name["OrderImportService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
@@ -203,6 +212,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             vault=Vault(config.home, "carts"),
             key=keys.load(config.home, "recipients"),
         )
+        past = OrderImportService(db=writes, reads=db, clock=clock, features=features)
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
@@ -262,13 +272,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
-        payments = Payments(
-            db=writes,
+        followed = Following(clock)
+        payments = followed.payments = Payments(
+            db=stock,
             reads=db,
             clock=clock,
             vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
+            followed=followed,
         )
+        orders = OrderService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, order_messages.RING),
+            payments=payments,
+        )
+        unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -278,7 +299,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -325,6 +346,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(orders, ORDERS, tenants, features), ORDERS),
+                    Service(admitted(past, ORDER_IMPORT, tenants, features), ORDER_IMPORT),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
                         admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
 from dataplane.inventory import tables as inventory
+from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
@@ -230,4 +231,5 @@ MOVED = (
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,
+    *orders.MOVED,
 )

@@ -16,7 +16,7 @@ from dataplane.orders.domain import Fulfillment, Noted, Order
 from dataplane.orders.returns import Paid, Sold
 from dataplane.orders.tables import fulfillment_lines, fulfillments, order_events, order_lines, orders
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _EMPTY_IS_NULL = ("cart_id", "customer_id", "external_reference")
 
 
@@ -80,7 +80,7 @@ async def numbers(tx: AsyncConnection, tenant_id: str, count: int) -> range:
 async def add(tx: AsyncConnection, tenant_id: str, some: Sequence[Imported]) -> None:
     await _insert(tx, tenant_id, orders, [_order(each.order) for each in some])
     lines = [
-        {"order_id": each.order.id, "position": position, "amount_minor": line.amount_minor, **_of(order_lines, line)}
+        {"order_id": each.order.id, "position": position, **_of(order_lines, line)}
         for each in some
         for position, line in enumerate(each.order.lines, start=1)
     ]
@@ -100,13 +100,13 @@ async def refunded(tx: AsyncConnection, tenant_id: str, refund_ids: Collection[s
     """Of those refunds that there are, how many of their line; None for money only."""
     stmt = text(
         """
-        SELECT r.id::text, l.quantity FROM refunds r
+        SELECT r.id::text AS id, l.quantity FROM refunds r
         LEFT JOIN refund_lines l ON l.tenant_id = r.tenant_id AND l.refund_id = r.id
         WHERE r.tenant_id = CAST(:tenant_id AS uuid) AND r.id = ANY(CAST(:ids AS uuid[]))
         """
     )
     found = await tx.execute(stmt, {"tenant_id": tenant_id, "ids": list(refund_ids)})
-    return {refund_id: quantity for refund_id, quantity in found}
+    return {row.id: row.quantity for row in found}
 
 
 async def candidates(
@@ -171,14 +171,14 @@ _SUMS = text(
     )
     SELECT day, country, currency, CAST(sum(orders) AS bigint), CAST(sum(total) AS bigint),
         CAST(sum(refunded) AS bigint)
-    FROM (SELECT * FROM placed UNION ALL SELECT * FROM given_back) both
+    FROM (SELECT * FROM placed UNION ALL SELECT * FROM given_back) happened
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """
 )
 
 
 def _order(order: Order) -> dict[str, Any]:
-    values = {"total_minor": order.total_minor, **_of(orders, order)}
+    values = _of(orders, order)
     return values | {name: values[name] or None for name in _EMPTY_IS_NULL}
 
 
@@ -198,9 +198,5 @@ async def _insert(tx: AsyncConnection, tenant_id: str, table: Table, rows: Seque
     for column in columns:
         of_column = [row[column.name] for row in rows]
         values[column.name] = [json.dumps(v) for v in of_column] if isinstance(column.type, JSONB) else of_column
-    await tx.execute(
-        text(
-            f"INSERT INTO {table.name} (tenant_id, {names}) SELECT CAST(:tenant_id AS uuid), n.* FROM unnest({arrays}) n"
-        ),
-        values,
-    )
+    unpacked = f"SELECT CAST(:tenant_id AS uuid), n.* FROM unnest({arrays}) n"
+    await tx.execute(text(f"INSERT INTO {table.name} (tenant_id, {names}) {unpacked}"), values)

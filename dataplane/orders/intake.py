@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import money_pb2
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import order_import_service_pb2 as pb
@@ -172,7 +173,9 @@ def _return(message: pb.ImportedReturn, now: datetime) -> Return:
         path = f"returned.lines[{position}].unit_price"
         unit_minor = _minor(line.unit_price, currency, path)
         if not 0 < unit_minor * line.quantity <= money.LARGEST_MINOR:
-            raise InvalidArgument("MONEY_INVALID", "", fields={path: "nothing is given back, or more than 64 bits hold"})
+            raise InvalidArgument(
+                "MONEY_INVALID", "", fields={path: "nothing is given back, or more than 64 bits hold"}
+            )
         lines.append(Back(line.sku, line.quantity, unit_minor, line.is_money_only))
     return Return(
         reference=message.reference,
@@ -184,15 +187,15 @@ def _return(message: pb.ImportedReturn, now: datetime) -> Return:
     )
 
 
-def _minor(price: Message, currency: str, path: str) -> int:
-    found = money.from_proto(price, path)  # type: ignore[arg-type]
+def _minor(price: money_pb2.Money, currency: str, path: str) -> int:
+    found = money.from_proto(price, path)
     if found.currency != currency:
         raise InvalidArgument("CURRENCY_MISMATCH", "", fields={path: f"the first line is in {currency}"})
     return found.amount_minor
 
 
-def _time(stamp: Message, path: str, now: datetime) -> datetime:
-    time = stamp.ToDatetime(UTC)  # type: ignore[attr-defined]
+def _time(stamp: Timestamp, path: str, now: datetime) -> datetime:
+    time = stamp.ToDatetime(UTC)
     if not _EPOCH <= time <= now:
         raise InvalidArgument("FIELD_INVALID", "", fields={path: "not in the past, from 1970 on"})
     return time

@@ -69,7 +69,8 @@ def _money(back: Back, orders: Iterable[Paid]) -> list[tuple[str, str | None, in
 def _goods(back: Back, money: dict[str, Paid], lines: Sequence[Sold]) -> list[tuple[str, str | None, int]]:
     """What was sold at the price that is given back comes first."""
     of_sku = [line for line in lines if line.sku == back.sku and line.order_id in money]
-    left, parts, spent = back.quantity, [], dict.fromkeys(money, 0)
+    parts: list[tuple[str, str | None, int]] = []
+    left, spent = back.quantity, dict.fromkeys(money, 0)
     for line in sorted(of_sku, key=lambda line: line.unit_minor != back.unit_minor):
         worth = money[line.order_id].left_minor - spent[line.order_id]
         quantity = min(left, line.left, worth // back.unit_minor)

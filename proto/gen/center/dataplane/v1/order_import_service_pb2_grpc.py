@@ -69,8 +69,7 @@ class OrderImportServiceServicer:
         """Takes orders and returns in bulk, the oldest first. They are kept in batches; each answer tells how far the stream is
         durable, and what was refused and why. A record whose reference is known already changes nothing, so that the same
         records may be sent again.
-        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way),
-        ABORTED/IMPORT_CONFLICT (another import brings in the same; try again).
+        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

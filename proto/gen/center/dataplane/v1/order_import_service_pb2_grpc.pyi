@@ -45,8 +45,7 @@ class OrderImportServiceStub:
     """Takes orders and returns in bulk, the oldest first. They are kept in batches; each answer tells how far the stream is
     durable, and what was refused and why. A record whose reference is known already changes nothing, so that the same
     records may be sent again.
-    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way),
-    ABORTED/IMPORT_CONFLICT (another import brings in the same; try again).
+    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
     SumImportedOrders: _grpc.UnaryUnaryMultiCallable[_order_import_service_pb2.SumImportedOrdersRequest, _order_import_service_pb2.SumImportedOrdersResponse]
     """Adds up what was imported, by day (of UTC), country and currency, to hold it against where it came from."""
@@ -68,8 +67,7 @@ class OrderImportServiceAsyncStub(OrderImportServiceStub):
     """Takes orders and returns in bulk, the oldest first. They are kept in batches; each answer tells how far the stream is
     durable, and what was refused and why. A record whose reference is known already changes nothing, so that the same
     records may be sent again.
-    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way),
-    ABORTED/IMPORT_CONFLICT (another import brings in the same; try again).
+    Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
     SumImportedOrders: _aio.UnaryUnaryMultiCallable[_order_import_service_pb2.SumImportedOrdersRequest, _order_import_service_pb2.SumImportedOrdersResponse]  # type: ignore[assignment]
     """Adds up what was imported, by day (of UTC), country and currency, to hold it against where it came from."""
@@ -94,8 +92,7 @@ class OrderImportServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes orders and returns in bulk, the oldest first. They are kept in batches; each answer tells how far the stream is
         durable, and what was refused and why. A record whose reference is known already changes nothing, so that the same
         records may be sent again.
-        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way),
-        ABORTED/IMPORT_CONFLICT (another import brings in the same; try again).
+        Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """
 
     @_abc_1.abstractmethod
