@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.carts.tables import carts
 from dataplane.inventory.tables import stock_levels
+from dataplane.orders.tables import orders
 from dataplane.tables import products, variants
 from shared.media.tables import media_usage
 
@@ -24,6 +25,18 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """Of one state and currency, in minor units."""
+
+    state: str
+    currency: str
+    count: int
+    total_minor: int
+    paid_minor: int
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """products: by status. last_write: when a product was changed last."""
 
@@ -33,6 +46,7 @@ class Figures:
     open_carts: int
     stock: Stock
     media_bytes: int
+    orders: list[Orders]
 
 
 async def count(tx: AsyncConnection, tenant_id: str) -> Figures:
@@ -47,6 +61,7 @@ async def count(tx: AsyncConnection, tenant_id: str) -> Figures:
         open_carts=one.open_carts,
         stock=await _stock(tx, tenant_id),
         media_bytes=one.media_bytes or 0,
+        orders=await _orders(tx, tenant_id),
     )
 
 
@@ -68,3 +83,11 @@ async def _stock(tx: AsyncConnection, tenant_id: str) -> Stock:
     sums = [func.coalesce(func.sum(each), 0) for each in (s.on_hand, s.reserved, s.backordered)]
     row = (await tx.execute(select(func.count(), *sums).where(s.tenant_id == tenant_id))).one()
     return Stock(*map(int, row))
+
+
+async def _orders(tx: AsyncConnection, tenant_id: str) -> list[Orders]:
+    o = orders.c
+    sums = [func.sum(each) for each in (o.total_minor, o.paid_minor, o.refunded_minor)]
+    stmt = select(o.state, o.currency, func.count(), *sums).where(o.tenant_id == tenant_id)
+    rows = await tx.execute(stmt.group_by(o.state, o.currency).order_by(o.state, o.currency))
+    return [Orders(state, currency, *map(int, counted)) for state, currency, *counted in rows]

@@ -17,11 +17,12 @@ from dataplane.tenants.local import LocalTenants
 from shared.media import moving
 from shared.media.objects import Objects
 from shared.notifications import triggers
-from shared.runtime import journal
+from shared.runtime import journal, money
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.events import gaps
 from shared.runtime.ids import is_uuid
+from shared.runtime.money import Money
 from shared.runtime.paging import PageTokens, page_size
 from shared.webhooks import fanout
 
@@ -158,6 +159,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
                 levels=stock.levels, on_hand=stock.on_hand, reserved=stock.reserved, backordered=stock.backordered
             ),
             media_bytes=found.media_bytes,
+            orders=[_order_figures(each) for each in found.orders],
         )
         if found.last_write is not None:
             stats.last_write_time.FromDatetime(found.last_write)
@@ -289,3 +291,13 @@ def _fields(tenant: CatalogTenant) -> dict[str, object]:
 def _plain(value: Any) -> object:
     """A value that compares by content."""
     return value.SerializeToString(deterministic=True) if hasattr(value, "SerializeToString") else str(value)
+
+
+def _order_figures(of: figures.Orders) -> pb.OrderFigures:
+    return pb.OrderFigures(
+        state=f"ORDER_STATE_{of.state}",
+        count=of.count,
+        total=money.to_proto(Money(of.currency, of.total_minor)),
+        paid=money.to_proto(Money(of.currency, of.paid_minor)),
+        refunded=money.to_proto(Money(of.currency, of.refunded_minor)),
+    )
