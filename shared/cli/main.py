@@ -7,6 +7,7 @@ from shared.cli import (
     audit,
     carts,
     check,
+    checkout,
     clusters,
     decisions,
     domains,
@@ -25,6 +26,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     tenants,
     tokens,
@@ -67,7 +69,10 @@ for name, group in {
     "payments": payments.app,
     "stock": stock.app,
     "carts": carts.app,
+    "checkout": checkout.app,
     "promotions": promotions.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 
