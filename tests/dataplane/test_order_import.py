@@ -1,5 +1,6 @@
 """What a shop sold before it was here: each record once, at its own date, and sums that agree."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -117,6 +118,14 @@ async def test_the_same_records_again_change_nothing(eu: Running, tenant: str) -
     assert await shown(eu, tenant) == before
     # What could not be taken is told again.
     assert list(again.errors) == list(first.errors)
+
+
+async def test_two_imports_at_once_bring_each_record_once(eu: Running, tenant: str) -> None:
+    records = [*(order(str(n), ("a", 2, 500)) for n in range(60)), back("C1", ("a", 4, 500))]
+    answers = await asyncio.gather(*(bring(eu, tenant, *records) for _ in range(3)))
+    assert sum(answer.orders_created for answer in answers) == 60
+    assert sum(answer.returns_created for answer in answers) == 1
+    assert await sums(eu, tenant) == [("2010-12-01", "GB", 60, 60_000, 0), ("2010-12-02", "GB", 0, 0, 2000)]
 
 
 async def test_a_return_is_refunded_on_the_orders_that_have_it(eu: Running, tenant: str) -> None:
