@@ -21,6 +21,8 @@ from center.dataplane.v1 import (
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -28,6 +30,7 @@ from center.shared.v1 import (
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,
+    rules_pb2,
     tenant_audit_service_pb2,
     webhook_service_pb2,
 )
@@ -55,6 +58,10 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.pages import Names, Pages
+from dataplane.storefront.refusals import with_pages
+from dataplane.storefront.service import StorefrontService
+from dataplane.storefront.settings_service import StorefrontSettingsService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -98,6 +105,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.local import Local
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -116,6 +124,8 @@ CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
+STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 ORDER_IMPORT = order_import_service_pb2.DESCRIPTOR.services_by_name["OrderImportService"]
@@ -244,6 +254,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -387,6 +411,10 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(
+                        with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
+                    ),
+                    Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(past, ORDER_IMPORT, tenants, features), ORDER_IMPORT),

@@ -28,6 +28,7 @@ from shared.cli import (
     solutions,
     staff,
     stock,
+    storefront,
     tenants,
     tokens,
     users,
@@ -71,6 +72,7 @@ for name, group in {
     "carts": carts.app,
     "checkout": checkout.app,
     "promotions": promotions.app,
+    "storefront": storefront.app,
     "staff": staff.app,
     "api-keys": staff.api_keys,
 }.items():
