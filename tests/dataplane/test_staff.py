@@ -1,6 +1,7 @@
 """StaffService on a real server and PostgreSQL, and what each role and credential lets in, whatever is called."""
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -469,6 +470,8 @@ async def test_the_audit_names_who_called_and_nobody_by_their_address(shop: Shop
     owner = await shop.joined(OWNER, "ada.lovelace@mail.example")
     made = await shop.call("CreateApiKey", owner.token, display_name="sync", role=OWNER)
     member = await shop.call("InviteMember", made.key, email="bea@mail.example", role=STAFF, request_id=uuid7())
+    invite = pb.InviteMemberRequest(email="bea@mail.example", role=STAFF)
+    tried_out = hashlib.sha256(invite.SerializeToString(deterministic=True)).digest()
     await shop.call("ChangeRole", owner.token, id=member.member.id, role=MANAGER, request_id=uuid7())
     await shop.call("ChangePassword", owner.token, current_password=PASSWORD, new_password="another lamp burns")
     listed = await shop.running.audit.ListEntries(audit_pb.ListEntriesRequest(tenant_id=shop.id))
@@ -491,6 +494,7 @@ async def test_the_audit_names_who_called_and_nobody_by_their_address(shop: Shop
             assert rows or table == "outbox"
             for secret in ("lovelace", "bea@", PASSWORD, "another lamp", made.key, owner.token, member.secret):
                 assert secret.encode() not in kept, (table, secret)
+            assert tried_out not in kept, table
     await admin.close()
 
 
