@@ -332,8 +332,8 @@ async def test_an_unconfirmed_payment_is_called_off(shop: Shop) -> None:
 
 
 async def test_a_checkout_that_is_over_is_started_again(shop: Shop) -> None:
-    lamp = await shop.sells(stock=1)
-    cart_id = await shop.cart((lamp, 1))
+    lamp = await shop.sells(stock=2)
+    cart_id = await shop.cart((lamp, 2))
     begun = await shop.start(cart_id)
     _age(shop, f"UPDATE checkouts SET expire_time = now() WHERE cart_id = '{cart_id}'")
     async with refuses("FAILED_PRECONDITION", "CHECKOUT_EXPIRED"):
@@ -344,6 +344,12 @@ async def test_a_checkout_that_is_over_is_started_again(shop: Shop) -> None:
     await shop.running.inventory.Release(stock_pb.ReleaseRequest(owner_id=cart_id), metadata=of(shop.id))
     async with refuses("FAILED_PRECONDITION", "RESERVATION_ENDED"):
         await shop.complete(cart_id, begun.total)
+    line = {"variant_id": lamp, "quantity": 1}
+    begun = await shop.start(cart_id)
+    await shop.running.inventory.Release(stock_pb.ReleaseRequest(owner_id=cart_id, lines=[line]), metadata=of(shop.id))
+    async with refuses("FAILED_PRECONDITION", "CHECKOUT_EXPIRED"):
+        await shop.complete(cart_id, begun.total)
+    assert not shop.account.intents
     assert (await shop.buy(cart_id)).state == COMPLETED
 
 
