@@ -1,5 +1,5 @@
-"""CompleteCheckout of a cluster's process with the payment simulator, beside the very statements that it sends, by plain
-psycopg on a copy of the same database."""
+"""CompleteCheckout of a cluster's process with the payment simulator, beside the very statements that it sends, given
+to a copy of the same database by plain psycopg."""
 
 import asyncio
 import time
@@ -24,8 +24,8 @@ from tests.dataplane.cluster import Running, entry
 from tests.dataplane.test_checkout_races import Killable
 from tests.support import payments as providers
 
-CLIENTS, ROUNDS, CARTS = 8, 3, 32
-PACED = 100
+CLIENTS, ROUNDS, CARTS = 8, 3, 24
+PACED = 60
 BAR, BAR_MS = 0.5, 120
 
 # One transaction: (statement, parameters) of each.
