@@ -88,7 +88,7 @@ def _standing(order: orders_pb.Order) -> str:
 
 _STANDING = {
     orders_pb.ORDER_STATE_PENDING_PAYMENT: ("Almost there", "Your order is waiting for its payment."),
-    orders_pb.ORDER_STATE_PLACED: ("Thank you for your order", "It is paid, and will be on its way soon."),
+    orders_pb.ORDER_STATE_PLACED: ("Thank you for your order", "It will be on its way soon."),
     orders_pb.ORDER_STATE_PARTIALLY_FULFILLED: ("Your order is on its way", "Some of it has been shipped."),
     orders_pb.ORDER_STATE_FULFILLED: ("Your order is on its way", "All of it has been shipped."),
     orders_pb.ORDER_STATE_EXPIRED: ("Your order has expired", "It was not paid in time. Nothing was charged."),
