@@ -677,7 +677,11 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
     ),
     "GetCheckoutPage": lambda p: storefront_pb.GetCheckoutPageRequest(),
     "SubmitCheckout": lambda p: storefront_pb.SubmitCheckoutRequest(
-        action="pay", form={"content_type": "application/x-www-form-urlencoded", "data": b"payment_method=pm_card_visa"}
+        action="pay",
+        form={
+            "content_type": "application/x-www-form-urlencoded",
+            "data": b"payment_method=pm_card_visa&total=EUR+1+0",
+        },
     ),
     "GetOrderPage": lambda p: storefront_pb.GetOrderPageRequest(id=p.id, key=p.id),
     "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),

@@ -34,6 +34,8 @@ from center.dataplane.v1 import (
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
@@ -87,6 +89,8 @@ SERVED = {
             checkout_service_pb2,
             promotion_service_pb2,
             staff_service_pb2,
+            storefront_service_pb2,
+            storefront_settings_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,
