@@ -12,6 +12,7 @@ import structlog
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
     cart_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -29,6 +30,10 @@ from dataplane import outbox, tables, upkeep
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
+from dataplane.customers.backoffice import CustomerService
+from dataplane.customers.ops import Customers
+from dataplane.customers.service import ShopperService
+from dataplane.customers.sessions import Sessions
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
@@ -94,6 +99,8 @@ COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntime
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
+CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
@@ -227,6 +234,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             events.wake()
             sending.wake()
 
+        customers, sessions = Customers(config.home, clock), Sessions(config.home, clock)
+        shoppers = ShopperService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            customers=customers,
+            sessions=sessions,
+            vault=vault,
+            origin=Origins(steward, config.public_url).of,
+        )
         notifications = NotificationService(
             db=Writes(db, tenants, written),
             reads=db,
@@ -320,6 +336,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
+                    Service(
+                        admitted(
+                            CustomerService(db=writes, reads=db, tokens=tokens, customers=customers),
+                            CUSTOMERS,
+                            tenants,
+                            features,
+                        ),
+                        CUSTOMERS,
+                    ),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),
@@ -335,6 +361,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
                 verify_backoffice=Verifier(config.home, clock),
+                verify_session=sessions.verify,
                 denied=denials.note,
                 draining=draining,
                 # A file on its way is here piece by piece, however fast its sender is.

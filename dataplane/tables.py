@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
+from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
@@ -206,6 +207,7 @@ MOVED = (
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
+    *customers.MOVED,
     *carts.MOVED,
     *promotions.MOVED,
 )

@@ -71,6 +71,7 @@ async def serving(
     metrics_address: str | None = None,
     verify_backoffice: chain.VerifyBackoffice | None = None,
     verify_solution: chain.VerifySolution | None = None,
+    verify_session: chain.VerifySession | None = None,
     denied: chain.Denied | None = None,
     draining: asyncio.Event | None = None,
     drain_s: float = 10.0,
@@ -108,7 +109,7 @@ async def serving(
     server = grpc.aio.server(options=options)
     methods = _Methods()
     for service in (*services, *standard):
-        _register(methods, service, verify_backoffice, verify_solution, denied)
+        _register(methods, service, verify_backoffice, verify_solution, denied, verify_session)
     server.add_generic_rpc_handlers((methods,))
     credentials = grpc.ssl_server_credentials(
         [(identity.key_pem, identity.cert_pem)], identity.ca_pem, require_client_auth=True
@@ -162,11 +163,14 @@ def _register(
     verify: chain.VerifyBackoffice | None,
     verify_solution: chain.VerifySolution | None,
     denied: chain.Denied | None,
+    verify_session: chain.VerifySession | None,
 ) -> None:
     """Puts every method behind the chain; a method without rules, or without an implementation, stops the start."""
     for method in service.descriptor.methods:
         path = f"/{service.descriptor.full_name}/{method.name}"
-        methods.handlers[path] = chain.handler(service.servicer, method, verify, verify_solution, denied)
+        methods.handlers[path] = chain.handler(
+            service.servicer, method, verify, verify_solution, denied, verify_session
+        )
 
 
 async def _admin(address: str, health: Health) -> tuple[grpc.aio.Server, int]:
