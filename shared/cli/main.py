@@ -8,6 +8,7 @@ from shared.cli import (
     carts,
     check,
     clusters,
+    customers,
     decisions,
     domains,
     edges,
@@ -67,6 +68,7 @@ for name, group in {
     "payments": payments.app,
     "stock": stock.app,
     "carts": carts.app,
+    "customers": customers.app,
     "promotions": promotions.app,
 }.items():
     app.add_typer(group, name=name)

@@ -29,6 +29,7 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import (
     cart_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -82,6 +83,7 @@ SERVED = {
             product_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
+            customer_service_pb2,
             promotion_service_pb2,
             media_service_pb2,
             notification_service_pb2,
