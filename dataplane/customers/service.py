@@ -194,14 +194,14 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         return pb.DeleteMyAddressResponse()
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Context) -> pb.ChangePasswordResponse:
-        proven = await self._proven(request.password)
+        await self._prove(request.password)
         password = await passwords.hashed(request.new_password)
 
         @revealing("session")
         async def change(
             self: ShopperService, request: pb.ChangePasswordRequest, tx: AsyncConnection
         ) -> pb.ChangePasswordResponse:
-            after = await self._put_password(tx, await _still(tx, proven), password)
+            after = await self._put_password(tx, await _me(tx, lock=True), password)
             return pb.ChangePasswordResponse(session=self._session(after))
 
         return await change(self, request, context)
@@ -212,11 +212,11 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         return pb.ExportMeResponse(export=export)
 
     async def EraseMe(self, request: pb.EraseMeRequest, context: Context) -> pb.EraseMeResponse:
-        proven = await self._proven(request.password)
+        await self._prove(request.password)
 
         @mutation
         async def erase(self: ShopperService, request: pb.EraseMeRequest, tx: AsyncConnection) -> pb.EraseMeResponse:
-            await self._customers.erase(tx, current().tenant_id, await _still(tx, proven))
+            await self._customers.erase(tx, current().tenant_id, await _me(tx, lock=True))
             return pb.EraseMeResponse()
 
         return await erase(self, request, context)
@@ -238,16 +238,18 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         )
         await notifications.send(tx, tenant_id, asked, self._vault, self._clock)
 
-    async def _proven(self, password: str) -> Customer:
-        """Who is signed in, and knows the password. PermissionDenied PASSWORD_WRONG."""
+    async def _prove(self, password: str) -> None:
+        """Who is signed in knows the password: it is theirs for as long as the session holds.
+
+        PermissionDenied PASSWORD_WRONG, ResourceExhausted TOO_MANY_ATTEMPTS.
+        """
         tenant_id = current().tenant_id
         async with self.db.transaction(tenant_id) as tx:
             customer = await _me(tx)
             await store.take_try(tx, tenant_id, customer.email_hash, self._clock.now())
             journal.unchanged(tx)
         if not await passwords.matches(password, customer.password):
-            raise _wrong()
-        return customer
+            raise PermissionDenied("PASSWORD_WRONG", "that is not the customer's password")
 
     async def _put_password(self, tx: AsyncConnection, before: Customer, password: str) -> Customer:
         after = domain.set_password(before, password, self._clock.now())
@@ -271,17 +273,5 @@ async def _me(tx: AsyncConnection, *, lock: bool = False) -> Customer:
     return customer
 
 
-async def _still(tx: AsyncConnection, proven: Customer) -> Customer:
-    """Locked; with another password by now, what was proven is proven no more."""
-    customer = await _me(tx, lock=True)
-    if customer.password != proven.password:
-        raise _wrong()
-    return customer
-
-
 def _login_failed() -> Unauthenticated:
     return Unauthenticated("LOGIN_FAILED", "no customer of this shop has this e-mail and this password")
-
-
-def _wrong() -> PermissionDenied:
-    return PermissionDenied("PASSWORD_WRONG", "that is not the customer's password")

@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import hashlib
 import re
 import time
 import uuid
@@ -194,6 +195,16 @@ async def test_a_wrong_password_and_an_unknown_e_mail_are_answered_alike(shop: S
     # A password is hashed for nobody, too: without that it is a fiftieth.
     assert took[1] > took[0] / 4, took
     assert (await shop.me(await shop.log_in(EMAIL.upper()))).email == EMAIL
+
+
+async def test_a_password_that_changes_while_it_is_looked_at_opens_nothing(shop: Shop) -> None:
+    id = (await shop.register()).customer.id
+    signing_in = asyncio.ensure_future(shop.log_in())
+    await until(lambda: asyncio.to_thread(lambda: shop.rows("customer_logins") != "[]"))
+    with shop.owner() as owner:
+        owner.execute("UPDATE customers SET password = 'scrypt$', epoch = 2 WHERE id = %s", (id,))
+    async with refuses("UNAUTHENTICATED", "LOGIN_FAILED"):
+        await signing_in
 
 
 async def test_nobody_without_a_password_signs_in(shop: Shop) -> None:
@@ -570,6 +581,7 @@ async def test_who_is_erased_leaves_an_id(shop: Shop) -> None:
     id, session = made.customer.id, made.session.token
     await shop.ask(pb.UpsertCustomerRequest(external_id="14646", email=EMAIL))
     await shop.do(pb.AddMyAddressRequest(address=ADDRESS, request_id=str(uuid.uuid4())), session)
+    said = pb.UpdateMeRequest(phone=PHONE)
     await shop.do(pb.UpdateMeRequest(phone=PHONE, request_id=str(uuid.uuid4())), session)
     open_, done = [await shop.cart(carts_pb.CreateCartRequest(currency_code="EUR"), session) for _ in range(2)]
     for cart in (open_, done):
@@ -585,9 +597,11 @@ async def test_who_is_erased_leaves_an_id(shop: Shop) -> None:
     for table in (*TABLES, *KEPT):
         for secret in SECRETS:
             assert secret not in shop.rows(table), f"{secret} in {table}"
+    assert str(hashlib.sha256(said.SerializeToString()).digest()) not in shop.rows("idempotency"), "it can be tried out"
     async with refuses("PERMISSION_DENIED", "PASSWORD_WRONG"):
         await shop.do(pb.EraseMeRequest(password="wrong"), session)
     await shop.do(pb.EraseMeRequest(password=PASSWORD), session)
+    assert shop.rows("customer_logins") == "[]"
     for call in (pb.GetMeRequest(), pb.EraseMeRequest(password=PASSWORD)):
         async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
             await shop.do(call, session)
