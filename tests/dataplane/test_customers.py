@@ -1,6 +1,7 @@
 """ShopperService and CustomerService on a real server and PostgreSQL."""
 
 import asyncio
+import base64
 import email
 import hashlib
 import re
@@ -41,6 +42,9 @@ EMAIL, NAME, PHONE, PASSWORD = "ada.lovelace@mail.example", "Ada Lovelace", "+44
 ADDRESS = carts_pb.Address(
     name=NAME, lines=["12 St James's Square"], postal_code="SW1Y 4LB", city="London", country_code="GB"
 )
+# As shared.runtime.passwords keeps it, and made with next to nothing.
+_HASH = hashlib.scrypt(PASSWORD.encode(), salt=bytes(16), n=16, r=8, p=1, dklen=32)
+CHEAP = f"scrypt$4$8$1${base64.b64encode(bytes(16)).decode()}${base64.b64encode(_HASH).decode()}"
 # What must stand nowhere in clear.
 SECRETS = ("lovelace", "Lovelace", "mail.example", "7946", "James", "SW1Y", PASSWORD, "cs_")
 MUTATING = sorted(
@@ -90,6 +94,13 @@ class Shop:
         """(id, session) of a new one, without the time that a password takes."""
         request = pb.UpsertCustomerRequest(email=f"{uuid7()}@mail.example", **more)
         made = (await self.ask(request)).customer
+        return made.id, self.session(made.id)
+
+    async def known(self) -> tuple[str, str]:
+        """(id, session) of a new one with EMAIL and PASSWORD, which takes no time to look at."""
+        made = (await self.ask(pb.UpsertCustomerRequest(email=EMAIL))).customer
+        with self.owner() as owner:
+            owner.execute("UPDATE customers SET password = %s WHERE id = %s", (CHEAP, made.id))
         return made.id, self.session(made.id)
 
     def session(self, customer_id: str, epoch: int = 1, age: timedelta = timedelta(0)) -> str:
@@ -153,9 +164,9 @@ async def test_who_registers_is_signed_in_and_has_the_e_mail(shop: Shop) -> None
 
 
 async def test_of_two_who_register_an_e_mail_at_once_one_has_it(shop: Shop) -> None:
-    ends = await asyncio.gather(*(shop.register() for _ in range(4)), return_exceptions=True)
-    refused = [end for end in ends if isinstance(end, grpc.aio.AioRpcError)]
-    assert len(refused) == 3 and {each.code() for each in refused} == {grpc.StatusCode.ALREADY_EXISTS}
+    ends = await asyncio.gather(*(shop.register() for _ in range(2)), return_exceptions=True)
+    [refused] = [end for end in ends if isinstance(end, grpc.aio.AioRpcError)]
+    assert refused.code() is grpc.StatusCode.ALREADY_EXISTS
 
 
 @pytest.mark.parametrize(
@@ -215,7 +226,7 @@ async def test_nobody_without_a_password_signs_in(shop: Shop) -> None:
 
 
 async def test_many_guesses_at_once_get_no_further_than_one_by_one(shop: Shop) -> None:
-    await shop.register()
+    await shop.known()
     guesses = (shop.log_in(EMAIL, f"guess-{n}") for n in range(12))
     ends = await asyncio.gather(*guesses, return_exceptions=True)
     codes = [end.code() for end in ends if isinstance(end, grpc.aio.AioRpcError)]
@@ -385,7 +396,7 @@ async def test_one_address_is_the_default(shop: Shop) -> None:
 
 
 async def test_another_password_needs_the_old_one_and_ends_what_was_open(shop: Shop) -> None:
-    session = (await shop.register()).session.token
+    _, session = await shop.known()
     async with refuses("PERMISSION_DENIED", "PASSWORD_WRONG"):
         await shop.do(pb.ChangePasswordRequest(password="wrong", new_password="analytical"), session)
     request = pb.ChangePasswordRequest(password=PASSWORD, new_password="analytical")
@@ -399,7 +410,7 @@ async def test_another_password_needs_the_old_one_and_ends_what_was_open(shop: S
 
 
 async def test_who_has_a_session_only_cannot_guess_the_password(shop: Shop) -> None:
-    session = (await shop.register()).session.token
+    _, session = await shop.known()
     with shop.owner() as owner:
         # Where LogIn would have counted them.
         hash = "SELECT tenant_id, email_hash, 5, now() FROM customers WHERE tenant_id = %s"
@@ -422,7 +433,7 @@ async def test_a_link_by_mail_sets_a_password_once(eu: Running) -> None:
     shop = Shop(eu, new.id)
     made = (await shop.ask(pb.UpsertCustomerRequest(external_id="14646", email=EMAIL))).customer
     assert not made.has_password
-    for address in ("nobody@mail.example", EMAIL, EMAIL.upper()):
+    for address in ("nobody@mail.example", EMAIL, EMAIL.upper(), EMAIL):
         answer = await shop.do(pb.RequestPasswordResetRequest(email=address))
         assert answer == pb.RequestPasswordResetResponse()
 
@@ -512,7 +523,7 @@ async def test_an_import_finds_whom_it_brought_in_before(shop: Shop) -> None:
     assert (found.name, found.email, found.external_id, found.create_time) == (NAME, EMAIL, "14646", then)
     assert (found.marketing_consent, found.etag, found.has_password) == (True, "3", False)
     for taken in (
-        pb.UpsertCustomerRequest(external_id="other", email=EMAIL),
+        pb.UpsertCustomerRequest(external_id="nobody's yet", email=EMAIL),
         pb.UpsertCustomerRequest(external_id=(await _with(shop, "other")).external_id, email=EMAIL),
     ):
         async with refuses("ALREADY_EXISTS", "EMAIL_TAKEN"):
@@ -689,8 +700,7 @@ async def test_a_closed_shops_customers_are_not_changed(shop: Shop, case: str) -
 
 
 async def test_a_session_goes_along_when_its_shop_moves(shop: Shop, us: Running) -> None:
-    made = await shop.register(name=NAME)
-    session = made.session.token
+    _, session = await shop.known()
     await shop.do(pb.AddMyAddressRequest(address=ADDRESS), session)
     await shop.do(pb.UpdateMeRequest(marketing_consent=True), session)
     await shop.cart(carts_pb.CreateCartRequest(currency_code="EUR"), session)
