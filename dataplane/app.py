@@ -11,11 +11,16 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
     cart_service_pb2,
+    checkout_service_pb2,
     customer_service_pb2,
+    description_service_pb2,
     inventory_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -27,20 +32,32 @@ from center.shared.v1 import (
     webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
+from dataplane.carts import messages as cart_messages
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
+from dataplane.checkout.selling import SellingService
+from dataplane.checkout.service import CheckoutService
 from dataplane.config import Config
 from dataplane.customers.backoffice import CustomerService
 from dataplane.customers.ops import Customers
 from dataplane.customers.service import ShopperService
 from dataplane.customers.sessions import Sessions
+from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.orders import messages as order_messages
+from dataplane.orders import worker as orders_worker
+from dataplane.orders.ops import Following
+from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
+from dataplane.staff.admission import Admission
+from dataplane.staff.credentials import Credentials, Known
+from dataplane.staff.service import StaffService
+from dataplane.staff.uses import Uses
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -101,7 +118,13 @@ INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
 CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
+CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
+SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
+ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
+BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -202,8 +225,26 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             reads=db,
             tokens=tokens,
             clock=clock,
-            vault=Vault(config.home, "carts"),
+            vault=Vault(config.home, cart_messages.RING),
             key=keys.load(config.home, "recipients"),
+        )
+        credentials = Credentials(keys.load(config.home, "staff"))
+        staff = StaffService(
+            db=writes,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, "staff"),
+            credentials=credentials,
+        )
+        uses = Uses(writes, identity_name)
+        admission = Admission(
+            # Of its own: whatever else is done across tenants, a call waits for none of it.
+            steward=database("center_steward", 4),
+            tenants=tenants,
+            credentials=credentials,
+            uses=uses,
+            clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
@@ -273,13 +314,33 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
-        payments = Payments(
-            db=writes,
+        followed = Following(clock)
+        payments = followed.payments = Payments(
+            db=stock,
             reads=db,
             clock=clock,
             vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
+            followed=followed,
         )
+        orders = OrderService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, order_messages.RING),
+            payments=payments,
+        )
+        unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
+        checkouts = CheckoutService(
+            db=stock,
+            reads=db,
+            clock=clock,
+            payments=payments,
+            carts=Vault(config.home, cart_messages.RING),
+            orders=Vault(config.home, order_messages.RING),
+        )
+        selling = SellingService(db=writes, reads=db, clock=clock)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -289,7 +350,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -335,6 +396,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
+                    Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
+                    Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
                     Service(
@@ -345,6 +408,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                             features,
                         ),
                         CUSTOMERS,
+                    ),
+                    Service(admitted(staff, STAFF, tenants, features), STAFF),
+                    Service(admitted(orders, ORDERS, tenants, features), ORDERS),
+                    Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
+                    Service(
+                        admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),
+                        BACKOFFICE_DESCRIPTION,
                     ),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
@@ -360,8 +430,9 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
-                verify_backoffice=Verifier(config.home, clock),
                 verify_session=sessions.verify,
+                verify_backoffice=Known(credentials, Verifier(config.home, clock), clock),
+                admit_merchant=admission,
                 denied=denials.note,
                 draining=draining,
                 # A file on its way is here piece by piece, however fast its sender is.

@@ -16,13 +16,17 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
+from dataplane.checkout import tables as checkout
 from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
+from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
+from dataplane.staff import tables as staff
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -117,6 +121,8 @@ products = Table(
             persisted=True,
         ),
     ),
+    # [[name, [value, ...]], ...]: always read and written as a whole.
+    Column("options", JSONB, nullable=False, server_default=text("'[]'")),
     UniqueConstraint("tenant_id", "handle"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
     CheckConstraint("status IN ('DRAFT', 'ACTIVE', 'ARCHIVED')", name="status"),
@@ -138,12 +144,28 @@ variants = Table(
     Column("title", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
+    # [[name, value], ...], in the order of the product's.
+    Column("options", JSONB, nullable=False, server_default=text("'[]'")),
     # At the end of each statement: variants may exchange their SKUs in one.
     UniqueConstraint("tenant_id", "sku", deferrable=True),
     ForeignKeyConstraint(["tenant_id", "product_id"], ["products.tenant_id", "products.id"]),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("amount_minor >= 0", name="amount_minor"),
     Index(None, "tenant_id", "product_id", "position"),
+)
+
+# What products show. A file that one shows stays.
+product_media = Table(
+    "product_media",
+    metadata,
+    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+    Column("product_id", Uuid(as_uuid=False), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("media_id", Uuid(as_uuid=False), nullable=False),
+    Column("alt_text", Text, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "product_id"], ["products.tenant_id", "products.id"]),
+    ForeignKeyConstraint(["tenant_id", "media_id"], ["media.tenant_id", "media.id"]),
+    Index(None, "tenant_id", "media_id"),
 )
 
 # Events for other planes, written in the business transaction. Partitioned by time, so that what is published goes by
@@ -204,10 +226,14 @@ MOVED = (
     audit.signers,
     *payments.MOVED,
     *media.MOVED,
+    product_media,
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
     *customers.MOVED,
     *carts.MOVED,
+    *checkout.MOVED,
     *promotions.MOVED,
+    *staff.MOVED,
+    *orders.MOVED,
 )

@@ -193,16 +193,18 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         await self._customers.change(tx, current().tenant_id, before, after)
         return pb.DeleteMyAddressResponse()
 
-    async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Context) -> pb.ChangePasswordResponse:
+    async def ChangeMyPassword(
+        self, request: pb.ChangeMyPasswordRequest, context: Context
+    ) -> pb.ChangeMyPasswordResponse:
         await self._prove(request.password)
         password = await passwords.hashed(request.new_password)
 
         @revealing("session")
         async def change(
-            self: ShopperService, request: pb.ChangePasswordRequest, tx: AsyncConnection
-        ) -> pb.ChangePasswordResponse:
+            self: ShopperService, request: pb.ChangeMyPasswordRequest, tx: AsyncConnection
+        ) -> pb.ChangeMyPasswordResponse:
             after = await self._put_password(tx, await _me(tx, lock=True), password)
-            return pb.ChangePasswordResponse(session=self._session(after))
+            return pb.ChangeMyPasswordResponse(session=self._session(after))
 
         return await change(self, request, context)
 

@@ -20,11 +20,28 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """What the variants differ in, such as Size: S, M, L."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    media_id: str
+    alt_text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
+    """options: (name, value), in the order of the product's options."""
+
     id: str
     sku: str
     title: str
     price: Money
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,8 @@ class Product:
     create_time: datetime
     update_time: datetime
     version: int = 1
+    options: tuple[Option, ...] = ()
+    media: tuple[Media, ...] = ()
 
     @property
     def etag(self) -> str:
@@ -47,10 +66,12 @@ class Product:
 
 
 def create(product: Product, new_id: Callable[[], str]) -> Product:
-    """InvalidArgument FIELD_INVALID: archived from the start, nothing to name it by, or a SKU twice."""
+    """InvalidArgument FIELD_INVALID: archived from the start, nothing to name it by, a SKU twice, variants that do not
+    fit the options, or a file twice."""
     if product.status is Status.ARCHIVED:
         raise _invalid("status", "a new product is a draft or active")
-    return replace(product, handle=_handle(product), variants=_identified((), product.variants, new_id))
+    product = replace(_checked(product), handle=_handle(product))
+    return replace(product, variants=_identified((), product.variants, new_id))
 
 
 def change(before: Product, after: Product, *, etag: str, now: datetime, new_id: Callable[[], str]) -> Product:
@@ -58,6 +79,7 @@ def change(before: Product, after: Product, *, etag: str, now: datetime, new_id:
     _guard(before, etag)
     if after.status is Status.ARCHIVED:
         raise _invalid("status", "archiving has an RPC of its own")
+    after = _checked(after)
     after = replace(
         before,
         handle=_handle(after),
@@ -65,6 +87,8 @@ def change(before: Product, after: Product, *, etag: str, now: datetime, new_id:
         description=after.description,
         status=after.status,
         variants=_identified(before.variants, after.variants, new_id),
+        options=after.options,
+        media=after.media,
     )
     return before if after == before else replace(after, update_time=now, version=before.version + 1)
 
@@ -91,6 +115,42 @@ def _handle(product: Product) -> str:
     if handle := product.handle or handle_of(product.title):
         return handle
     raise _invalid("handle", "needed where the title has no letters or digits to make one of")
+
+
+def _checked(product: Product) -> Product:
+    """The product, its variants' values in the order of its options."""
+    names = [option.name for option in product.options]
+    _once("options", names)
+    for position, option in enumerate(product.options):
+        _once(f"options[{position}].values", option.values)
+    _once("media", [media.media_id for media in product.media])
+    variants = tuple(_ordered(product.options, n, variant) for n, variant in enumerate(product.variants))
+    if names:
+        _once("variants", [variant.options for variant in variants])
+    return replace(product, variants=variants)
+
+
+def _ordered(options: Sequence[Option], position: int, variant: Variant) -> Variant:
+    """InvalidArgument FIELD_INVALID: not one value of each option."""
+    field = f"variants[{position}].options"
+    _once(field, [name for name, _ in variant.options])
+    values = dict(variant.options)
+    for option in options:
+        if values.get(option.name) not in option.values:
+            raise _invalid(field, f"{option.name!r} needs one of {', '.join(map(repr, option.values))}")
+    if unknown := values.keys() - {option.name for option in options}:
+        raise _invalid(field, f"the product has no option {min(unknown)!r}")
+    return replace(variant, options=tuple((option.name, values[option.name]) for option in options))
+
+
+def _once(field: str, values: Sequence[object]) -> None:
+    if len(values) != len(set(values)):
+        twice = next(value for n, value in enumerate(values) if value in values[:n])
+        raise _invalid(field, f"{_said(twice)} twice")
+
+
+def _said(value: object) -> str:
+    return ", ".join(f"{name}: {each}" for name, each in value) if isinstance(value, tuple) else repr(value)
 
 
 def _identified(before: Sequence[Variant], after: Sequence[Variant], new_id: Callable[[], str]) -> tuple[Variant, ...]:

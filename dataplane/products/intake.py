@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import protovalidate
@@ -18,7 +18,14 @@ from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, PlatformError, ResourceExhausted
+from shared.runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    PlatformError,
+    ResourceExhausted,
+)
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.violations import path_of
 
@@ -107,7 +114,12 @@ def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
         for violation in protovalidate.collect_violations(message)
     ]
     texts = {"title": message.title, "description": message.description}
-    texts |= {f"variants[{i}].title": variant.title for i, variant in enumerate(message.variants)}
+    for i, variant in enumerate(message.variants):
+        texts[f"variants[{i}].title"] = variant.title
+        texts[f"variants[{i}].options"] = "".join(option.name + option.value for option in variant.options)
+    for i, option in enumerate(message.options):
+        texts[f"options[{i}]"] = "".join((option.name, *option.values))
+    texts |= {f"media[{i}].alt_text": media.alt_text for i, media in enumerate(message.media)}
     found += [
         pb.RowError(row=row, reason="FIELD_INVALID", field=path, message="holds a NUL character")
         for path, text in texts.items()
@@ -131,7 +143,7 @@ async def _keep(
             try:
                 created, updated, refused_now = await _write(batch, db, clock, features.of(current().tenant_id))
                 break
-            except (AlreadyExists, Aborted, FailedPrecondition, ResourceExhausted):
+            except (AlreadyExists, Aborted, FailedPrecondition, NotFound, ResourceExhausted):
                 if not left:
                     raise
         progress.created += len(created)
@@ -159,12 +171,15 @@ async def _write(
         # First, so that whatever owns a SKU by now is among the products that are known by then.
         owners = await store.sku_owners(tx, tenant_id, skus) if skus else {}
         known = await store.by_handle(tx, tenant_id, list(batch.rows))
+        shown = {media.media_id.lower() for _, message in batch.rows.values() for media in message.media}
+        files = await store.known_files(tx, tenant_id, list(shown))
         room = await store.room(tx)
         for handle, (row, message) in batch.rows.items():
             before = known.get(handle)
             try:
                 product = _product(message, before, now=now)
                 _refuse_taken(product, owners)
+                _refuse_missing(message, files)
                 if before is not None:
                     kept = {variant.id for variant in product.variants}
                     gone = [variant.id for variant in before.variants if variant.id not in kept]
@@ -193,6 +208,7 @@ def _product(message: pb.Product, before: Product | None, *, now: datetime) -> P
         return domain.create(from_proto(message, id=uuid7(), now=now), uuid7)
     # A row knows no ids: its variants are those with the same SKUs.
     wanted = from_proto(message, id=before.id, now=now, status=before.status)
+    wanted = wanted if wanted.media else replace(wanted, media=before.media)
     return domain.change(before, wanted, etag="", now=now, new_id=uuid7)
 
 
@@ -201,6 +217,13 @@ def _refuse_taken(product: Product, owners: Mapping[str, str]) -> None:
         if owners.get(variant.sku, product.id) != product.id:
             message = f"another product has the SKU {variant.sku}"
             raise AlreadyExists("SKU_TAKEN", message, field=f"variants[{position}].sku")
+
+
+def _refuse_missing(row: pb.Product, files: Collection[str]) -> None:
+    for position, media in enumerate(row.media):
+        if media.media_id.lower() not in files:
+            message = f"no file {media.media_id} in this shop"
+            raise NotFound("MEDIA_NOT_FOUND", message, field=f"media[{position}].media_id")
 
 
 def _row_error(row: int, error: PlatformError) -> pb.RowError:

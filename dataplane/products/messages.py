@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from center.dataplane.v1 import product_service_pb2 as pb
-from dataplane.products.domain import Product, Status, Variant
+from dataplane.products.domain import Media, Option, Product, Status, Variant
 from shared.runtime import money
 from shared.runtime.journal import Change, Event
 
@@ -22,14 +22,24 @@ def to_proto(product: Product) -> pb.Product:
         title=product.title,
         description=product.description,
         status=_TO_PROTO[product.status],
-        variants=[
-            pb.Variant(id=v.id, sku=v.sku, title=v.title, price=money.to_proto(v.price)) for v in product.variants
-        ],
+        variants=map(_variant, product.variants),
         etag=product.etag,
+        options=[pb.ProductOption(name=option.name, values=option.values) for option in product.options],
+        media=[pb.ProductMedia(media_id=each.media_id, alt_text=each.alt_text) for each in product.media],
     )
     message.create_time.FromDatetime(product.create_time)
     message.update_time.FromDatetime(product.update_time)
     return message
+
+
+def _variant(variant: Variant) -> pb.Variant:
+    return pb.Variant(
+        id=variant.id,
+        sku=variant.sku,
+        title=variant.title,
+        price=money.to_proto(variant.price),
+        options=[pb.VariantOption(name=name, value=value) for name, value in variant.options],
+    )
 
 
 def from_proto(message: pb.Product, *, id: str, now: datetime, status: Status = Status.ACTIVE) -> Product:
@@ -44,11 +54,19 @@ def from_proto(message: pb.Product, *, id: str, now: datetime, status: Status = 
         description=message.description,
         status=_FROM_PROTO.get(message.status, status),
         variants=tuple(
-            Variant(v.id.lower(), v.sku, v.title, money.from_proto(v.price, f"variants[{position}].price"))
+            Variant(
+                v.id.lower(),
+                v.sku,
+                v.title,
+                money.from_proto(v.price, f"variants[{position}].price"),
+                tuple((option.name, option.value) for option in v.options),
+            )
             for position, v in enumerate(message.variants)
         ),
         create_time=now,
         update_time=now,
+        options=tuple(Option(option.name, tuple(option.values)) for option in message.options),
+        media=tuple(Media(each.media_id.lower(), each.alt_text) for each in message.media),
     )
 
 
@@ -64,12 +82,19 @@ def change(before: Product | None, after: Product) -> Change:
 
 def _facts(product: Product) -> dict[str, str]:
     variants = {
-        f"variants[{v.sku}]": f"{v.title} {v.price.currency} {v.price.amount_minor}".strip() for v in product.variants
+        f"variants[{v.sku}]": " ".join(
+            filter(None, (v.title, *(value for _, value in v.options), v.price.currency, str(v.price.amount_minor)))
+        )
+        for v in product.variants
     }
+    options = {f"options[{option.name}]": ", ".join(option.values) for option in product.options}
+    media = {f"media[{n}]": f"{each.media_id} {each.alt_text}".strip() for n, each in enumerate(product.media)}
     return {
         "handle": product.handle,
         "title": product.title,
         "description": product.description,
         "status": product.status.value,
+        **options,
         **variants,
+        **media,
     }

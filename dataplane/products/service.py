@@ -42,7 +42,7 @@ _FIELDS = {
     "update_time": Field(products.c.update_time, "timestamp"),
 }
 _ORDERED = {name: _FIELDS[name] for name in ("handle", "create_time", "update_time")}
-_CHANGEABLE = ("handle", "title", "description", "status", "variants")
+_CHANGEABLE = ("handle", "title", "description", "status", "options", "variants", "media")
 
 
 class ProductService(pb_grpc.ProductServiceServicer):
@@ -71,6 +71,15 @@ class ProductService(pb_grpc.ProductServiceServicer):
         if product.status is not Status.ACTIVE and _is_shopper():
             raise store.missing(request.id)
         return pb.GetProductResponse(product=to_proto(product))
+
+    async def GetProductByHandle(
+        self, request: pb.GetProductByHandleRequest, context: Context
+    ) -> pb.GetProductByHandleResponse:
+        async with self._reads.transaction(current().tenant_id) as tx:
+            product = await store.with_handle(tx, current().tenant_id, request.handle)
+        if product.status is not Status.ACTIVE and _is_shopper():
+            raise store.unnamed(request.handle)
+        return pb.GetProductByHandleResponse(product=to_proto(product))
 
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
         ordering = filters.order(request.order_by or "create_time desc", _ORDERED, products.c.id)

@@ -4,16 +4,17 @@ Queries name the tenant all the same. The planner does not see the policy's valu
 one: it read all of a large tenant's products where an index gives the few that were asked for.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, TextClause, exc, func, select, text
+from sqlalchemy import ColumnElement, TextClause, exc, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.features.domain import Grants, no_room
-from dataplane.products.domain import Product, Status, Variant
+from dataplane.products.domain import Media, Option, Product, Status, Variant
 from dataplane.tables import products
 from shared.runtime import paging
 from shared.runtime.db import constraints, violated
@@ -21,6 +22,7 @@ from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, No
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
 
+_NO_FILE = "product_media_tenant_id_media_id_fkey"
 _IN_STOCK = "stock_levels_tenant_id_variant_id_fkey"
 TAKEN: Mapping[str, PlatformError] = {
     "products_tenant_id_handle_key": AlreadyExists("HANDLE_TAKEN", "another product has this handle"),
@@ -28,9 +30,16 @@ TAKEN: Mapping[str, PlatformError] = {
     _IN_STOCK: FailedPrecondition(
         "VARIANT_IN_STOCK", "a variant that would go is in stock; book its stock out first, or archive the product"
     ),
+    # A file is there once its upload is finalized, and not before.
+    _NO_FILE: NotFound("MEDIA_NOT_FOUND", "a file that the product would show is not in this shop"),
 }
 
-_COLUMNS = (
+# [[id, alternative text], ...], or nothing.
+_MEDIA = """
+    (SELECT jsonb_agg(jsonb_build_array(m.media_id, m.alt_text) ORDER BY m.position) FROM product_media m
+        WHERE m.tenant_id = {of}.tenant_id AND m.product_id = {of}.id)
+"""
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
     products.c.id,
     products.c.handle,
     products.c.title,
@@ -39,25 +48,31 @@ _COLUMNS = (
     products.c.version,
     products.c.create_time,
     products.c.update_time,
+    products.c.options,
+    literal_column(_MEDIA.format(of="products")).label("media"),
 )
 
 
 # Written out: the most frequent queries of all, and building them anew for each call cost half of the call's time.
-_GET = text(
-    """
+_ONE = """
     SELECT p.id::text AS id, p.handle, p.title, p.description, p.status, p.version, p.create_time, p.update_time,
-        v.id::text AS variant_id, v.sku, v.title AS variant_title, v.currency, v.amount_minor
+        p.options, {media} AS media, {variant}
     FROM products p LEFT JOIN variants v ON v.tenant_id = p.tenant_id AND v.product_id = p.id
-    WHERE p.tenant_id = CAST(:tenant_id AS uuid) AND p.id = CAST(:id AS uuid)
+    WHERE p.tenant_id = CAST(:tenant_id AS uuid) AND {key}
     ORDER BY v.position
-    """
-)
+"""
+_VARIANT = """
+    v.id::text AS variant_id, v.sku, v.title AS variant_title, v.currency, v.amount_minor, v.options AS variant_options
+"""
+_OF_ONE = {"media": _MEDIA.format(of="p"), "variant": _VARIANT}
+_GET = text(_ONE.format(key="p.id = CAST(:id AS uuid)", **_OF_ONE))
+_GET_BY_HANDLE = text(_ONE.format(key="p.handle = :handle", **_OF_ONE))
 _LOCK = text("SELECT 1 FROM products WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid) FOR UPDATE")
 _VARIANTS = text(
-    """
-    SELECT product_id::text AS product_id, id::text AS variant_id, sku, title AS variant_title, currency, amount_minor
-    FROM variants WHERE tenant_id = CAST(:tenant_id AS uuid) AND product_id = ANY (CAST(:ids AS uuid[]))
-    ORDER BY product_id, position
+    f"""
+    SELECT v.product_id::text AS product_id, {_VARIANT}
+    FROM variants v WHERE v.tenant_id = CAST(:tenant_id AS uuid) AND v.product_id = ANY (CAST(:ids AS uuid[]))
+    ORDER BY v.product_id, v.position
     """
 )
 
@@ -67,14 +82,28 @@ async def get(tx: AsyncConnection, tenant_id: str, product_id: str, *, lock: boo
     if lock:
         # A statement of its own: one that waits for a lock gets the row as it is then, and the variants as they were.
         await tx.execute(_LOCK, key)
-    rows = (await tx.execute(_GET, key)).all()
-    if not rows:
+    if (found := _one((await tx.execute(_GET, key)).all())) is None:
         raise missing(product_id)
-    return _product(rows[0], tuple(_variant(row) for row in rows if row.variant_id is not None))
+    return found
+
+
+async def with_handle(tx: AsyncConnection, tenant_id: str, handle: str) -> Product:
+    found = _one((await tx.execute(_GET_BY_HANDLE, {"tenant_id": tenant_id, "handle": handle})).all())
+    if found is None:
+        raise unnamed(handle)
+    return found
+
+
+def _one(rows: Sequence[Any]) -> Product | None:
+    return _product(rows[0], tuple(_variant(row) for row in rows if row.variant_id is not None)) if rows else None
 
 
 def missing(product_id: str) -> NotFound:
     return NotFound("PRODUCT_NOT_FOUND", f"no product {product_id} in this shop", id=product_id)
+
+
+def unnamed(handle: str) -> NotFound:
+    return NotFound("PRODUCT_NOT_FOUND", f"no product has the handle {handle} in this shop", handle=handle)
 
 
 async def page(
@@ -156,8 +185,20 @@ _STOCKED = text(
 )
 
 
+async def known_files(tx: AsyncConnection, tenant_id: str, media_ids: Sequence[str]) -> set[str]:
+    """Which of the files the shop has. One may go before this transaction ends: what counts is add() and save()."""
+    found = await tx.execute(_FILES, {"tenant_id": tenant_id, "ids": list(media_ids)}) if media_ids else ()
+    return {row.id for row in found}
+
+
+_FILES = text(
+    "SELECT id::text AS id FROM media WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = ANY (CAST(:ids AS uuid[]))"
+)
+
+
 async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product], grants: Grants) -> None:
-    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, ResourceExhausted PRODUCT_LIMIT_REACHED; then none of them is there.
+    """AlreadyExists HANDLE_TAKEN or SKU_TAKEN, NotFound MEDIA_NOT_FOUND, ResourceExhausted PRODUCT_LIMIT_REACHED; then
+    none of them is there.
 
     grants: for what the refusal says; the limit is the database's.
     """
@@ -166,6 +207,7 @@ async def add(tx: AsyncConnection, tenant_id: str, new: Sequence[Product], grant
     with constraints(TAKEN), _limited(grants):
         await tx.execute(_ADD, {"tenant_id": tenant_id, **_arrays(new)})
         await _keep_variants(tx, tenant_id, new)
+        await _keep_media(tx, tenant_id, new)
 
 
 async def room(tx: AsyncConnection) -> tuple[int, int] | None:
@@ -190,7 +232,8 @@ def _limited(grants: Grants) -> Iterator[None]:
 
 async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) -> None:
     """Writes each over the version just before it. Aborted ETAG_MISMATCH when one is not there, FailedPrecondition
-    VARIANT_IN_STOCK when a variant would go that there is some of, or that somebody waits for."""
+    VARIANT_IN_STOCK when a variant would go that there is some of, or that somebody waits for, NotFound
+    MEDIA_NOT_FOUND."""
     if not changed:
         return
     with constraints(TAKEN):
@@ -201,16 +244,19 @@ async def save(tx: AsyncConnection, tenant_id: str, changed: Sequence[Product]) 
         kept = [variant.id for product in changed for variant in product.variants]
         await tx.execute(_DROP_VARIANTS, {"tenant_id": tenant_id, "products": [p.id for p in changed], "kept": kept})
         await _keep_variants(tx, tenant_id, changed)
+        shown = {"products": [p.id for p in changed], "counts": [len(p.media) for p in changed]}
+        await tx.execute(_DROP_MEDIA, {"tenant_id": tenant_id, **shown})
+        await _keep_media(tx, tenant_id, changed)
 
 
 _ADD = text(
     """
-    INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time, update_time)
+    INSERT INTO products (tenant_id, id, handle, title, description, status, version, create_time, update_time, options)
     SELECT CAST(:tenant_id AS uuid), n.*
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:handles AS text[]), CAST(:titles AS text[]), CAST(:descriptions AS text[]),
         CAST(:statuses AS text[]), CAST(:versions AS bigint[]), CAST(:create_times AS timestamptz[]),
-        CAST(:update_times AS timestamptz[])
+        CAST(:update_times AS timestamptz[]), CAST(:options AS jsonb[])
     ) n
     """
 )
@@ -219,12 +265,12 @@ _SAVE = text(
     """
     UPDATE products p
     SET handle = n.handle, title = n.title, description = n.description, status = n.status, version = n.version,
-        update_time = n.update_time
+        update_time = n.update_time, options = n.options
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:handles AS text[]), CAST(:titles AS text[]), CAST(:descriptions AS text[]),
         CAST(:statuses AS text[]), CAST(:versions AS bigint[]), CAST(:create_times AS timestamptz[]),
-        CAST(:update_times AS timestamptz[])
-    ) n (id, handle, title, description, status, version, create_time, update_time)
+        CAST(:update_times AS timestamptz[]), CAST(:options AS jsonb[])
+    ) n (id, handle, title, description, status, version, create_time, update_time, options)
     WHERE p.tenant_id = CAST(:tenant_id AS uuid) AND p.id = n.id AND p.version = n.version - 1
     """
 )
@@ -248,14 +294,34 @@ _DROP_VARIANTS = text(
 # In place: what refers to a variant that stays keeps it.
 _KEEP_VARIANTS = text(
     """
-    INSERT INTO variants (tenant_id, id, product_id, position, sku, title, currency, amount_minor)
+    INSERT INTO variants (tenant_id, id, product_id, position, sku, title, currency, amount_minor, options)
     SELECT CAST(:tenant_id AS uuid), n.*
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:products AS uuid[]), CAST(:positions AS int[]), CAST(:skus AS text[]),
-        CAST(:titles AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[])
+        CAST(:titles AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[]), CAST(:options AS jsonb[])
     ) n
     ON CONFLICT (tenant_id, id) DO UPDATE SET position = excluded.position, sku = excluded.sku,
-        title = excluded.title, currency = excluded.currency, amount_minor = excluded.amount_minor
+        title = excluded.title, currency = excluded.currency, amount_minor = excluded.amount_minor,
+        options = excluded.options
+    """
+)
+
+_DROP_MEDIA = text(
+    """
+    DELETE FROM product_media m
+    USING unnest(CAST(:products AS uuid[]), CAST(:counts AS int[])) n (product_id, kept)
+    WHERE m.tenant_id = CAST(:tenant_id AS uuid) AND m.product_id = n.product_id AND m.position >= n.kept
+    """
+)
+_KEEP_MEDIA = text(
+    """
+    INSERT INTO product_media (tenant_id, product_id, position, media_id, alt_text)
+    SELECT CAST(:tenant_id AS uuid), n.*
+    FROM unnest(
+        CAST(:products AS uuid[]), CAST(:positions AS int[]), CAST(:media AS uuid[]), CAST(:alt_texts AS text[])
+    ) n
+    ON CONFLICT (tenant_id, product_id, position) DO UPDATE SET media_id = excluded.media_id,
+        alt_text = excluded.alt_text
     """
 )
 
@@ -270,6 +336,7 @@ def _arrays(some: Sequence[Product]) -> dict[str, list[Any]]:
         "versions": [p.version for p in some],
         "create_times": [p.create_time for p in some],
         "update_times": [p.update_time for p in some],
+        "options": [json.dumps([[option.name, option.values] for option in p.options]) for p in some],
     }
 
 
@@ -287,6 +354,22 @@ async def _keep_variants(tx: AsyncConnection, tenant_id: str, of: Sequence[Produ
                 "titles": [v.title for _, _, v in lines],
                 "currencies": [v.price.currency for _, _, v in lines],
                 "amounts": [v.price.amount_minor for _, _, v in lines],
+                "options": [json.dumps(v.options) for _, _, v in lines],
+            },
+        )
+
+
+async def _keep_media(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]) -> None:
+    lines = [(product.id, position, media) for product in of for position, media in enumerate(product.media)]
+    if lines:
+        await tx.execute(
+            _KEEP_MEDIA,
+            {
+                "tenant_id": tenant_id,
+                "products": [product_id for product_id, _, _ in lines],
+                "positions": [position for _, position, _ in lines],
+                "media": [media.media_id for _, _, media in lines],
+                "alt_texts": [media.alt_text for _, _, media in lines],
             },
         )
 
@@ -317,11 +400,14 @@ def _product(row: Any, of_product: tuple[Variant, ...]) -> Product:
         create_time=row.create_time,
         update_time=row.update_time,
         version=row.version,
+        options=tuple(Option(name, tuple(values)) for name, values in row.options),
+        media=tuple(Media(media_id, alt_text) for media_id, alt_text in row.media or ()),
     )
 
 
 def _variant(row: Any) -> Variant:
-    return Variant(row.variant_id, row.sku, row.variant_title, Money(row.currency, row.amount_minor))
+    options = tuple((name, value) for name, value in row.variant_options)
+    return Variant(row.variant_id, row.sku, row.variant_title, Money(row.currency, row.amount_minor), options)
 
 
 def _ids(ids: Sequence[str]) -> TextClause:

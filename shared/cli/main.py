@@ -7,6 +7,7 @@ from shared.cli import (
     audit,
     carts,
     check,
+    checkout,
     clusters,
     customers,
     decisions,
@@ -26,6 +27,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     tenants,
     tokens,
@@ -69,7 +71,10 @@ for name, group in {
     "stock": stock.app,
     "carts": carts.app,
     "customers": customers.app,
+    "checkout": checkout.app,
     "promotions": promotions.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, delete, exc, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,7 @@ from shared.media import domain
 from shared.media.domain import Allowance, Media, State, Upload, Variant
 from shared.media.tables import media, media_blobs, media_uploads, media_usage, media_variants
 from shared.runtime import paging
-from shared.runtime.errors import NotFound
+from shared.runtime.errors import FailedPrecondition, NotFound
 from shared.runtime.paging import Ordering, Value
 
 _UPLOAD = tuple(
@@ -265,10 +265,17 @@ async def page(
 
 
 async def remove(tx: AsyncConnection, tenant_id: str, gone: Media) -> None:
-    """Deletes a file that the transaction has locked, with its variants; bytes that nothing uses go later."""
+    """Deletes a file that the transaction has locked, with its variants; bytes that nothing uses go later.
+
+    FailedPrecondition MEDIA_IN_USE: something else of the shop refers to it.
+    """
     key = (media_variants.c.tenant_id == tenant_id) & (media_variants.c.media_id == gone.id)
     await tx.execute(delete(media_variants).where(key))
-    await tx.execute(delete(media).where(media.c.tenant_id == tenant_id, media.c.id == gone.id))
+    try:
+        await tx.execute(delete(media).where(media.c.tenant_id == tenant_id, media.c.id == gone.id))
+    except exc.IntegrityError as error:
+        message = f"a product shows the file {gone.id}; take it off the product first"
+        raise FailedPrecondition("MEDIA_IN_USE", message, id=gone.id) from error
     used = sorted([(gone.sha256, gone.size_bytes), *((each.sha256, each.size_bytes) for each in gone.variants)])
     freed = 0
     for sha256, size_bytes in used:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -12,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.shared.v1 import payment_service_pb2 as pb
 from center.shared.v1 import payment_service_pb2_grpc as pb_grpc
 from center.shared.v1 import rules_pb2
-from shared.payments import domain, stripe_api
 from shared.payments import store as stored
+from shared.payments import stripe_api
 from shared.payments.domain import Operation, Payment, State
-from shared.payments.messages import change, operation_to_proto, settings_change, settings_to_proto, to_proto
-from shared.payments.ops import Payments
+from shared.payments.messages import operation_to_proto, settings_change, settings_to_proto, to_proto
+from shared.payments.ops import Begun, Payments
 from shared.payments.store import Settings
 from shared.payments.tables import payments
 from shared.runtime import filters, idempotency, journal, money
@@ -24,7 +23,6 @@ from shared.runtime.context import current
 from shared.runtime.errors import Aborted, InvalidArgument, PermissionDenied
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import REPLAYED, mutation
-from shared.runtime.ids import uuid7
 from shared.runtime.money import Money
 from shared.runtime.paging import PageTokens, page_size
 
@@ -50,16 +48,6 @@ _FIELDS = {
 _ORDER = filters.order("create_time desc", {"create_time": _FIELDS["create_time"]}, payments.c.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """An operation that is committed. is_new: this very call began it."""
-
-    payment: Payment
-    operation: Operation
-    settings: Settings | None
-    is_new: bool
-
-
 class PaymentService(pb_grpc.PaymentServiceServicer):
     def __init__(self, *, payments: Payments, tokens: PageTokens) -> None:
         self.db = payments.db
@@ -71,48 +59,39 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         if amount.amount_minor == 0:
             raise InvalidArgument("MONEY_INVALID", "amount: zero", fields={"amount": "zero"})
 
-        async def begin(tx: AsyncConnection, settings: Settings) -> tuple[None, Payment]:
-            self._payments.provider(settings.provider).refuse_amount(amount.currency, amount.amount_minor)
-            now = self._payments.clock.now()
-            new = Payment(
-                id=uuid7(),
+        async def begin(tx: AsyncConnection) -> Begun:
+            return await self._payments.authorize(
+                tx,
+                current().tenant_id,
+                amount,
                 reference=request.reference,
-                currency=amount.currency,
-                amount_minor=amount.amount_minor,
-                provider=settings.provider,
                 payment_method=request.payment_method,
                 return_url=request.return_url,
-                create_time=now,
-                update_time=now,
             )
-            return None, domain.authorize(new, uuid7())
 
         return await self._done(pb.AuthorizeResponse, request, context, begin)
 
     async def Capture(self, request: pb.CaptureRequest, context: Context) -> pb.CaptureResponse:
         amount = _amount(request)
 
-        async def begin(tx: AsyncConnection, settings: Settings) -> tuple[Payment, Payment]:
-            before = await stored.get(tx, current().tenant_id, request.payment_id, lock=True)
-            return before, domain.capture(before, uuid7(), amount, self._payments.clock.now())
+        async def begin(tx: AsyncConnection) -> Begun:
+            return await self._payments.capture(tx, current().tenant_id, request.payment_id, amount)
 
         return await self._done(pb.CaptureResponse, request, context, begin)
 
     async def Refund(self, request: pb.RefundRequest, context: Context) -> pb.RefundResponse:
         amount = _amount(request)
 
-        async def begin(tx: AsyncConnection, settings: Settings) -> tuple[Payment, Payment]:
-            before = await stored.get(tx, current().tenant_id, request.payment_id, lock=True)
-            return before, domain.refund(before, uuid7(), amount, self._payments.clock.now())
+        async def begin(tx: AsyncConnection) -> Begun:
+            return await self._payments.refund(tx, current().tenant_id, request.payment_id, amount, request.reason)
 
-        return await self._done(pb.RefundResponse, request, context, begin, request.reason)
+        return await self._done(pb.RefundResponse, request, context, begin)
 
     async def Void(self, request: pb.VoidRequest, context: Context) -> pb.VoidResponse:
-        async def begin(tx: AsyncConnection, settings: Settings) -> tuple[Payment, Payment]:
-            before = await stored.get(tx, current().tenant_id, request.payment_id, lock=True)
-            return before, domain.void(before, uuid7(), self._payments.clock.now())
+        async def begin(tx: AsyncConnection) -> Begun:
+            return await self._payments.void(tx, current().tenant_id, request.payment_id, request.reason)
 
-        return await self._done(pb.VoidResponse, request, context, begin, request.reason)
+        return await self._done(pb.VoidResponse, request, context, begin)
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.GetPaymentResponse:
         async with self._payments.reads.transaction(current().tenant_id) as tx:
@@ -204,12 +183,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         return pb.SetPaymentSettingsResponse(settings=settings_to_proto(after))
 
     async def _done(
-        self,
-        answer: type[A],
-        request: Message,
-        context: Context,
-        begin: Callable[[AsyncConnection, Settings], Awaitable[tuple[Payment | None, Payment]]],
-        reason: str = "",
+        self, answer: type[A], request: Message, context: Context, begin: Callable[[AsyncConnection], Awaitable[Begun]]
     ) -> A:
         """Begins the operation in a transaction of its own, then carries it out with none open.
 
@@ -217,48 +191,36 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         is open still, the provider is asked about it.
         """
         tenant_id = current().tenant_id
-        begun = await self._begun(answer, request, begin, reason)
-        payment: Payment | None
-        if begun.is_new:
-            account = self._payments.account(tenant_id, begun.settings)
-            payment = await self._payments.carry_out(tenant_id, account, begun.payment, begun.operation)
+        begun = await self._begun(answer, request, begin)
+        if isinstance(begun, Begun):
+            operation = begun.operation
+            payment = await self._payments.carry_out(tenant_id, begun)
         else:
             context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
-            payment = begun.payment
-            if begun.operation.is_open:
-                asked = await self._payments.ask(tenant_id, payment.id, begun.operation.id, at_once=True)
-                payment = asked or payment
-        operation = payment.operation(begun.operation.id) or begun.operation
+            payment, operation = begun
+            if operation.is_open:
+                payment = await self._payments.ask(tenant_id, payment.id, operation.id, at_once=True) or payment
+        operation = payment.operation(operation.id) or operation
         return answer(payment=to_proto(payment), operation=operation_to_proto(payment, operation))
 
     async def _begun(
-        self,
-        answer: type[A],
-        request: Message,
-        begin: Callable[[AsyncConnection, Settings], Awaitable[tuple[Payment | None, Payment]]],
-        reason: str,
-    ) -> _Begun:
+        self, answer: type[A], request: Message, begin: Callable[[AsyncConnection], Awaitable[Begun]]
+    ) -> Begun | tuple[Payment, Operation]:
+        """What this very call began, or what the first one with its request_id did."""
         tenant_id = current().tenant_id
         async with self.db.transaction(tenant_id) as tx:
             before = await idempotency.claim(tx, request)
-            settings = await stored.settings(tx, tenant_id)
             if isinstance(before, answer):
                 payment = await stored.get(tx, tenant_id, before.payment.id)
                 operation = payment.operation(before.operation.id)
                 assert operation is not None, "operations are never deleted"
-                return _Begun(payment, operation, settings, is_new=False)
-            if settings is None:
-                raise stored.not_configured()
-            held, payment = await begin(tx, settings)
-            if held is None:
-                await stored.add(tx, tenant_id, payment)
-            else:
-                await stored.save(tx, tenant_id, held, payment)
-            operation = payment.operations[-1]
-            await journal.record(tx, tenant_id, [change(held, payment, reason)])
-            named = answer(payment=pb.Payment(id=payment.id), operation=pb.PaymentOperation(id=operation.id))
+                return payment, operation
+            begun = await begin(tx)
+            named = answer(
+                payment=pb.Payment(id=begun.payment.id), operation=pb.PaymentOperation(id=begun.operation.id)
+            )
             await idempotency.settle(tx, request, named)
-        return _Begun(payment, operation, settings, is_new=True)
+        return begun
 
 
 def _amount(request: pb.CaptureRequest | pb.RefundRequest) -> Money | None:

@@ -17,10 +17,12 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import (
     cart_service_pb2,
+    checkout_service_pb2,
     customer_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
 from center.shared.v1 import (
@@ -56,7 +58,9 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
         inventory_service_pb2,
         cart_service_pb2,
         customer_service_pb2,
+        checkout_service_pb2,
         promotion_service_pb2,
+        staff_service_pb2,
         media_service_pb2,
         notification_service_pb2,
         payment_service_pb2,

@@ -19,7 +19,12 @@ from center.control.v1 import (
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
-from center.dataplane.v1 import product_service_pb2, product_service_pb2_grpc
+from center.dataplane.v1 import (
+    inventory_service_pb2,
+    inventory_service_pb2_grpc,
+    product_service_pb2,
+    product_service_pb2_grpc,
+)
 from center.shared.v1 import payment_service_pb2, payment_service_pb2_grpc
 from shared.platform import ports
 from shared.platform.client import Client
@@ -35,6 +40,9 @@ BATCHES_AT_ONCE = 2
 VERIFIED_REASON = "imported by an operator as already proven"
 LOOK_S = 0.3
 WAIT_APPLIED_S = 40.0
+
+# What the shelves of a sample shop get of each variant.
+SHELF = 100
 
 # Told how far a phase is: (phase, done, total); total 0 is unknown.
 Progress = Callable[[str, int, int], None]
@@ -248,6 +256,47 @@ def _message(product: Product) -> product_service_pb2.Product:
     )
 
 
+async def stock_up(client: Client, code: str) -> int:
+    """Books some of each variant that the shop has never had any of, and says of how many."""
+    tenant_id, channel = await client.shop(code)
+    metadata = (("x-tenant-id", tenant_id),)
+    inventory = inventory_service_pb2_grpc.InventoryServiceStub(channel)
+    missing = await _variants(product_service_pb2_grpc.ProductServiceStub(channel), metadata)
+    levels = inventory_service_pb2.ListStockRequest(page_size=1000)
+    while True:
+        page = await inventory.ListStock(levels, metadata=metadata)
+        for level in page.levels:
+            missing.pop(level.variant_id, None)
+        if not page.next_page_token:
+            break
+        levels.page_token = page.next_page_token
+    variants = list(missing)
+    for start in range(0, len(variants), BATCH):
+        delivered = [
+            inventory_service_pb2.StockAdjustment(
+                variant_id=variant_id, kind=inventory_service_pb2.STOCK_MOVEMENT_KIND_RECEIVED, quantity=SHELF
+            )
+            for variant_id in variants[start : start + BATCH]
+        ]
+        request = inventory_service_pb2.AdjustStockRequest(adjustments=delivered, reason="the first delivery")
+        await inventory.AdjustStock(request, metadata=metadata)
+    return len(variants)
+
+
+async def _variants(
+    stub: "product_service_pb2_grpc.ProductServiceAsyncStub", metadata: tuple[tuple[str, str], ...]
+) -> dict[str, None]:
+    """The ids of all variants, in the order of the products."""
+    found: dict[str, None] = {}
+    request = product_service_pb2.ListProductsRequest(page_size=1000)
+    while True:
+        page = await stub.ListProducts(request, metadata=metadata)
+        found |= {variant.id: None for product in page.products for variant in product.variants}
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
 async def seed(client: Client, progress: Progress = silent) -> list[Shop]:
     """A few shops with a catalogue, so that an empty platform has something to look at."""
     shops = [Shop(domains.code(domain), domain) for domain in FEW]
@@ -255,6 +304,7 @@ async def seed(client: Client, progress: Progress = silent) -> list[Shop]:
     products = sample_catalogue().products[:200]
     for domain in CATALOGUE_SHOPS:
         await import_products(client, domains.code(domain), products, progress)
+        await stock_up(client, domains.code(domain))
     for shop in shops:
         await open_account(client, shop)
     return shops
@@ -302,4 +352,5 @@ async def demo(client: Client, progress: Progress = silent) -> tuple[TenantsLoad
     for domain in CATALOGUE_SHOPS:
         code = domains.code(domain)
         loaded[code] = await import_products(client, code, products, progress)
+        await stock_up(client, code)
     return tenants, loaded

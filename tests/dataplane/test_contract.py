@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.shared.v1 import rules_pb2
-from dataplane.app import CARTS, COMMANDS, CUSTOMERS, MEDIA, NOTIFICATIONS, PRODUCTS, SHOPPERS
+from dataplane.app import (
+    BACKOFFICE_DESCRIPTION,
+    CARTS,
+    CHECKOUTS,
+    COMMANDS,
+    CUSTOMERS,
+    DESCRIPTION,
+    MEDIA,
+    NOTIFICATIONS,
+    PRODUCTS,
+    SELLING,
+    SHOPPERS,
+)
 from dataplane.customers.domain import Customer
 from dataplane.customers.sessions import Sessions
 from shared.runtime.clock import SystemClock
@@ -25,11 +37,11 @@ from shared.runtime.rpc import rules
 from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-METHODS = [
-    method
-    for service in (PRODUCTS, CARTS, SHOPPERS, CUSTOMERS, MEDIA, NOTIFICATIONS, COMMANDS)
-    for method in service.methods
-]
+SERVICES = (
+    PRODUCTS, CARTS, CHECKOUTS, SELLING, SHOPPERS, CUSTOMERS, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION,
+    COMMANDS,
+)  # fmt: skip
+METHODS = [method for service in SERVICES for method in service.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,
     "control": rules_pb2.CALLER_CONTROL,

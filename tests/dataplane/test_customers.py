@@ -398,8 +398,8 @@ async def test_one_address_is_the_default(shop: Shop) -> None:
 async def test_another_password_needs_the_old_one_and_ends_what_was_open(shop: Shop) -> None:
     _, session = await shop.known()
     async with refuses("PERMISSION_DENIED", "PASSWORD_WRONG"):
-        await shop.do(pb.ChangePasswordRequest(password="wrong", new_password="analytical"), session)
-    request = pb.ChangePasswordRequest(password=PASSWORD, new_password="analytical")
+        await shop.do(pb.ChangeMyPasswordRequest(password="wrong", new_password="analytical"), session)
+    request = pb.ChangeMyPasswordRequest(password=PASSWORD, new_password="analytical")
     new = (await shop.do(request, session)).session.token
     async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
         await shop.me(session)
@@ -416,7 +416,7 @@ async def test_who_has_a_session_only_cannot_guess_the_password(shop: Shop) -> N
         hash = "SELECT tenant_id, email_hash, 5, now() FROM customers WHERE tenant_id = %s"
         owner.execute(f"INSERT INTO customer_logins {hash}".encode(), (shop.id,))
     for request in (
-        pb.ChangePasswordRequest(password=PASSWORD, new_password="analytical"),
+        pb.ChangeMyPasswordRequest(password=PASSWORD, new_password="analytical"),
         pb.EraseMeRequest(password=PASSWORD),
     ):
         async with refuses("RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS"):
@@ -664,7 +664,7 @@ def requests(id: str, address_id: str) -> dict[str, Message]:
         "AddMyAddress": pb.AddMyAddressRequest(address=ADDRESS),
         "UpdateMyAddress": pb.UpdateMyAddressRequest(id=address_id, is_default=True),
         "DeleteMyAddress": pb.DeleteMyAddressRequest(id=address_id),
-        "ChangePassword": pb.ChangePasswordRequest(password=PASSWORD, new_password=PASSWORD),
+        "ChangeMyPassword": pb.ChangeMyPasswordRequest(password=PASSWORD, new_password=PASSWORD),
         "EraseMe": pb.EraseMeRequest(password=PASSWORD),
         "UpsertCustomer": pb.UpsertCustomerRequest(external_id="new"),
         "EraseCustomer": pb.EraseCustomerRequest(id=id),

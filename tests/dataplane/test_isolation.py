@@ -20,14 +20,20 @@ from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
+from center.dataplane.v1 import staff_service_pb2 as staff_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
+from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
+from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -35,18 +41,25 @@ from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import (
     CARTS,
+    CHECKOUTS,
     COMMANDS,
     CUSTOMERS,
     INVENTORY,
     MEDIA,
     NOTIFICATIONS,
+    ORDERS,
     PRODUCTS,
     PROMOTIONS,
+    SELLING,
     SHOPPERS,
+    STAFF,
     WEBHOOKS,
 )
 from dataplane.customers.domain import Customer
 from dataplane.customers.sessions import Sessions
+from dataplane.orders import ops as order_ops
+from dataplane.orders import store as order_store
+from dataplane.orders.domain import Adjustment, Fulfillment, FulfillmentLine, Refund, RefundLine
 from dataplane.promotions.domain import Applied
 from dataplane.promotions.ops import redeem
 from shared.audit.schema import CHAIN
@@ -58,6 +71,7 @@ from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
 from shared.runtime.money import Money
+from tests.dataplane import orders
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
@@ -92,9 +106,22 @@ MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_var
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
 CUSTOMER_ROWS = ("customers", "customer_addresses", "customer_consents", "customer_logins")
+STAFF_ROWS = ("staff_members", "api_keys")
+ORDER_ROWS = (
+    "orders",
+    "order_lines",
+    "order_adjustments",
+    "fulfillments",
+    "fulfillment_lines",
+    "refunds",
+    "refund_lines",
+    "order_events",
+    "order_numbers",
+)
 ROWS = (
     "products",
     "variants",
+    "product_media",
     "idempotency",
     "audit_entries",
     *CHAIN,
@@ -108,15 +135,28 @@ ROWS = (
     *STOCK_ROWS,
     *PROMOTION_ROWS,
     *CUSTOMER_ROWS,
+    *STAFF_ROWS,
+    *ORDER_ROWS,
     "event_gaps",
     "carts",
     "cart_lines",
     "cart_codes",
+    "checkouts",
+    "selling_settings",
 )
 # Of which nobody deletes rows, and nobody changes those either.
-KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS}
+KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
 KEPT |= {"customers", "customer_consents"}
-APPENDED = {"payment_events", "promotion_redemptions", "stock_movements", "customer_consents"}
+APPENDED = {
+    "customer_consents",
+    "payment_events",
+    "promotion_redemptions",
+    "stock_movements",
+    "order_adjustments",
+    "fulfillment_lines",
+    "refund_lines",
+    "order_events",
+}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
@@ -159,17 +199,27 @@ async def furnish(running: Running) -> Two:
         picture = await keep(running.media, tenant.id, image(), "image/png", name=f"Lamp of {mark}.png")
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
+        await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
-        await _filled(running, tenant.id)
+        await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
         await _registered(running, tenant.id, mark)
+        await _run(running, tenant.id, mark)
+        await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
 
 
-async def _filled(running: Running, tenant: str) -> None:
-    """A cart with a line and a code."""
+async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) -> None:
+    """One of the products has a picture."""
+    [found] = (await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))).products
+    pictured = pb.Product(id=found.id, media=[{"media_id": media_id, "alt_text": alt_text}])
+    await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
+
+
+async def _filled(running: Running, tenant: str, mark: str) -> None:
+    """A cart with a line and a code that is being checked out, and how the shop sells."""
     carts = CartServiceStub(running.channel("operator"))
     listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
     made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
@@ -177,6 +227,13 @@ async def _filled(running: Running, tenant: str) -> None:
     line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
     await carts.AddLine(line, metadata=of(tenant))
     await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
+        )
+    selling = SellingServiceStub(running.channel("operator"))
+    sells = checkouts_pb.SetSellingSettingsRequest(settings={"tax_rates": [{"name": f"Lamp of {mark}"}]})
+    await selling.SetSellingSettings(sells, metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -301,6 +358,32 @@ def _session(running: Running, tenant_id: str, customer_id: str) -> tuple[str, s
 
 
 SAME_EMAIL = "ada@mail.example"
+
+
+async def _run(running: Running, tenant_id: str, mark: str) -> None:
+    """Somebody who is invited, and a key."""
+    stub: Any = StaffServiceStub(running.channel("operator"))
+    invite = staff_pb.InviteMemberRequest(email=f"{mark}@mail.example", role="STAFF_ROLE_OWNER")
+    await stub.InviteMember(invite, metadata=of(tenant_id))
+    create = staff_pb.CreateApiKeyRequest(display_name=f"Sync of {mark}", role="STAFF_ROLE_STAFF")
+    await stub.CreateApiKey(create, metadata=of(tenant_id))
+
+
+async def _ordered(running: Running, tenant_id: str, title: str) -> None:
+    """An order of which one was shipped and refunded, as if it had been imported."""
+    now, db = datetime.now(UTC), running.database("center_app")
+    sold = orders.line(product_title=title, quantity=2)
+    adjustment = Adjustment(uuid7(), "lamp", 100, title)
+    new = orders.order(sold, adjustments=(adjustment,), discount_minor=100, country=title)
+    async with db.transaction(tenant_id) as tx:
+        made = await order_ops.create(tx, tenant_id, new, now=now)
+        shipped = Fulfillment(uuid7(), (FulfillmentLine(sold.id, 1),), title, "", now)
+        await order_store.add_fulfillment(tx, tenant_id, made.id, shipped)
+        refund = Refund(uuid7(), None, 100, title, now, lines=(RefundLine(sold.id, 1),))
+        await order_store.add_refund(tx, tenant_id, made.id, refund)
+    await db.close()
+
+
 PROMOTION: dict[str, Any] = {"code": "lamp", "effect": {"type": "PROMOTION_EFFECT_TYPE_FREE_SHIPPING"}}
 
 
@@ -566,6 +649,36 @@ async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> N
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
+    "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
+    "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
+    "GetCheckout": lambda c: checkouts_pb.GetCheckoutRequest(cart_id=c),
+    "CompleteCheckout": lambda c: checkouts_pb.CompleteCheckoutRequest(
+        cart_id=c, payment_method="pm_card_visa", expected_total={"currency_code": "EUR", "units": 1}
+    ),
+    "AbandonCheckout": lambda c: checkouts_pb.AbandonCheckoutRequest(cart_id=c),
+    "GetSellingSettings": lambda c: checkouts_pb.GetSellingSettingsRequest(),
+    "SetSellingSettings": lambda c: checkouts_pb.SetSellingSettingsRequest(settings={"hold_seconds": 60}),
+}
+
+
+@pytest.mark.parametrize("method", [*CHECKOUTS.methods, *SELLING.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_another_tenants_checkouts(two: Two, method: MethodDescriptor) -> None:
+    stub = CheckoutServiceStub if method.containing_service is CHECKOUTS else SellingServiceStub
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [theirs] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        call = getattr(stub(two.running.channel("operator")), method.name)
+        seen = str(await call(CHECKOUT_REQUESTS[method.name](theirs.id), metadata=of(two.a)))
+        assert stub is SellingServiceStub
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and "Lamp of b" not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
     "CreatePromotion": lambda id: promotions_pb.CreatePromotionRequest(promotion={**PROMOTION, "code": uuid7()}),
     "GetPromotion": lambda id: promotions_pb.GetPromotionRequest(id=id),
@@ -638,7 +751,7 @@ SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
     ),
     "UpdateMyAddress": lambda a, link: customers_pb.UpdateMyAddressRequest(id=a, is_default=True),
     "DeleteMyAddress": lambda a, link: customers_pb.DeleteMyAddressRequest(id=a),
-    "ChangePassword": lambda a, link: customers_pb.ChangePasswordRequest(password="", new_password="password"),
+    "ChangeMyPassword": lambda a, link: customers_pb.ChangeMyPasswordRequest(password="", new_password="password"),
     "ExportMe": lambda a, link: customers_pb.ExportMeRequest(),
     "EraseMe": lambda a, link: customers_pb.EraseMeRequest(),
 }
@@ -672,6 +785,73 @@ async def test_no_method_knows_another_tenants_customer_again(two: Two, name: st
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await method(request, metadata=of(two.a, _session(two.running, two.a, mine.id)))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+# What each method of StaffService is asked for of another tenant: its member, and its API key.
+STAFF_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "InviteMember": lambda m, k: staff_pb.InviteMemberRequest(email="b@mail.example", role="STAFF_ROLE_STAFF"),
+    "AcceptInvitation": lambda m, k: staff_pb.AcceptInvitationRequest(secret=m, password="a brass lamp"),
+    "SignIn": lambda m, k: staff_pb.SignInRequest(email="b@mail.example", password="a brass lamp"),
+    "SignOut": lambda m, k: staff_pb.SignOutRequest(),
+    "ChangePassword": lambda m, k: staff_pb.ChangePasswordRequest(current_password="x", new_password="a brass lamp"),
+    "GetMember": lambda m, k: staff_pb.GetMemberRequest(id=m),
+    "ListMembers": lambda m, k: staff_pb.ListMembersRequest(filter=f'id = "{m}"', email="b@mail.example"),
+    "ChangeRole": lambda m, k: staff_pb.ChangeRoleRequest(id=m, role="STAFF_ROLE_STAFF"),
+    "RemoveMember": lambda m, k: staff_pb.RemoveMemberRequest(id=m),
+    "CreateApiKey": lambda m, k: staff_pb.CreateApiKeyRequest(display_name="x", role="STAFF_ROLE_STAFF"),
+    "ListApiKeys": lambda m, k: staff_pb.ListApiKeysRequest(filter=f'id = "{k}"'),
+    "RotateApiKey": lambda m, k: staff_pb.RotateApiKeyRequest(id=k),
+    "RevokeApiKey": lambda m, k: staff_pb.RevokeApiKeyRequest(id=k),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in STAFF.methods])
+async def test_no_method_reaches_another_tenants_staff(two: Two, name: str) -> None:
+    stub: Any = StaffServiceStub(two.running.channel("operator"))
+    [member] = (await stub.ListMembers(staff_pb.ListMembersRequest(), metadata=of(two.b))).members
+    [key] = (await stub.ListApiKeys(staff_pb.ListApiKeysRequest(), metadata=of(two.b))).api_keys
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(STAFF_REQUESTS[name](member.id, key.id), metadata=of(two.a)))
+        assert name in ("InviteMember", "CreateApiKey", "ListMembers", "ListApiKeys")
+    except grpc.aio.AioRpcError as error:
+        expected = {"SignIn": "UNAUTHENTICATED", "SignOut": "FAILED_PRECONDITION"}
+        assert error.code().name == expected.get(name.replace("ChangePassword", "SignOut"), "NOT_FOUND"), error
+    assert not any(text in seen for text in (member.id, key.id, "Sync of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+ORDER_REQUESTS: dict[str, Callable[[orders_pb.Order], Message]] = {
+    "GetOrder": lambda theirs: orders_pb.GetOrderRequest(id=theirs.id),
+    "ListOrders": lambda theirs: orders_pb.ListOrdersRequest(filter=f'id = "{theirs.id}" OR number > 0'),
+    "CancelOrder": lambda theirs: orders_pb.CancelOrderRequest(id=theirs.id),
+    "CreateFulfillment": lambda theirs: orders_pb.CreateFulfillmentRequest(order_id=theirs.id),
+    "MarkDelivered": lambda theirs: orders_pb.MarkDeliveredRequest(
+        order_id=theirs.id, fulfillment_id=theirs.fulfillments[0].id
+    ),
+    "RefundOrder": lambda theirs: orders_pb.RefundOrderRequest(
+        id=theirs.id, lines=[{"line_id": theirs.lines[0].id, "quantity": 1}]
+    ),
+    "AddOrderNote": lambda theirs: orders_pb.AddOrderNoteRequest(order_id=theirs.id, note="stolen"),
+    "ListOrderEvents": lambda theirs: orders_pb.ListOrderEventsRequest(order_id=theirs.id),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in ORDERS.methods])
+async def test_no_method_reaches_another_tenants_orders(two: Two, name: str) -> None:
+    stub: Any = OrderServiceStub(two.running.channel("operator"))
+    [listed] = (await stub.ListOrders(orders_pb.ListOrdersRequest(), metadata=of(two.b))).orders
+    theirs = (await stub.GetOrder(orders_pb.GetOrderRequest(id=listed.id), metadata=of(two.b))).order
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(ORDER_REQUESTS[name](theirs), metadata=of(two.a)))
+        assert name == "ListOrders"
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (theirs.id, theirs.lines[0].id, two.b, "Lamp of b")), seen
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
@@ -737,13 +917,14 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 30}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 35, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
     held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS), 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -863,6 +1044,9 @@ HOSTILE = (
     "UPDATE variants SET tenant_id = '{b}', product_id = '{theirs}'",
     "UPDATE variants SET product_id = '{theirs}'",
     "DELETE FROM variants WHERE tenant_id = '{b}' RETURNING *",
+    "SELECT alt_text FROM product_media WHERE tenant_id <> '{a}' OR true",
+    "UPDATE product_media SET tenant_id = '{b}'",
+    "INSERT INTO product_media SELECT tenant_id, '{theirs}', 9, media_id, '' FROM product_media",
     "SELECT * FROM webhook_endpoints",
     "SELECT * FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id",
     "UPDATE webhook_endpoints SET url = 'https://evil.example', secret = '' WHERE tenant_id = '{b}'",
@@ -949,6 +1133,11 @@ HOSTILE = (
     "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
     "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM due_carts('infinity', 'infinity', 100)",
+    "SELECT * FROM checkouts c FULL JOIN selling_settings s ON s.tenant_id <> c.tenant_id",
+    "UPDATE checkouts SET total_minor = 1 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
+    "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -964,6 +1153,21 @@ HOSTILE = (
     "UPDATE carts SET customer_id = (SELECT id FROM customers WHERE tenant_id = '{b}') RETURNING *",
     "DELETE FROM customer_logins WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO customer_consents SELECT '{b}', customer_id, 99, true, now() FROM customer_consents",
+    "SELECT * FROM staff_members m FULL JOIN api_keys k ON k.tenant_id <> m.tenant_id",
+    "UPDATE staff_members SET role = 'OWNER', email_hash = id::text WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE api_keys SET tenant_id = '{b}'",
+    "INSERT INTO api_keys SELECT '{b}', gen_random_uuid(), 'stolen', 'OWNER', digest, '', NULL, NULL, NULL, NULL, 1, "
+    "now(), now() FROM api_keys",
+    "SELECT * FROM member_standing('{b}', '{theirs}')",
+    "SELECT * FROM api_key_standing('{b}', '{theirs}')",
+    "SELECT * FROM orders o FULL JOIN order_lines l ON l.tenant_id <> o.tenant_id",
+    "SELECT * FROM fulfillments f, refunds r WHERE f.tenant_id = '{b}' OR r.tenant_id = '{b}'",
+    "UPDATE orders SET email = '', tenant_id = '{a}' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE order_numbers SET tenant_id = '{b}'",
+    "UPDATE refund_lines SET quantity = 1",
+    "DELETE FROM order_events",
+    "INSERT INTO order_events SELECT '{b}', order_id, gen_random_uuid(), 'note', 'stolen', '', now() FROM order_events",
+    "SELECT * FROM due_orders('infinity', 100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -1131,9 +1335,11 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _due(owner, two),
             lambda: _expired(owner, two),
             lambda: _left(owner, two),
+            lambda: _unpaid(owner, two),
             lambda: _given_back(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
+            lambda: _standing(owner, two),
             lambda: _audit(owner, two),
             lambda: structure(owner),
         )
@@ -1307,6 +1513,7 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "state, tries, attempts, template_version, next_attempt_time, last_error, provider_id, version, create_time, "
         "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
         "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
+        "product_media": "SELECT tenant_id, product_id, 9, media_id, '' FROM product_media LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
         "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
         "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",
@@ -1325,6 +1532,21 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "customer_consents": "SELECT tenant_id, customer_id, 99, true, now() FROM customer_consents LIMIT 1",
         "customer_logins": "SELECT tenant_id, 'copy', 1, now() FROM customer_logins LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
+        "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
+        "orders": "SELECT (json_populate_record(o, json_build_object('id', gen_random_uuid(), 'number', 9))).* "
+        "FROM orders o LIMIT 1",
+        "order_lines": "SELECT (json_populate_record(l, json_build_object('id', gen_random_uuid()))).* "
+        "FROM order_lines l LIMIT 1",
+        "order_adjustments": "SELECT tenant_id, order_id, 9, promotion_id, code, 1, '' FROM order_adjustments LIMIT 1",
+        "fulfillments": "SELECT tenant_id, gen_random_uuid(), order_id, '', '', now(), NULL FROM fulfillments LIMIT 1",
+        "fulfillment_lines": "SELECT * FROM fulfillment_lines ON CONFLICT DO NOTHING",
+        "refunds": "SELECT tenant_id, gen_random_uuid(), order_id, NULL, 1, 'FAILED', '', '', now() FROM refunds "
+        "LIMIT 1",
+        "refund_lines": "SELECT * FROM refund_lines ON CONFLICT DO NOTHING",
+        "order_events": "SELECT tenant_id, order_id, gen_random_uuid(), 'note', '', '', now() FROM order_events "
+        "LIMIT 1",
+        "order_numbers": "SELECT * FROM order_numbers ON CONFLICT DO NOTHING",
         "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
         "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
         "JOIN variants v ON v.id <> s.variant_id LIMIT 1",
@@ -1340,6 +1562,10 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "'code_key', 'copy'))).* FROM promotions p LIMIT 1",
         "promotion_redemptions": "SELECT tenant_id, gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
         "1, now(), NULL FROM promotion_redemptions LIMIT 1",
+        "staff_members": "SELECT tenant_id, gen_random_uuid(), '', 'copy', 'STAFF', 'ACTIVE', 'x', 1, '', NULL, 1, "
+        "now(), now() FROM staff_members LIMIT 1",
+        "api_keys": "SELECT (json_populate_record(k, json_build_object('id', gen_random_uuid()))).* FROM api_keys k "
+        "LIMIT 1",
         "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
         "FROM payment_events LIMIT 1",
     }
@@ -1465,6 +1691,24 @@ def _left(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
         if not {two.a, two.b} <= set(due) or two.c in due:
             wrong.append(f"carts due are {due}")
     return wrong
+
+
+def _standing(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns what one credential of one tenant is good for, and nothing of another tenant's by it."""
+    wrong = []
+    for table, function in (("staff_members", "member_standing"), ("api_keys", "api_key_standing")):
+        row = owner.execute(f"SELECT id FROM {table} WHERE tenant_id = %s".encode(), (two.b,)).fetchone()
+        for tenant, known in ((two.b, 1), (two.a, 0)):
+            call = f"SELECT count(*) FROM {function}('{tenant}', '{row[0] if row else two.b}')"
+            if _as(owner, "center_steward", "", call) != [known]:
+                wrong.append(f"{function} of {tenant} is not {known}")
+    return wrong
+
+
+def _unpaid(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which orders were not paid in time, unless their tenant is closed."""
+    due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_orders('infinity', 1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"unpaid are those of {due}"]
 
 
 def _given_back(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

@@ -26,6 +26,10 @@ async def get(shop: ProductServiceStub, tenant: str, product_id: str) -> pb.Prod
     return (await shop.GetProduct(pb.GetProductRequest(id=product_id), metadata=of(tenant))).product
 
 
+async def named(shop: ProductServiceStub, tenant: str, handle: str) -> pb.Product:
+    return (await shop.GetProductByHandle(pb.GetProductByHandleRequest(handle=handle), metadata=of(tenant))).product
+
+
 async def update(eu: Running, tenant: str, product: pb.Product, *paths: str) -> pb.Product:
     request = pb.UpdateProductRequest(product=product, update_mask=FieldMask(paths=paths))
     return (await eu.products.UpdateProduct(request, metadata=of(tenant))).product
@@ -61,6 +65,15 @@ async def test_a_product_is_read_back_as_it_was_made(eu: Running, tenant: str) -
         ("lamp-1", 12, 500_000_000, "EUR")
     ]
     assert await get(eu.shop, tenant, made.id) == made
+    assert await named(eu.shop, tenant, "lamp") == made
+
+
+async def test_a_handle_that_nobody_has_or_can_have_finds_nothing(eu: Running, tenant: str) -> None:
+    async with refuses("NOT_FOUND", "PRODUCT_NOT_FOUND"):
+        await named(eu.shop, tenant, "nothing")
+    for wrong in ("", "Not a handle", "x" * 129):
+        async with refuses("INVALID_ARGUMENT", "FIELD_INVALID"):
+            await named(eu.shop, tenant, wrong)
 
 
 async def test_a_handle_is_made_of_the_title(eu: Running, tenant: str) -> None:
@@ -148,6 +161,9 @@ async def test_shoppers_see_active_products_only(eu: Running, tenant: str) -> No
     for hidden in (draft, gone):
         async with refuses("NOT_FOUND", "PRODUCT_NOT_FOUND"):
             await get(eu.shop, tenant, hidden.id)
+        async with refuses("NOT_FOUND", "PRODUCT_NOT_FOUND"):
+            await named(eu.shop, tenant, hidden.handle)
+        assert await named(eu.products, tenant, hidden.handle) == hidden
         assert await get(eu.products, tenant, hidden.id) == hidden
     assert len(await listed(eu.products, tenant)) == 3
     found = await eu.products.SearchProducts(pb.SearchProductsRequest(query="lamp"), metadata=of(tenant))

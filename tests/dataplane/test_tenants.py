@@ -28,6 +28,7 @@ from tests.support.postgres import Postgres
 REQUESTS: dict[str, Callable[[pb.Product], Message]] = {
     "CreateProduct": lambda _: pb.CreateProductRequest(product=product()),
     "GetProduct": lambda p: pb.GetProductRequest(id=p.id),
+    "GetProductByHandle": lambda p: pb.GetProductByHandleRequest(handle=p.handle or "lamp"),
     "ListProducts": lambda _: pb.ListProductsRequest(),
     "SearchProducts": lambda _: pb.SearchProductsRequest(query="lamp"),
     "UpdateProduct": lambda p: pb.UpdateProductRequest(product=pb.Product(id=p.id, title="Copper lamp")),

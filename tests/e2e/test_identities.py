@@ -29,10 +29,12 @@ from center.control.v1 import (
 )
 from center.dataplane.v1 import (
     cart_service_pb2,
+    checkout_service_pb2,
     customer_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
@@ -84,7 +86,9 @@ SERVED = {
             inventory_service_pb2,
             cart_service_pb2,
             customer_service_pb2,
+            checkout_service_pb2,
             promotion_service_pb2,
+            staff_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,

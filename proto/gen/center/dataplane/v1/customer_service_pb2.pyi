@@ -284,7 +284,7 @@ class DeleteMyAddressResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class ChangePasswordRequest(_message.Message):
+class ChangeMyPasswordRequest(_message.Message):
     __slots__ = ("password", "new_password", "request_id")
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     NEW_PASSWORD_FIELD_NUMBER: _ClassVar[int]
@@ -294,7 +294,7 @@ class ChangePasswordRequest(_message.Message):
     request_id: str
     def __init__(self, password: _Optional[str] = ..., new_password: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
-class ChangePasswordResponse(_message.Message):
+class ChangeMyPasswordResponse(_message.Message):
     __slots__ = ("session",)
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: Session

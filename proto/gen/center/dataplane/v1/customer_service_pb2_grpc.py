@@ -99,10 +99,10 @@ class ShopperServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressResponse.FromString,
                 _registered_method=True)
-        self.ChangePassword = channel.unary_unary(
-                '/center.dataplane.v1.ShopperService/ChangePassword',
-                request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordRequest.SerializeToString,
-                response_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordResponse.FromString,
+        self.ChangeMyPassword = channel.unary_unary(
+                '/center.dataplane.v1.ShopperService/ChangeMyPassword',
+                request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordResponse.FromString,
                 _registered_method=True)
         self.ExportMe = channel.unary_unary(
                 '/center.dataplane.v1.ShopperService/ExportMe',
@@ -218,7 +218,7 @@ class ShopperServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ChangePassword(self, request, context):
+    def ChangeMyPassword(self, request, context):
         """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
         Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
         """
@@ -300,10 +300,10 @@ def add_ShopperServiceServicer_to_server(servicer, server):
                     request_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressResponse.SerializeToString,
             ),
-            'ChangePassword': grpc.unary_unary_rpc_method_handler(
-                    servicer.ChangePassword,
-                    request_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordRequest.FromString,
-                    response_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordResponse.SerializeToString,
+            'ChangeMyPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeMyPassword,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordResponse.SerializeToString,
             ),
             'ExportMe': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportMe,
@@ -634,7 +634,7 @@ class ShopperService:
             _registered_method=True)
 
     @staticmethod
-    def ChangePassword(request,
+    def ChangeMyPassword(request,
             target,
             options=(),
             channel_credentials=None,
@@ -647,9 +647,9 @@ class ShopperService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/center.dataplane.v1.ShopperService/ChangePassword',
-            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordRequest.SerializeToString,
-            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangePasswordResponse.FromString,
+            '/center.dataplane.v1.ShopperService/ChangeMyPassword',
+            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,7 +85,7 @@ class ShopperServiceStub:
     """Forgets an address. When it was the default, the oldest of the others becomes it.
     Errors: NOT_FOUND/ADDRESS_NOT_FOUND.
     """
-    ChangePassword: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ChangePasswordRequest, _customer_service_pb2.ChangePasswordResponse]
+    ChangeMyPassword: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ChangeMyPasswordRequest, _customer_service_pb2.ChangeMyPasswordResponse]
     """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
     Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
     """
@@ -154,7 +154,7 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
     """Forgets an address. When it was the default, the oldest of the others becomes it.
     Errors: NOT_FOUND/ADDRESS_NOT_FOUND.
     """
-    ChangePassword: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ChangePasswordRequest, _customer_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    ChangeMyPassword: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ChangeMyPasswordRequest, _customer_service_pb2.ChangeMyPasswordResponse]  # type: ignore[assignment]
     """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
     Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
     """
@@ -288,11 +288,11 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ChangePassword(
+    def ChangeMyPassword(
         self,
-        request: _customer_service_pb2.ChangePasswordRequest,
+        request: _customer_service_pb2.ChangeMyPasswordRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_customer_service_pb2.ChangePasswordResponse, _abc.Awaitable[_customer_service_pb2.ChangePasswordResponse]]:
+    ) -> _typing.Union[_customer_service_pb2.ChangeMyPasswordResponse, _abc.Awaitable[_customer_service_pb2.ChangeMyPasswordResponse]]:
         """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
         Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
         """

@@ -49,6 +49,11 @@ class ProductServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductResponse.FromString,
                 _registered_method=True)
+        self.GetProductByHandle = channel.unary_unary(
+                '/center.dataplane.v1.ProductService/GetProductByHandle',
+                request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleResponse.FromString,
+                _registered_method=True)
         self.ListProducts = channel.unary_unary(
                 '/center.dataplane.v1.ProductService/ListProducts',
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ListProductsRequest.SerializeToString,
@@ -86,7 +91,8 @@ class ProductServiceServicer:
 
     def CreateProduct(self, request, context):
         """Adds a product with its variants. Products that are not archived count against the feature `products`.
-        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN,
+        INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
         FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -95,6 +101,14 @@ class ProductServiceServicer:
 
     def GetProduct(self, request, context):
         """Reads one product. Shoppers see active ones only.
+        Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProductByHandle(self, request, context):
+        """Reads one product by its handle, as GetProduct does by its id.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -121,9 +135,10 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
-        one with a known id keeps it.
+        """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
+        as a whole; one with a known id keeps it.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+        INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
         ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
         FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
         """
@@ -142,7 +157,7 @@ class ProductServiceServicer:
     def ImportProducts(self, request_iterator, context):
         """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
         answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-        changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+        changes nothing. A row without media leaves a product those that it has. Rows that would be more products than the feature `products` allows are refused one by one, with
         PRODUCT_LIMIT_REACHED.
         Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """
@@ -162,6 +177,11 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     servicer.GetProduct,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductResponse.SerializeToString,
+            ),
+            'GetProductByHandle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProductByHandle,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleResponse.SerializeToString,
             ),
             'ListProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProducts,
@@ -248,6 +268,33 @@ class ProductService:
             '/center.dataplane.v1.ProductService/GetProduct',
             center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductRequest.SerializeToString,
             center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProductByHandle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.ProductService/GetProductByHandle',
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.GetProductByHandleResponse.FromString,
             options,
             channel_credentials,
             insecure,

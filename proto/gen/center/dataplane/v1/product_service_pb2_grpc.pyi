@@ -40,11 +40,16 @@ class ProductServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProductServiceAsyncStub: ...
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.CreateProductRequest, _product_service_pb2.CreateProductResponse]
     """Adds a product with its variants. Products that are not archived count against the feature `products`.
-    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN,
+    INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
     FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]
     """Reads one product. Shoppers see active ones only.
+    Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
+    """
+    GetProductByHandle: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.GetProductByHandleRequest, _product_service_pb2.GetProductByHandleResponse]
+    """Reads one product by its handle, as GetProduct does by its id.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
     """
     ListProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]
@@ -59,9 +64,10 @@ class ProductServiceStub:
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]
-    """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
-    one with a known id keeps it.
+    """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
+    as a whole; one with a known id keeps it.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+    INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
     ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
     FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
     """
@@ -72,7 +78,7 @@ class ProductServiceStub:
     ImportProducts: _grpc.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
     answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-    changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+    changes nothing. A row without media leaves a product those that it has. Rows that would be more products than the feature `products` allows are refused one by one, with
     PRODUCT_LIMIT_REACHED.
     Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
@@ -89,11 +95,16 @@ class ProductServiceAsyncStub(ProductServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.CreateProductRequest, _product_service_pb2.CreateProductResponse]  # type: ignore[assignment]
     """Adds a product with its variants. Products that are not archived count against the feature `products`.
-    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+    Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN,
+    INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
     FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     GetProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductRequest, _product_service_pb2.GetProductResponse]  # type: ignore[assignment]
     """Reads one product. Shoppers see active ones only.
+    Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
+    """
+    GetProductByHandle: _aio.UnaryUnaryMultiCallable[_product_service_pb2.GetProductByHandleRequest, _product_service_pb2.GetProductByHandleResponse]  # type: ignore[assignment]
+    """Reads one product by its handle, as GetProduct does by its id.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
     """
     ListProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListProductsRequest, _product_service_pb2.ListProductsResponse]  # type: ignore[assignment]
@@ -108,9 +119,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]  # type: ignore[assignment]
-    """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
-    one with a known id keeps it.
+    """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
+    as a whole; one with a known id keeps it.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+    INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
     ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
     FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
     """
@@ -121,7 +133,7 @@ class ProductServiceAsyncStub(ProductServiceStub):
     ImportProducts: _aio.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
     answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-    changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+    changes nothing. A row without media leaves a product those that it has. Rows that would be more products than the feature `products` allows are refused one by one, with
     PRODUCT_LIMIT_REACHED.
     Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
     """
@@ -141,7 +153,8 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.CreateProductResponse, _abc.Awaitable[_product_service_pb2.CreateProductResponse]]:
         """Adds a product with its variants. Products that are not archived count against the feature `products`.
-        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, INVALID_ARGUMENT/MONEY_INVALID,
+        Errors: RESOURCE_EXHAUSTED/PRODUCT_LIMIT_REACHED, ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN,
+        INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
         FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 
@@ -152,6 +165,16 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.GetProductResponse, _abc.Awaitable[_product_service_pb2.GetProductResponse]]:
         """Reads one product. Shoppers see active ones only.
+        Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProductByHandle(
+        self,
+        request: _product_service_pb2.GetProductByHandleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_product_service_pb2.GetProductByHandleResponse, _abc.Awaitable[_product_service_pb2.GetProductByHandleResponse]]:
+        """Reads one product by its handle, as GetProduct does by its id.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
         """
 
@@ -184,9 +207,10 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.UpdateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.UpdateProductResponse, _abc.Awaitable[_product_service_pb2.UpdateProductResponse]]:
-        """Changes what `update_mask` names: handle, title, description, status, variants. Variants are replaced as a whole;
-        one with a known id keeps it.
+        """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
+        as a whole; one with a known id keeps it.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, INVALID_ARGUMENT/MASK_INVALID,
+        INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/MONEY_INVALID, NOT_FOUND/MEDIA_NOT_FOUND,
         ALREADY_EXISTS/HANDLE_TAKEN, ALREADY_EXISTS/SKU_TAKEN, FAILED_PRECONDITION/PRODUCT_ARCHIVED,
         FAILED_PRECONDITION/VARIANT_IN_STOCK (a variant that would go is in stock, or somebody waits for it).
         """
@@ -209,7 +233,7 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_product_service_pb2.ImportProductsResponse], _abc.AsyncIterator[_product_service_pb2.ImportProductsResponse]]:
         """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
         answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
-        changes nothing. Rows that would be more products than the feature `products` allows are refused one by one, with
+        changes nothing. A row without media leaves a product those that it has. Rows that would be more products than the feature `products` allows are refused one by one, with
         PRODUCT_LIMIT_REACHED.
         Errors: FAILED_PRECONDITION/FEATURE_NOT_IN_PLAN (`bulk_import`; a plan that changes ends an import under way).
         """

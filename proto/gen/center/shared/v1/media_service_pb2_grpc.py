@@ -185,7 +185,7 @@ class MediaServiceServicer:
 
     def DeleteMedia(self, request, context):
         """Deletes a file with its variants. Signed URLs of it end at once, but for what caches hold.
-        Errors: NOT_FOUND/MEDIA_NOT_FOUND.
+        Errors: NOT_FOUND/MEDIA_NOT_FOUND, FAILED_PRECONDITION/MEDIA_IN_USE (a product shows it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -79,7 +79,7 @@ class MediaServiceStub:
     """
     DeleteMedia: _grpc.UnaryUnaryMultiCallable[_media_service_pb2.DeleteMediaRequest, _media_service_pb2.DeleteMediaResponse]
     """Deletes a file with its variants. Signed URLs of it end at once, but for what caches hold.
-    Errors: NOT_FOUND/MEDIA_NOT_FOUND.
+    Errors: NOT_FOUND/MEDIA_NOT_FOUND, FAILED_PRECONDITION/MEDIA_IN_USE (a product shows it).
     """
     DownloadMedia: _grpc.UnaryStreamMultiCallable[_media_service_pb2.DownloadMediaRequest, _media_service_pb2.DownloadMediaResponse]
     """Streams a file's bytes, or a variant's, or a range of them.
@@ -155,7 +155,7 @@ class MediaServiceAsyncStub(MediaServiceStub):
     """
     DeleteMedia: _aio.UnaryUnaryMultiCallable[_media_service_pb2.DeleteMediaRequest, _media_service_pb2.DeleteMediaResponse]  # type: ignore[assignment]
     """Deletes a file with its variants. Signed URLs of it end at once, but for what caches hold.
-    Errors: NOT_FOUND/MEDIA_NOT_FOUND.
+    Errors: NOT_FOUND/MEDIA_NOT_FOUND, FAILED_PRECONDITION/MEDIA_IN_USE (a product shows it).
     """
     DownloadMedia: _aio.UnaryStreamMultiCallable[_media_service_pb2.DownloadMediaRequest, _media_service_pb2.DownloadMediaResponse]  # type: ignore[assignment]
     """Streams a file's bytes, or a variant's, or a range of them.
@@ -282,7 +282,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_media_service_pb2.DeleteMediaResponse, _abc.Awaitable[_media_service_pb2.DeleteMediaResponse]]:
         """Deletes a file with its variants. Signed URLs of it end at once, but for what caches hold.
-        Errors: NOT_FOUND/MEDIA_NOT_FOUND.
+        Errors: NOT_FOUND/MEDIA_NOT_FOUND, FAILED_PRECONDITION/MEDIA_IN_USE (a product shows it).
         """
 
     @_abc_1.abstractmethod
