@@ -21,6 +21,8 @@ from center.dataplane.v1 import (
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -28,6 +30,7 @@ from center.shared.v1 import (
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,
+    rules_pb2,
     tenant_audit_service_pb2,
     webhook_service_pb2,
 )
@@ -58,6 +61,10 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.pages import Names, Pages
+from dataplane.storefront.refusals import with_pages
+from dataplane.storefront.service import StorefrontService
+from dataplane.storefront.settings_service import StorefrontSettingsService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -101,6 +108,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.local import Local
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -121,6 +129,8 @@ CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
+STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
@@ -247,6 +257,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -409,6 +433,10 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                         ),
                         CUSTOMERS,
                     ),
+                    Service(
+                        with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
+                    ),
+                    Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),

@@ -29,6 +29,7 @@ from shared.cli import (
     solutions,
     staff,
     stock,
+    storefront,
     tenants,
     tokens,
     users,
@@ -73,6 +74,7 @@ for name, group in {
     "customers": customers.app,
     "checkout": checkout.app,
     "promotions": promotions.app,
+    "storefront": storefront.app,
     "staff": staff.app,
     "api-keys": staff.api_keys,
 }.items():

@@ -27,6 +27,8 @@ from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import staff_service_pb2 as staff_pb
+from center.dataplane.v1 import storefront_service_pb2 as storefront_pb
+from center.dataplane.v1 import storefront_settings_service_pb2 as storefront_settings_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
@@ -34,6 +36,8 @@ from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, S
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
+from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
+from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -53,6 +57,7 @@ from dataplane.app import (
     SELLING,
     SHOPPERS,
     STAFF,
+    STOREFRONT,
     WEBHOOKS,
 )
 from dataplane.customers.domain import Customer
@@ -143,6 +148,7 @@ ROWS = (
     "cart_codes",
     "checkouts",
     "selling_settings",
+    "storefront_themes",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
@@ -205,6 +211,7 @@ async def furnish(running: Running) -> Two:
         await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
         await _registered(running, tenant.id, mark)
+        await _themed(running, tenant.id, f"Lamps of {mark}")
         await _run(running, tenant.id, mark)
         await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
@@ -358,6 +365,11 @@ def _session(running: Running, tenant_id: str, customer_id: str) -> tuple[str, s
 
 
 SAME_EMAIL = "ada@mail.example"
+
+
+async def _themed(running: Running, tenant_id: str, title: str) -> None:
+    stub: Any = StorefrontSettingsServiceStub(running.channel("operator"))
+    await stub.SetTheme(storefront_settings_pb.SetThemeRequest(theme={"title": title}), metadata=of(tenant_id))
 
 
 async def _run(running: Running, tenant_id: str, mark: str) -> None:
@@ -690,6 +702,49 @@ PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
 }
 
 
+# What each page is asked for of another tenant: its product, and the cart that a cookie names.
+PAGES: dict[str, Callable[[pb.Product], Message]] = {
+    "GetHomePage": lambda p: storefront_pb.GetHomePageRequest(q="lamp"),
+    "GetProductPage": lambda p: storefront_pb.GetProductPageRequest(handle="lamp-of-b"),
+    "GetCartPage": lambda p: storefront_pb.GetCartPageRequest(),
+    "SubmitCart": lambda p: storefront_pb.SubmitCartRequest(
+        action="add",
+        form={
+            "content_type": "application/x-www-form-urlencoded",
+            "data": f"product=lamp-0&variant={p.variants[0].id}".encode(),
+        },
+    ),
+    "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in STOREFRONT.methods])
+async def test_no_page_shows_another_tenants_shop(two: Two, name: str) -> None:
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    theirs = (await list_all(two, two.b))[0]
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    pages = StorefrontServiceStub(two.running.channel("envoy"))
+    metadata = of(two.a, ("cookie", f"cart={listed.id}"), ("x-center-host", "a.shop"), ("origin", "http://a.shop"))
+    seen = ""
+    try:
+        seen = str(await getattr(pages, name)(PAGES[name](theirs), metadata=metadata))
+        assert name in ("GetHomePage", "GetCartPage", "SubmitCart")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (theirs.id, theirs.variants[0].id, listed.id, two.b)) and "of b" not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+async def test_a_theme_is_the_tenants_own(two: Two) -> None:
+    stub: Any = StorefrontSettingsServiceStub(two.running.channel("operator"))
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    found = await stub.GetTheme(storefront_settings_pb.GetThemeRequest(), metadata=of(two.a))
+    assert found.theme.title == "Lamps of a"
+    await stub.SetTheme(storefront_settings_pb.SetThemeRequest(theme=found.theme), metadata=of(two.a))
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", [method.name for method in PROMOTIONS.methods])
 async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str) -> None:
     stub: Any = PromotionServiceStub(two.running.channel("operator"))
@@ -917,14 +972,15 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 35, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 36, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
+    held |= dict.fromkeys(
+        ("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings", "storefront_themes"), 1
+    )
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS), 1)
-    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -1138,6 +1194,8 @@ HOSTILE = (
     "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
     "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
+    "SELECT * FROM storefront_themes WHERE tenant_id = '{b}'",
+    "UPDATE storefront_themes SET title = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -1534,6 +1592,7 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
         "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
+        "storefront_themes": "SELECT * FROM storefront_themes ON CONFLICT DO NOTHING",
         "orders": "SELECT (json_populate_record(o, json_build_object('id', gen_random_uuid(), 'number', 9))).* "
         "FROM orders o LIMIT 1",
         "order_lines": "SELECT (json_populate_record(l, json_build_object('id', gen_random_uuid()))).* "
