@@ -768,7 +768,7 @@ CUSTOMER_REQUESTS: dict[str, Callable[[customers_pb.Customer], Message]] = {
     "ListCustomers": lambda c: customers_pb.ListCustomersRequest(
         filter=f'id = "{c.id}" OR external_id = "{c.external_id}"'
     ),
-    "UpsertCustomer": lambda c: customers_pb.UpsertCustomerRequest(external_id=c.external_id, name="stolen"),
+    "UpsertCustomer": lambda c: customers_pb.UpsertCustomerRequest(email=c.email, name="stolen"),
     "ExportCustomer": lambda c: customers_pb.ExportCustomerRequest(id=c.id),
     "EraseCustomer": lambda c: customers_pb.EraseCustomerRequest(id=c.id),
 }
