@@ -30,6 +30,7 @@ from center.control.v1 import (
 from center.dataplane.v1 import (
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -86,6 +87,7 @@ SERVED = {
             product_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
+            customer_service_pb2,
             checkout_service_pb2,
             promotion_service_pb2,
             staff_service_pb2,
