@@ -147,7 +147,9 @@ async def test_a_method_takes_exactly_the_callers_of_its_contract(
 ) -> None:
     caller = ANYONE[who]
     tenant_id, token = shop
-    metadata = [("x-tenant-id", tenant_id), *([("authorization", token)] if caller.has_token else [])]
+    # As of a page of the shop's own: forms of others are refused for that.
+    form = [("x-center-host", "shop.example"), ("origin", "http://shop.example")]
+    metadata = [("x-tenant-id", tenant_id), *form, *([("authorization", token)] if caller.has_token else [])]
     channel = platform.channel(server, caller.certificate)
     # A watch that is allowed may stay silent; a refusal is worth waiting for.
     patience_s = 0.5 if caller.roles & rules.of(method).callers else 9.0
