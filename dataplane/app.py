@@ -13,6 +13,8 @@ from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
     cart_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     tenant_runtime_service_pb2,
@@ -34,6 +36,8 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.merchandising.navigation import NavigationService
+from dataplane.merchandising.service import MerchandisingService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.tenants import denied
@@ -93,6 +97,8 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["MerchandisingService"]
+NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
@@ -173,6 +179,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        merchandising = MerchandisingService(db=writes, reads=db, clock=clock)
+        navigation = NavigationService(reads=db, tokens=tokens)
         draining = asyncio.Event()
         watches = Watches(db, draining)
 
@@ -317,6 +325,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(merchandising, MERCHANDISING, tenants, features), MERCHANDISING),
+                    Service(admitted(navigation, NAVIGATION, tenants, features), NAVIGATION),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
 from dataplane.inventory import tables as inventory
+from dataplane.merchandising import tables as merchandising
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
@@ -223,6 +224,7 @@ MOVED = (
     *payments.MOVED,
     *media.MOVED,
     product_media,
+    *merchandising.MOVED,
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,

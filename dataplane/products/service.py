@@ -12,9 +12,9 @@ from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import product_service_pb2_grpc as pb_grpc
 from center.shared.v1 import rules_pb2
 from dataplane.features.local import LocalFeatures
-from dataplane.products import domain, intake, store
+from dataplane.products import domain, intake, search, store
 from dataplane.products.domain import Product, Status
-from dataplane.products.messages import change, event, from_proto, to_proto
+from dataplane.products.messages import change, event, facets_to_proto, from_proto, search_of, to_proto
 from dataplane.tables import products
 from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
@@ -95,13 +95,21 @@ class ProductService(pb_grpc.ProductServiceServicer):
         )
 
     async def SearchProducts(self, request: pb.SearchProductsRequest, context: Context) -> pb.SearchProductsResponse:
+        tenant_id = current().tenant_id
+        wanted = search_of(request)
         cursor = self._tokens.read(request.page_token, request)
         size = page_size(request.page_size, maximum=LARGEST_PAGE)
-        async with self._reads.transaction(current().tenant_id) as tx:
-            page, following = await store.search(tx, current().tenant_id, request.query, cursor, size)
+        async with self._reads.transaction(tenant_id) as tx:
+            if wanted.is_words_alone:
+                page, following = await store.search(tx, tenant_id, wanted.words, cursor, size)
+            else:
+                ids, following = await search.find(tx, wanted, cursor, size)
+                page = await store.some(tx, tenant_id, ids)
+            counted = await search.count(tx, wanted) if request.facets else ()
         return pb.SearchProductsResponse(
             products=map(to_proto, page),
             next_page_token=self._tokens.issue(following, request) if following else "",
+            facets=facets_to_proto(counted, wanted.currency) if request.facets else None,
         )
 
     @mutation

@@ -24,9 +24,11 @@ from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
@@ -386,10 +388,36 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_shelves(platform, world.shop, made.id)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_promotions(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
+
+
+async def _populate_shelves(platform: Platform, shop: str, product_id: str) -> dict[str, list[str]]:
+    """A category and a collection, each with a product, by the names of request fields."""
+    call, metadata = MerchandisingServiceStub(platform.channel("eu-1")), (("x-tenant-id", shop),)
+    named = {"handle": "shelf", "title": "A shelf"}
+    category = (await call.CreateCategory(shelves_pb.CreateCategoryRequest(category=named), metadata=metadata)).category
+    new = shelves_pb.CreateCollectionRequest(collection=named)
+    collection = (await call.CreateCollection(new, metadata=metadata)).collection
+    into = shelves_pb.SetProductCategoriesRequest(product_id=product_id, category_ids=[category.id])
+    await call.SetProductCategories(into, metadata=metadata)
+    held = shelves_pb.SetCollectionProductsRequest(collection_id=collection.id, product_ids=[product_id])
+    await call.SetCollectionProducts(held, metadata=metadata)
+    return {
+        "id": [category.id, collection.id],
+        "parent_id": [category.id],
+        "category_id": [category.id],
+        "category_ids": [category.id],
+        "collection_id": [collection.id],
+        "product_id": [product_id],
+        "product_ids": [product_id],
+        "handle": ["shelf", "a-lamp"],
+        "currency_code": ["EUR"],
+    }
 
 
 async def _populate_notifications(platform: Platform, shop: str) -> dict[str, list[str]]:

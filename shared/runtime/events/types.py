@@ -11,6 +11,7 @@ from center.control.v1 import catalog_service_pb2
 from center.dataplane.v1 import (
     cart_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
 )
@@ -27,6 +28,7 @@ from shared.runtime.events.subjects import Subject
 FILES = (
     catalog_service_pb2,
     product_service_pb2,
+    merchandising_service_pb2,
     inventory_service_pb2,
     cart_service_pb2,
     promotion_service_pb2,

@@ -126,9 +126,10 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchProducts(self, request, context):
-        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-        matches, some 10,000 are ranked.
-        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+        options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+        matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,9 +59,10 @@ class ProductServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]
-    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-    matches, some 10,000 are ranked.
-    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+    options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+    matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]
     """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
@@ -114,9 +115,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]  # type: ignore[assignment]
-    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-    matches, some 10,000 are ranked.
-    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+    options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+    matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
@@ -196,9 +198,10 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.SearchProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.SearchProductsResponse, _abc.Awaitable[_product_service_pb2.SearchProductsResponse]]:
-        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-        matches, some 10,000 are ranked.
-        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+        options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+        matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
