@@ -11,10 +11,13 @@ import structlog
 
 from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
     cart_service_pb2,
+    description_service_pb2,
     inventory_service_pb2,
     merchandising_service_pb2,
     navigation_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     tenant_runtime_service_pb2,
@@ -31,6 +34,7 @@ from dataplane import outbox, tables, upkeep
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
 from dataplane.config import Config
+from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
@@ -38,6 +42,10 @@ from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
 from dataplane.merchandising.navigation import NavigationService
 from dataplane.merchandising.service import MerchandisingService
+from dataplane.orders import messages as order_messages
+from dataplane.orders import worker as orders_worker
+from dataplane.orders.ops import Following
+from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.tenants import denied
@@ -101,6 +109,9 @@ MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["Merchandi
 NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
+BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
 MEDIA = media_service_pb2.DESCRIPTOR.services_by_name["MediaService"]
 PAYMENTS = payment_service_pb2.DESCRIPTOR.services_by_name["PaymentService"]
@@ -265,13 +276,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         stripe = Stripe()
         stack.push_async_callback(stripe.close)
-        payments = Payments(
-            db=writes,
+        followed = Following(clock)
+        payments = followed.payments = Payments(
+            db=stock,
             reads=db,
             clock=clock,
             vault=Vault(config.home, "payments"),
             providers={stripe_api.NAME: stripe},
+            followed=followed,
         )
+        orders = OrderService(
+            db=stock,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, order_messages.RING),
+            payments=payments,
+        )
+        unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -281,7 +303,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -330,6 +352,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(orders, ORDERS, tenants, features), ORDERS),
+                    Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
+                    Service(
+                        admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),
+                        BACKOFFICE_DESCRIPTION,
+                    ),
                     Service(AuditService(entries, tables.audit, checker), AUDIT),
                     Service(
                         admitted(TenantAuditService(entries, tables.audit), TENANT_AUDIT, tenants, features),

@@ -21,8 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
+from dataplane.checkout import tables as checkout
 from dataplane.inventory import tables as inventory
 from dataplane.merchandising import tables as merchandising
+from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
@@ -229,5 +231,7 @@ MOVED = (
     *webhooks.MOVED,
     *inventory.MOVED,
     *carts.MOVED,
+    *checkout.MOVED,
     *promotions.MOVED,
+    *orders.MOVED,
 )

@@ -11,7 +11,8 @@ Everything that our contracts import comes out of installed wheels:
 
 flagd's contract is not ours, but its text is in proto/flagd; its stubs are below `center`, like those of buf.validate.
 
-The image holds imports and source positions. buf lints it and compares it, Envoy transcodes by it, tests read it.
+The image holds imports and source positions. buf lints it and compares it, Envoy transcodes by it, tests read it, and
+the OpenAPI descriptions of what a shop's domain speaks are made of it.
 """
 
 import argparse
@@ -119,6 +120,13 @@ def generate(out: Path) -> None:
     for folder in (center, *(p for p in center.rglob("*") if p.is_dir())):
         (folder / "__init__.py").touch()
     (center / "py.typed").touch()
+    describe(center)
+
+
+def describe(center: Path) -> None:
+    """Writes the OpenAPI descriptions, in a process that sees the options just generated and no older ones."""
+    environment = {**os.environ, "PYTHONPATH": str(center.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, PROTO / "openapi.py", center], check=True, env=environment)
 
 
 def differences(made: Path, committed: Path) -> list[str]:

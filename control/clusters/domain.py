@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
 
 DEFAULT_CAPACITY = 1_000_000
 
@@ -216,7 +216,7 @@ def check_deletable(cluster: Cluster, etag: str) -> None:
 
 def check_etag(cluster: Cluster, etag: str) -> None:
     if etag not in ("", cluster.etag):
-        raise Aborted("ETAG_MISMATCH", f"cluster {cluster.id} changed meanwhile: read it again", id=cluster.id)
+        raise stale("cluster", cluster.id, cluster.etag)
 
 
 def check_endpoints(endpoints: Sequence[Endpoint]) -> None:

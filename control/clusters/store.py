@@ -10,7 +10,7 @@ from center.control.v1 import catalog_service_pb2 as catalog_pb
 from control.catalog.store import Change
 from control.clusters.domain import Cluster, Endpoint, Region, Shard, State, facts
 from control.tables import clusters, regions, shards
-from shared.runtime.errors import Aborted, AlreadyExists, NotFound
+from shared.runtime.errors import AlreadyExists, NotFound, stale
 
 REGION_EXISTS = AlreadyExists("REGION_EXISTS", "there is a region with this id")
 CLUSTER_EXISTS = AlreadyExists("CLUSTER_EXISTS", "there is a cluster with this id")
@@ -113,7 +113,7 @@ async def save(tx: AsyncConnection, cluster: Cluster) -> None:
     """Writes over the version just before this one, or refuses."""
     before = (clusters.c.id == cluster.id) & (clusters.c.version == cluster.version - 1)
     if (await tx.execute(update(clusters).where(before).values(_values(cluster)))).rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", f"cluster {cluster.id} changed meanwhile: read it again", id=cluster.id)
+        raise stale("cluster", cluster.id)
 
 
 async def remove(tx: AsyncConnection, cluster_id: str) -> None:

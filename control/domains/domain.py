@@ -11,7 +11,7 @@ from functools import cache
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, ResourceExhausted
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, stale
 
 MAX_DOMAINS = 50
 CHALLENGE_LABEL = "_center-challenge"
@@ -202,7 +202,7 @@ def check_primary(domain: Domain, etag: str) -> None:
 
 def _check_etag(domain: Domain, etag: str) -> None:
     if etag not in ("", domain.etag):
-        raise Aborted("ETAG_MISMATCH", f"{domain.name} changed meanwhile: read it again", domain=domain.name)
+        raise stale("domain", domain.name, domain.etag)
 
 
 def facts(domain: Domain) -> dict[str, str]:

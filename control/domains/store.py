@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control.domains.domain import Domain, Kind, State
 from control.rows import among, inserting, packed
 from control.tables import domains, solution_hosts
-from shared.runtime.errors import Aborted, AlreadyExists, NotFound
+from shared.runtime.errors import AlreadyExists, NotFound, stale
 
 TAKEN = AlreadyExists("DOMAIN_TAKEN", "another tenant has this domain")
 CLAIMED = AlreadyExists("DOMAIN_CLAIMED", "the tenant has claimed this domain already")
@@ -94,7 +94,7 @@ async def save(tx: AsyncConnection, domain: Domain) -> None:
         & (domains.c.version == domain.version - 1)
     )
     if (await tx.execute(update(domains).where(before).values(_values(domain)))).rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", f"{domain.name} changed meanwhile: read it again", domain=domain.name)
+        raise stale("domain", domain.name)
 
 
 async def take_turn(tx: AsyncConnection, name: str) -> None:

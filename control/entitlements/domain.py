@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.runtime.errors import Aborted, FailedPrecondition, NotFound, PlatformError
+from shared.runtime.errors import FailedPrecondition, NotFound, PlatformError, stale
 
 # Of one entitlement: rotations overlap, and a user has several browsers.
 MAX_LIVE_TOKENS = 10
@@ -70,9 +70,7 @@ def update(
 ) -> Entitlement:
     """tier, status: empty and None keep what is there. The same when nothing changes."""
     if etag not in ("", entitlement.etag):
-        raise Aborted(
-            "ETAG_MISMATCH", f"entitlement {entitlement.id} changed meanwhile: read it again", id=entitlement.id
-        )
+        raise stale("entitlement", entitlement.id, entitlement.etag)
     if entitlement.status is Status.CANCELLED:
         raise FailedPrecondition("ENTITLEMENT_CANCELLED", "a cancelled entitlement stays so", id=entitlement.id)
     after = replace(entitlement, tier=tier or entitlement.tier)

@@ -14,7 +14,7 @@ from control.catalog.store import Change
 from control.entitlements import domain
 from control.entitlements.domain import Entitlement, Status, Token
 from control.tables import entitlements, tokens
-from shared.runtime.errors import Aborted
+from shared.runtime.errors import stale
 
 _STAMPED = {"revision"}
 
@@ -82,7 +82,7 @@ async def save(tx: AsyncConnection, after: Entitlement) -> None:
     """Writes over the version just before this one, or refuses."""
     old = (entitlements.c.id == after.id) & (entitlements.c.version == after.version - 1)
     if (await tx.execute(update(entitlements).where(old).values(_values(after)))).rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", f"entitlement {after.id} changed meanwhile: read it again", id=after.id)
+        raise stale("entitlement", after.id)
 
 
 async def list_page(

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from control.features.domain import Action, Extra, Feature, KillSwitch, Override, State
 from control.features.values import Kind, Quota, Schema, Setting, Value, comparable, contradiction, misfit, text_of
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, stale
 
 
 class VersionState(StrEnum):
@@ -123,7 +123,7 @@ class Overlay:
 
 
 def changed(kind: str, id: str) -> Aborted:
-    return Aborted("ETAG_MISMATCH", f"{kind} {id} changed meanwhile: read it again", id=id)
+    return stale(kind, id)
 
 
 def check_etag(kind: str, id: str, current: str, etag: str) -> None:

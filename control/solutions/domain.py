@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from control.domains.domain import RESERVED
 from shared.runtime.clock import time_zones
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PlatformError
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, PlatformError, stale
 
 DEFAULT_MAX_AGE = timedelta(seconds=30)
 MAX_LIVE_KEYS = 20
@@ -202,7 +202,7 @@ def delete(solution: Solution, etag: str, now: datetime) -> Solution:
 
 def check_etag(solution: Solution, etag: str) -> None:
     if etag not in ("", solution.etag):
-        raise Aborted("ETAG_MISMATCH", f"solution {solution.id} changed meanwhile: read it again", id=solution.id)
+        raise stale("solution", solution.id, solution.etag)
 
 
 def tiers_lost(before: Solution, after: Solution) -> list[str]:

@@ -27,7 +27,7 @@ from control.solutions.domain import (
 )
 from control.solutions.messages import to_proto
 from control.tables import domains, entitlements, solution_hosts, solution_keys, solutions
-from shared.runtime.errors import Aborted, AlreadyExists, NotFound
+from shared.runtime.errors import AlreadyExists, NotFound, stale
 
 EXISTS = AlreadyExists("SOLUTION_EXISTS", "there is, or was, a solution with this id")
 
@@ -96,7 +96,7 @@ async def save(tx: AsyncConnection, before: Solution, after: Solution) -> None:
     """Writes over the version just before this one, or refuses."""
     old = (solutions.c.id == after.id) & (solutions.c.version == after.version - 1)
     if (await tx.execute(update(solutions).where(old).values(_values(after)))).rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", f"solution {after.id} changed meanwhile: read it again", id=after.id)
+        raise stale("solution", after.id)
     if gone := set(before.hosts) - set(after.hosts):
         await tx.execute(delete(solution_hosts).where(among(solution_hosts.c.name, gone)))
     await _take_hosts(tx, after, [host for host in after.hosts if host not in before.hosts])

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import idna
 
 from shared.runtime.errors import (
-    Aborted,
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
     PlatformError,
     ResourceExhausted,
+    stale,
 )
 
 CODE_LIFE = timedelta(seconds=60)
@@ -241,7 +241,7 @@ def check_active(user: User) -> None:
 
 def check_etag(user: User, etag: str) -> None:
     if etag not in ("", user.etag):
-        raise Aborted("ETAG_MISMATCH", f"user {user.id} changed meanwhile: read it again", id=user.id)
+        raise stale("user", user.id, user.etag)
 
 
 def facts(user: User) -> dict[str, str]:

@@ -13,7 +13,7 @@ from control.rows import among
 from control.tables import codes, registration_counts, registrations, users
 from control.users.crypto import Wrapped
 from control.users.domain import Code, Registration, State, User
-from shared.runtime.errors import Aborted, NotFound
+from shared.runtime.errors import NotFound, stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ async def save(tx: AsyncConnection, user: User, **sealed: bytes | None) -> None:
     """Writes over the version just before this one, or refuses. sealed: columns of Sealed that change, too."""
     before = (users.c.id == user.id) & (users.c.version == user.version - 1)
     if (await tx.execute(update(users).where(before).values(**_values(user), **sealed))).rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", f"user {user.id} changed meanwhile: read it again", id=user.id)
+        raise stale("user", user.id)
 
 
 def _values(user: User) -> dict[str, Any]:

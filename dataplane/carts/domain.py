@@ -172,6 +172,16 @@ def merge(source: Cart, into: Cart, now: datetime, new_id: Callable[[], str]) ->
     return closed, filled
 
 
+def complete(cart: Cart, order_id: str, now: datetime) -> Cart:
+    return _changed(cart, now, state=State.COMPLETED, complete_time=now, order_id=order_id)
+
+
+def reopen(cart: Cart, now: datetime) -> Cart:
+    """Its order came to nothing; a cart that is no order's stays as it is."""
+    is_done = cart.state is State.COMPLETED
+    return _changed(cart, now, state=State.OPEN, complete_time=None, order_id=None) if is_done else cart
+
+
 def abandon(cart: Cart, now: datetime) -> Cart | None:
     """The cart as abandoned; None where it isn't, or was told so before.
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from dataplane.carts.domain import Cart, Line
 from dataplane.promotions import domain as promotions
-from dataplane.promotions.domain import Outcome, Promotion, Verdict, code_key
+from dataplane.promotions.domain import Adjustments, Outcome, Promotion, Verdict, code_key
 from shared.runtime import money
 from shared.runtime.money import Money
 
@@ -55,9 +55,9 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A cart's sums, in minor units of its currency: total = subtotal - discount.
+    """A cart's sums, in minor units of its currency: total = subtotal + shipping - discount.
 
-    codes: what became of each, by the code as it is compared.
+    codes: what became of each, by the code as it is compared. used: the promotions' part of it, line by line.
     """
 
     lines: tuple[PricedLine, ...]
@@ -69,14 +69,20 @@ class Priced:
     subtotal_why: str
     discount_why: str
     total_why: str
+    used: Adjustments
 
 
 def price(
-    cart: Cart, offers: Mapping[str, Offer], found: Sequence[Promotion], now: datetime, country: str = ""
+    cart: Cart,
+    offers: Mapping[str, Offer],
+    found: Sequence[Promotion],
+    now: datetime,
+    country: str = "",
+    shipping_minor: int = 0,
 ) -> Priced:
     """offers: by variant; one that is missing is gone. found: the automatic promotions and those of the cart's codes.
 
-    country: where it goes; empty when that is not known.
+    country: where it goes; empty when that is not known. shipping_minor: what that costs, before promotions.
     """
     lines: list[PricedLine] = []
     subtotal = 0
@@ -84,7 +90,7 @@ def price(
         priced = _priced(cart.currency, line, offers.get(line.variant_id), money.LARGEST_MINOR - subtotal)
         subtotal += priced.amount_minor
         lines.append(priced)
-    used = promotions.evaluate(_snapshot(cart, lines, country), found, now)
+    used = promotions.evaluate(_snapshot(cart, lines, country, shipping_minor), found, now)
     of = {outcome.promotion_id: outcome for outcome in used.outcomes}
     code_of = {promotion.id: promotion.code for promotion in found}
     discounts = tuple(
@@ -92,7 +98,7 @@ def price(
         for outcome in used.outcomes
         if outcome.verdict is Verdict.APPLIED
     )
-    total = subtotal - used.discount_minor
+    total = subtotal + shipping_minor - used.discount_minor
 
     def said(minor: int) -> str:
         return money.written(Money(cart.currency, minor))
@@ -106,14 +112,16 @@ def price(
         total_minor=total,
         subtotal_why=_sum(lines, said(subtotal)),
         discount_why=f"{len(discounts)} promotions = {said(used.discount_minor)}" if discounts else _NOTHING,
-        total_why=f"{said(subtotal)} - {said(used.discount_minor)} = {said(total)}",
+        total_why=f"{said(subtotal)}{f' + {said(shipping_minor)}' * (shipping_minor > 0)}"
+        f" - {said(used.discount_minor)} = {said(total)}",
+        used=used,
     )
 
 
 _NOTHING = "no promotion applies"
 
 
-def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str) -> promotions.Cart:
+def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str, shipping_minor: int) -> promotions.Cart:
     """What promotions look at: the lines that are counted."""
     counted = [(each.line, each.offer) for each in lines if each.offer is not None and each.unavailable is None]
     return promotions.Cart(
@@ -126,6 +134,7 @@ def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str) -> promotio
         ),
         codes=tuple(code.code for code in cart.codes),
         country=country,
+        shipping_minor=shipping_minor,
     )
 
 

@@ -26,6 +26,8 @@ checkouts = Table(
     Column("shipping_method", Text, nullable=False),
     Column("shipping_minor", BigInteger, nullable=False),
     Column("total_minor", BigInteger, nullable=False),
+    # That it became, whatever became of that; no reference: the order outlives the cart.
+    Column("order_id", Uuid(as_uuid=False)),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("expire_time", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["tenant_id", "cart_id"], ["carts.tenant_id", "carts.id"], ondelete="CASCADE"),

@@ -120,14 +120,20 @@ order_lines = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("discount_minor", BigInteger, nullable=False),
     Column("tax_minor", BigInteger, nullable=False),
-    # Sums of fulfillment_lines and refund_lines.
+    # Sums of fulfillment_lines, and of refund_lines whose refund has not failed.
     Column("fulfilled", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
+    # Will not be shipped any more: what was held of them is given back.
+    Column("withdrawn", BigInteger, nullable=False),
+    # Came back, and are for sale again.
+    Column("returned", BigInteger, nullable=False),
     ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
     CheckConstraint("quantity > 0", name="quantity"),
     CheckConstraint("unit_minor >= 0 AND amount_minor = unit_minor * quantity", name="amount"),
     CheckConstraint("discount_minor BETWEEN 0 AND amount_minor AND tax_minor >= 0", name="discount"),
-    CheckConstraint("fulfilled BETWEEN 0 AND quantity AND refunded BETWEEN 0 AND quantity", name="sums"),
+    CheckConstraint("refunded BETWEEN 0 AND quantity", name="refunded"),
+    CheckConstraint("fulfilled >= 0 AND withdrawn >= 0 AND fulfilled + withdrawn <= quantity", name="fulfilled"),
+    CheckConstraint("returned BETWEEN 0 AND fulfilled", name="returned"),
     Index(None, "tenant_id", "order_id", "position"),
 )
 
@@ -199,9 +205,11 @@ refund_lines = Table(
     Column("line_id", Uuid(as_uuid=False), primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("restock", Boolean, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
     ForeignKeyConstraint(["tenant_id", "refund_id"], ["refunds.tenant_id", "refunds.id"]),
     ForeignKeyConstraint(["tenant_id", "line_id"], ["order_lines.tenant_id", "order_lines.id"]),
     CheckConstraint("quantity > 0", name="quantity"),
+    CheckConstraint("NOT (restock AND withdrawn)", name="goods"),
 )
 
 # What happened, in the order of the ids; append-only.

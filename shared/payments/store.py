@@ -46,6 +46,9 @@ _KEY = "tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid)"
 # A statement of its own: one that waits for a lock gets the row as it is then, and other rows as they were.
 _LOCK = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY} FOR UPDATE")
 _GET = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY}")
+_REFERRING = text(
+    "SELECT id::text FROM payments WHERE tenant_id = CAST(:tenant_id AS uuid) AND reference = :reference ORDER BY id"
+)
 _OPERATIONS = text(
     f"SELECT id::text AS id, {', '.join(_OPERATION)} FROM payment_operations "
     "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = CAST(:id AS uuid) ORDER BY id"
@@ -86,6 +89,12 @@ async def get(tx: AsyncConnection, tenant_id: str, payment_id: str, *, lock: boo
     if row is None:
         raise missing(payment_id)
     return _payment(row, tuple(map(_operation, await tx.execute(_OPERATIONS, key))))
+
+
+async def of_reference(tx: AsyncConnection, tenant_id: str, reference: str, *, lock: bool = False) -> list[Payment]:
+    """In the order in which they began; locked in that order."""
+    found = await tx.execute(_REFERRING, {"tenant_id": tenant_id, "reference": reference})
+    return [await get(tx, tenant_id, payment_id, lock=lock) for payment_id in found.scalars().all()]
 
 
 def missing(payment_id: str) -> NotFound:

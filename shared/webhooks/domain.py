@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
 
 ENDPOINTS_AT_MOST = 20
 # The longest that a receiver may have itself waited for.
@@ -178,8 +178,7 @@ def require_enabled(endpoint: Endpoint) -> None:
 
 def guard(endpoint: Endpoint, etag: str) -> None:
     if etag not in ("", endpoint.etag):
-        message = "the endpoint changed meanwhile; read it again"
-        raise Aborted("ETAG_MISMATCH", message, id=endpoint.id, etag=endpoint.etag)
+        raise stale("endpoint", endpoint.id, endpoint.etag)
 
 
 def subscribed(event_types: Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime import paging
-from shared.runtime.errors import Aborted, NotFound, ResourceExhausted
+from shared.runtime.errors import NotFound, ResourceExhausted, stale
 from shared.runtime.paging import Ordering, Value
 from shared.webhooks import domain
 from shared.webhooks.domain import Answer, Attempt, Delivery, Endpoint, Outcome, State, Verdict
@@ -90,7 +90,7 @@ async def save(tx: AsyncConnection, tenant_id: str, after: Endpoint, sealed: Sea
     before = (endpoints.c.tenant_id == tenant_id) & (endpoints.c.id == after.id)
     saved = await tx.execute(update(endpoints).where(before, endpoints.c.version == after.version - 1).values(**values))
     if saved.rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", "the endpoint changed meanwhile; read it again")
+        raise stale("endpoint", after.id)
 
 
 async def resubscribe(tx: AsyncConnection, tenant_id: str, endpoint: Endpoint, *, anew: bool = False) -> None:

@@ -20,7 +20,7 @@ from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from dataplane.app import CARTS
-from dataplane.carts import domain, sweeper
+from dataplane.carts import domain, ops, store, sweeper
 from dataplane.tenants.local import Writes
 from shared.runtime import money
 from shared.runtime.clock import SystemClock
@@ -825,3 +825,29 @@ async def _merged(shop: Shop, into_id: str, models: dict[str, Model]) -> pb.Cart
 
 def _option(line: pb.CartLine) -> str:
     return line.options[0].value if line.options else ""
+
+
+# what becomes of its order
+
+
+async def test_a_cart_that_became_an_order_stays_as_it_is_until_that_comes_to_nothing(shop: Shop) -> None:
+    [lamp] = await shop.sells((5, 0))
+    cart_id, order_id = await shop.cart(), uuid7()
+    await shop.add(cart_id, lamp)
+    db = shop.running.database("center_app")
+    async with db.transaction(shop.id) as tx:
+        await store.lock(tx, shop.id, cart_id)
+        cart, _ = await store.get(tx, shop.id, cart_id)
+        await ops.complete(tx, shop.id, cart, order_id, datetime.now(UTC))
+    done = await shop.get(cart_id)
+    assert (done.state, done.order_id, done.etag) == (pb.CART_STATE_COMPLETED, order_id, "3")
+    async with refuses("FAILED_PRECONDITION", "CART_COMPLETED"):
+        await shop.add(cart_id, lamp)
+    for _ in range(2):
+        async with db.transaction(shop.id) as tx:
+            await ops.reopen(tx, shop.id, cart_id, datetime.now(UTC))
+            await ops.reopen(tx, shop.id, uuid7(), datetime.now(UTC))
+    await db.close()
+    opened = await shop.get(cart_id)
+    assert (opened.state, opened.order_id, opened.HasField("complete_time"), opened.etag) == (OPEN, "", False, "4")
+    await shop.add(cart_id, lamp)

@@ -15,13 +15,22 @@ from hypothesis import strategies as st
 
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.shared.v1 import rules_pb2
-from dataplane.app import CARTS, COMMANDS, MEDIA, NOTIFICATIONS, PRODUCTS
+from dataplane.app import (
+    BACKOFFICE_DESCRIPTION,
+    CARTS,
+    COMMANDS,
+    DESCRIPTION,
+    MEDIA,
+    NOTIFICATIONS,
+    PRODUCTS,
+)
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
 from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-METHODS = [*PRODUCTS.methods, *CARTS.methods, *MEDIA.methods, *NOTIFICATIONS.methods, *COMMANDS.methods]
+SERVICES = (PRODUCTS, CARTS, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION, COMMANDS)
+METHODS = [method for service in SERVICES for method in service.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,
     "control": rules_pb2.CALLER_CONTROL,

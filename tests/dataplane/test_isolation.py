@@ -23,12 +23,14 @@ from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
 from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
+from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
+from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
@@ -43,10 +45,14 @@ from dataplane.app import (
     MERCHANDISING,
     NAVIGATION,
     NOTIFICATIONS,
+    ORDERS,
     PRODUCTS,
     PROMOTIONS,
     WEBHOOKS,
 )
+from dataplane.orders import ops as order_ops
+from dataplane.orders import store as order_store
+from dataplane.orders.domain import Adjustment, Fulfillment, FulfillmentLine, Refund, RefundLine
 from dataplane.promotions.domain import Applied
 from dataplane.promotions.ops import redeem
 from shared.audit.schema import CHAIN
@@ -57,6 +63,7 @@ from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
 from shared.runtime.money import Money
+from tests.dataplane import orders
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
@@ -91,6 +98,17 @@ MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_var
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 ARRANGED = ("categories", "product_categories", "collections", "collection_products")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
+ORDER_ROWS = (
+    "orders",
+    "order_lines",
+    "order_adjustments",
+    "fulfillments",
+    "fulfillment_lines",
+    "refunds",
+    "refund_lines",
+    "order_events",
+    "order_numbers",
+)
 ROWS = (
     "products",
     "variants",
@@ -108,14 +126,25 @@ ROWS = (
     *MEDIA_ROWS,
     *STOCK_ROWS,
     *PROMOTION_ROWS,
+    *ORDER_ROWS,
     "event_gaps",
     "carts",
     "cart_lines",
     "cart_codes",
+    "checkouts",
+    "selling_settings",
 )
 # Of which nobody deletes rows, and nobody changes those either.
-KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS}
-APPENDED = {"payment_events", "promotion_redemptions", "stock_movements"}
+KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
+APPENDED = {
+    "payment_events",
+    "promotion_redemptions",
+    "stock_movements",
+    "order_adjustments",
+    "fulfillment_lines",
+    "refund_lines",
+    "order_events",
+}
 # What center_app may not touch at all.
 CLOSED = {
     "tenants",
@@ -164,6 +193,7 @@ async def furnish(running: Running) -> Two:
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
+        await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
 
@@ -202,6 +232,11 @@ async def _filled(running: Running, tenant: str) -> None:
     line = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
     await carts.AddLine(line, metadata=of(tenant))
     await carts.ApplyCode(carts_pb.ApplyCodeRequest(cart_id=made.cart.id, code="TEN"), metadata=of(tenant))
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
+        )
+        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -298,6 +333,21 @@ async def _promoted(running: Running, tenant_id: str, name: str) -> None:
     async with db.transaction(tenant_id) as tx:
         applied = [Applied(promotion.id, Money("EUR", 5))]
         await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
+    await db.close()
+
+
+async def _ordered(running: Running, tenant_id: str, title: str) -> None:
+    """An order of which one was shipped and refunded, as if it had been imported."""
+    now, db = datetime.now(UTC), running.database("center_app")
+    sold = orders.line(product_title=title, quantity=2)
+    adjustment = Adjustment(uuid7(), "lamp", 100, title)
+    new = orders.order(sold, adjustments=(adjustment,), discount_minor=100, country=title)
+    async with db.transaction(tenant_id) as tx:
+        made = await order_ops.create(tx, tenant_id, new, now=now)
+        shipped = Fulfillment(uuid7(), (FulfillmentLine(sold.id, 1),), title, "", now)
+        await order_store.add_fulfillment(tx, tenant_id, made.id, shipped)
+        refund = Refund(uuid7(), None, 100, title, now, lines=(RefundLine(sold.id, 1),))
+        await order_store.add_refund(tx, tenant_id, made.id, refund)
     await db.close()
 
 
@@ -646,6 +696,38 @@ async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+ORDER_REQUESTS: dict[str, Callable[[orders_pb.Order], Message]] = {
+    "GetOrder": lambda theirs: orders_pb.GetOrderRequest(id=theirs.id),
+    "ListOrders": lambda theirs: orders_pb.ListOrdersRequest(filter=f'id = "{theirs.id}" OR number > 0'),
+    "CancelOrder": lambda theirs: orders_pb.CancelOrderRequest(id=theirs.id),
+    "CreateFulfillment": lambda theirs: orders_pb.CreateFulfillmentRequest(order_id=theirs.id),
+    "MarkDelivered": lambda theirs: orders_pb.MarkDeliveredRequest(
+        order_id=theirs.id, fulfillment_id=theirs.fulfillments[0].id
+    ),
+    "RefundOrder": lambda theirs: orders_pb.RefundOrderRequest(
+        id=theirs.id, lines=[{"line_id": theirs.lines[0].id, "quantity": 1}]
+    ),
+    "AddOrderNote": lambda theirs: orders_pb.AddOrderNoteRequest(order_id=theirs.id, note="stolen"),
+    "ListOrderEvents": lambda theirs: orders_pb.ListOrderEventsRequest(order_id=theirs.id),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in ORDERS.methods])
+async def test_no_method_reaches_another_tenants_orders(two: Two, name: str) -> None:
+    stub: Any = OrderServiceStub(two.running.channel("operator"))
+    [listed] = (await stub.ListOrders(orders_pb.ListOrdersRequest(), metadata=of(two.b))).orders
+    theirs = (await stub.GetOrder(orders_pb.GetOrderRequest(id=listed.id), metadata=of(two.b))).order
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(ORDER_REQUESTS[name](theirs), metadata=of(two.a)))
+        assert name == "ListOrders"
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (theirs.id, theirs.lines[0].id, two.b, "Lamp of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
@@ -708,14 +790,14 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 34, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 35, "product_media": 1}
     held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes"), 1)
+    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys(PROMOTION_ROWS, 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -936,12 +1018,25 @@ HOSTILE = (
     "INSERT INTO cart_lines SELECT '{b}', gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines",
     "DELETE FROM cart_lines WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM due_carts('infinity', 'infinity', 100)",
+    "SELECT * FROM checkouts c FULL JOIN selling_settings s ON s.tenant_id <> c.tenant_id",
+    "UPDATE checkouts SET total_minor = 1 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
+    "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
     "UPDATE promotion_redemptions SET cancel_time = now() WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO promotion_redemptions SELECT '{b}', gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
     "1, now(), NULL FROM promotion_redemptions",
+    "SELECT * FROM orders o FULL JOIN order_lines l ON l.tenant_id <> o.tenant_id",
+    "SELECT * FROM fulfillments f, refunds r WHERE f.tenant_id = '{b}' OR r.tenant_id = '{b}'",
+    "UPDATE orders SET email = '', tenant_id = '{a}' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE order_numbers SET tenant_id = '{b}'",
+    "UPDATE refund_lines SET quantity = 1",
+    "DELETE FROM order_events",
+    "INSERT INTO order_events SELECT '{b}', order_id, gen_random_uuid(), 'note', 'stolen', '', now() FROM order_events",
+    "SELECT * FROM due_orders('infinity', 100)",
     "SELECT * FROM pg_authid",
     "SET ROLE center_steward",
     "SET ROLE center_owner",
@@ -1114,6 +1209,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _due(owner, two),
             lambda: _expired(owner, two),
             lambda: _left(owner, two),
+            lambda: _unpaid(owner, two),
             lambda: _given_back(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
@@ -1310,6 +1406,21 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "LIMIT 1",
         "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
+        "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
+        "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
+        "orders": "SELECT (json_populate_record(o, json_build_object('id', gen_random_uuid(), 'number', 9))).* "
+        "FROM orders o LIMIT 1",
+        "order_lines": "SELECT (json_populate_record(l, json_build_object('id', gen_random_uuid()))).* "
+        "FROM order_lines l LIMIT 1",
+        "order_adjustments": "SELECT tenant_id, order_id, 9, promotion_id, code, 1, '' FROM order_adjustments LIMIT 1",
+        "fulfillments": "SELECT tenant_id, gen_random_uuid(), order_id, '', '', now(), NULL FROM fulfillments LIMIT 1",
+        "fulfillment_lines": "SELECT * FROM fulfillment_lines ON CONFLICT DO NOTHING",
+        "refunds": "SELECT tenant_id, gen_random_uuid(), order_id, NULL, 1, 'FAILED', '', '', now() FROM refunds "
+        "LIMIT 1",
+        "refund_lines": "SELECT * FROM refund_lines ON CONFLICT DO NOTHING",
+        "order_events": "SELECT tenant_id, order_id, gen_random_uuid(), 'note', '', '', now() FROM order_events "
+        "LIMIT 1",
+        "order_numbers": "SELECT * FROM order_numbers ON CONFLICT DO NOTHING",
         "locations": "SELECT tenant_id, gen_random_uuid(), 'copy', '', 1, true, 1, now(), now() FROM locations LIMIT 1",
         "stock_levels": "SELECT s.tenant_id, v.id, s.location_id, 0, 0, 0, false, NULL, 1, now() FROM stock_levels s "
         "JOIN variants v ON v.id <> s.variant_id LIMIT 1",
@@ -1474,6 +1585,12 @@ def _left(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
         if not {two.a, two.b} <= set(due) or two.c in due:
             wrong.append(f"carts due are {due}")
     return wrong
+
+
+def _unpaid(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns which orders were not paid in time, unless their tenant is closed."""
+    due = _as(owner, "center_steward", "", "SELECT tenant_id::text FROM due_orders('infinity', 1000)")
+    return [] if {two.a, two.b} <= set(due) and two.c not in due else [f"unpaid are those of {due}"]
 
 
 def _given_back(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:

@@ -12,6 +12,7 @@ from center.dataplane.v1 import (
     cart_service_pb2,
     inventory_service_pb2,
     merchandising_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
 )
@@ -30,6 +31,7 @@ FILES = (
     product_service_pb2,
     merchandising_service_pb2,
     inventory_service_pb2,
+    order_service_pb2,
     cart_service_pb2,
     promotion_service_pb2,
     media_service_pb2,

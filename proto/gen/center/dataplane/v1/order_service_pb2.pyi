@@ -223,14 +223,16 @@ class Refund(_message.Message):
     def __init__(self, id: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., state: _Optional[_Union[RefundState, str]] = ..., lines: _Optional[_Iterable[_Union[RefundLine, _Mapping]]] = ..., reason: _Optional[str] = ..., failure_reason: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RefundLine(_message.Message):
-    __slots__ = ("line_id", "quantity", "restock")
+    __slots__ = ("line_id", "quantity", "restock", "withdraw")
     LINE_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     RESTOCK_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
     line_id: str
     quantity: int
     restock: bool
-    def __init__(self, line_id: _Optional[str] = ..., quantity: _Optional[int] = ..., restock: _Optional[bool] = ...) -> None: ...
+    withdraw: bool
+    def __init__(self, line_id: _Optional[str] = ..., quantity: _Optional[int] = ..., restock: _Optional[bool] = ..., withdraw: _Optional[bool] = ...) -> None: ...
 
 class OrderEvent(_message.Message):
     __slots__ = ("id", "kind", "message", "actor", "create_time")

@@ -129,10 +129,13 @@ class OrderServiceServicer:
 
     def CreateFulfillment(self, request, context):
         """Says that lines, or some of each, have left the shop: their stock is booked as shipped, and the shopper is told.
-        Where the shop takes the money when it ships, the first fulfillment captures the payment.
+        Where the shop takes the money when it ships, the first fulfillment captures the payment; only what is paid for is
+        shipped.
         Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PLACED,
         FAILED_PRECONDITION/QUANTITY_EXCEEDED (more than is left to ship), FAILED_PRECONDITION/BACKORDERED,
-        FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
+        FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/RESERVATION_ENDED, NOT_FOUND/RESERVATION_NOT_FOUND (its stock
+        was given back behind its back), FAILED_PRECONDITION/PAYMENT_OPEN (the provider has not said yet; the same request
+        again goes on from there), FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,7 +155,9 @@ class OrderServiceServicer:
         where it stands.
         Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PAID,
         FAILED_PRECONDITION/AMOUNT_EXCEEDED, FAILED_PRECONDITION/QUANTITY_EXCEEDED, INVALID_ARGUMENT/MONEY_INVALID,
-        INVALID_ARGUMENT/CURRENCY_MISMATCH.
+        INVALID_ARGUMENT/CURRENCY_MISMATCH, INVALID_ARGUMENT/FIELD_INVALID (a line twice, or one that came back and has not
+        left), FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/NO_ACTIVE_LOCATION, NOT_FOUND/VARIANT_NOT_FOUND (what
+        came back is not sold any more), RESOURCE_EXHAUSTED/TOO_MANY_OPERATIONS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,10 +61,13 @@ class OrderServiceStub:
     """
     CreateFulfillment: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.CreateFulfillmentRequest, _order_service_pb2.CreateFulfillmentResponse]
     """Says that lines, or some of each, have left the shop: their stock is booked as shipped, and the shopper is told.
-    Where the shop takes the money when it ships, the first fulfillment captures the payment.
+    Where the shop takes the money when it ships, the first fulfillment captures the payment; only what is paid for is
+    shipped.
     Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PLACED,
     FAILED_PRECONDITION/QUANTITY_EXCEEDED (more than is left to ship), FAILED_PRECONDITION/BACKORDERED,
-    FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
+    FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/RESERVATION_ENDED, NOT_FOUND/RESERVATION_NOT_FOUND (its stock
+    was given back behind its back), FAILED_PRECONDITION/PAYMENT_OPEN (the provider has not said yet; the same request
+    again goes on from there), FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
     """
     MarkDelivered: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.MarkDeliveredRequest, _order_service_pb2.MarkDeliveredResponse]
     """Notes that a fulfillment has arrived. The same again changes nothing.
@@ -76,7 +79,9 @@ class OrderServiceStub:
     where it stands.
     Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PAID,
     FAILED_PRECONDITION/AMOUNT_EXCEEDED, FAILED_PRECONDITION/QUANTITY_EXCEEDED, INVALID_ARGUMENT/MONEY_INVALID,
-    INVALID_ARGUMENT/CURRENCY_MISMATCH.
+    INVALID_ARGUMENT/CURRENCY_MISMATCH, INVALID_ARGUMENT/FIELD_INVALID (a line twice, or one that came back and has not
+    left), FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/NO_ACTIVE_LOCATION, NOT_FOUND/VARIANT_NOT_FOUND (what
+    came back is not sold any more), RESOURCE_EXHAUSTED/TOO_MANY_OPERATIONS.
     """
     AddOrderNote: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.AddOrderNoteRequest, _order_service_pb2.AddOrderNoteResponse]
     """Keeps a note of the shop's people in the timeline; shoppers never see it.
@@ -121,10 +126,13 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """
     CreateFulfillment: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CreateFulfillmentRequest, _order_service_pb2.CreateFulfillmentResponse]  # type: ignore[assignment]
     """Says that lines, or some of each, have left the shop: their stock is booked as shipped, and the shopper is told.
-    Where the shop takes the money when it ships, the first fulfillment captures the payment.
+    Where the shop takes the money when it ships, the first fulfillment captures the payment; only what is paid for is
+    shipped.
     Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PLACED,
     FAILED_PRECONDITION/QUANTITY_EXCEEDED (more than is left to ship), FAILED_PRECONDITION/BACKORDERED,
-    FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
+    FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/RESERVATION_ENDED, NOT_FOUND/RESERVATION_NOT_FOUND (its stock
+    was given back behind its back), FAILED_PRECONDITION/PAYMENT_OPEN (the provider has not said yet; the same request
+    again goes on from there), FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
     """
     MarkDelivered: _aio.UnaryUnaryMultiCallable[_order_service_pb2.MarkDeliveredRequest, _order_service_pb2.MarkDeliveredResponse]  # type: ignore[assignment]
     """Notes that a fulfillment has arrived. The same again changes nothing.
@@ -136,7 +144,9 @@ class OrderServiceAsyncStub(OrderServiceStub):
     where it stands.
     Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PAID,
     FAILED_PRECONDITION/AMOUNT_EXCEEDED, FAILED_PRECONDITION/QUANTITY_EXCEEDED, INVALID_ARGUMENT/MONEY_INVALID,
-    INVALID_ARGUMENT/CURRENCY_MISMATCH.
+    INVALID_ARGUMENT/CURRENCY_MISMATCH, INVALID_ARGUMENT/FIELD_INVALID (a line twice, or one that came back and has not
+    left), FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/NO_ACTIVE_LOCATION, NOT_FOUND/VARIANT_NOT_FOUND (what
+    came back is not sold any more), RESOURCE_EXHAUSTED/TOO_MANY_OPERATIONS.
     """
     AddOrderNote: _aio.UnaryUnaryMultiCallable[_order_service_pb2.AddOrderNoteRequest, _order_service_pb2.AddOrderNoteResponse]  # type: ignore[assignment]
     """Keeps a note of the shop's people in the timeline; shoppers never see it.
@@ -202,10 +212,13 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_service_pb2.CreateFulfillmentResponse, _abc.Awaitable[_order_service_pb2.CreateFulfillmentResponse]]:
         """Says that lines, or some of each, have left the shop: their stock is booked as shipped, and the shopper is told.
-        Where the shop takes the money when it ships, the first fulfillment captures the payment.
+        Where the shop takes the money when it ships, the first fulfillment captures the payment; only what is paid for is
+        shipped.
         Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PLACED,
         FAILED_PRECONDITION/QUANTITY_EXCEEDED (more than is left to ship), FAILED_PRECONDITION/BACKORDERED,
-        FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
+        FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/RESERVATION_ENDED, NOT_FOUND/RESERVATION_NOT_FOUND (its stock
+        was given back behind its back), FAILED_PRECONDITION/PAYMENT_OPEN (the provider has not said yet; the same request
+        again goes on from there), FAILED_PRECONDITION/PAYMENT_NOT_CAPTURED (the provider refused; nothing is shipped).
         """
 
     @_abc_1.abstractmethod
@@ -229,7 +242,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         where it stands.
         Errors: NOT_FOUND/ORDER_NOT_FOUND, NOT_FOUND/LINE_NOT_FOUND, FAILED_PRECONDITION/ORDER_NOT_PAID,
         FAILED_PRECONDITION/AMOUNT_EXCEEDED, FAILED_PRECONDITION/QUANTITY_EXCEEDED, INVALID_ARGUMENT/MONEY_INVALID,
-        INVALID_ARGUMENT/CURRENCY_MISMATCH.
+        INVALID_ARGUMENT/CURRENCY_MISMATCH, INVALID_ARGUMENT/FIELD_INVALID (a line twice, or one that came back and has not
+        left), FAILED_PRECONDITION/NOT_RESERVED, FAILED_PRECONDITION/NO_ACTIVE_LOCATION, NOT_FOUND/VARIANT_NOT_FOUND (what
+        came back is not sold any more), RESOURCE_EXHAUSTED/TOO_MANY_OPERATIONS.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""What a shop's domain speaks, described for programs."""
