@@ -20,6 +20,7 @@ from center.dataplane.v1 import (
     order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -48,6 +49,10 @@ from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
+from dataplane.staff.admission import Admission
+from dataplane.staff.credentials import Credentials, Known
+from dataplane.staff.service import StaffService
+from dataplane.staff.uses import Uses
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -109,6 +114,7 @@ MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["Merchandi
 NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
@@ -217,6 +223,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             vault=Vault(config.home, "carts"),
             key=keys.load(config.home, "recipients"),
         )
+        credentials = Credentials(keys.load(config.home, "staff"))
+        staff = StaffService(
+            db=writes,
+            reads=db,
+            tokens=tokens,
+            clock=clock,
+            vault=Vault(config.home, "staff"),
+            credentials=credentials,
+        )
+        uses = Uses(writes, identity_name)
+        admission = Admission(
+            # Of its own: whatever else is done across tenants, a call waits for none of it.
+            steward=database("center_steward", 4),
+            tenants=tenants,
+            credentials=credentials,
+            uses=uses,
+            clock=clock,
+        )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
@@ -303,7 +327,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
-        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run()]
+        workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
         workers += [payments_worker.run(payments, steward, identity_name), deliveries.run()]
         if config.nats_url:
             url = app_url(config.database_url, config.home)
@@ -352,6 +376,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
@@ -372,7 +397,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
-                verify_backoffice=Verifier(config.home, clock),
+                verify_backoffice=Known(credentials, Verifier(config.home, clock), clock),
+                admit_merchant=admission,
                 denied=denials.note,
                 draining=draining,
                 # A file on its way is here piece by piece, however fast its sender is.

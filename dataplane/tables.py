@@ -26,6 +26,7 @@ from dataplane.inventory import tables as inventory
 from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
+from dataplane.staff import tables as staff
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -233,5 +234,6 @@ MOVED = (
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,
+    *staff.MOVED,
     *orders.MOVED,
 )

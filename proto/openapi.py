@@ -101,7 +101,7 @@ AUDIENCES = (
         "Backoffice API",
         "What a shop's own people do at its domain.",
         ("CALLER_MERCHANT",),
-        {"CALLER_MERCHANT": ("backofficeToken", "A backoffice token of this shop.")},
+        {"CALLER_MERCHANT": ("backofficeToken", "A session, an API key or a backoffice token of this shop.")},
     ),
 )
 

@@ -25,6 +25,7 @@ from shared.cli import (
     platform,
     promotions,
     solutions,
+    staff,
     stock,
     tenants,
     tokens,
@@ -68,6 +69,8 @@ for name, group in {
     "stock": stock.app,
     "carts": carts.app,
     "promotions": promotions.app,
+    "staff": staff.app,
+    "api-keys": staff.api_keys,
 }.items():
     app.add_typer(group, name=name)
 

@@ -20,6 +20,7 @@ from center.dataplane.v1 import (
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
 from center.shared.v1 import (
@@ -55,6 +56,7 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
         inventory_service_pb2,
         cart_service_pb2,
         promotion_service_pb2,
+        staff_service_pb2,
         media_service_pb2,
         notification_service_pb2,
         payment_service_pb2,

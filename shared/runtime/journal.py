@@ -55,11 +55,15 @@ def masked(said: str) -> str:
     # Nearly every text has neither, and two looks cost less than a pattern.
     if "@" in said:
         said = _EMAIL.sub("[e-mail]", said)
-    return _SECRET.sub("[secret]", said) if "cc" in said else said
+    if "cc" in said:
+        said = _SECRET.sub("[secret]", said)
+    return _OF_SHOPS.sub("[secret]", said) if len(said) > 66 and "_" in said else said
 
 
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _SECRET = re.compile(r"\bcc[a-z]_[A-Za-z0-9]+_[A-Za-z0-9_]{8,}")
+# An API key, a session or an invitation of a shop's people.
+_OF_SHOPS = re.compile(r"\b(?:ck|st|si)_[A-Za-z0-9_-]{64}")
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:

@@ -26,12 +26,14 @@ from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
+from center.dataplane.v1 import staff_service_pb2 as staff_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
+from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -48,6 +50,7 @@ from dataplane.app import (
     ORDERS,
     PRODUCTS,
     PROMOTIONS,
+    STAFF,
     WEBHOOKS,
 )
 from dataplane.orders import ops as order_ops
@@ -98,6 +101,7 @@ MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_var
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 ARRANGED = ("categories", "product_categories", "collections", "collection_products")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
+STAFF_ROWS = ("staff_members", "api_keys")
 ORDER_ROWS = (
     "orders",
     "order_lines",
@@ -126,6 +130,7 @@ ROWS = (
     *MEDIA_ROWS,
     *STOCK_ROWS,
     *PROMOTION_ROWS,
+    *STAFF_ROWS,
     *ORDER_ROWS,
     "event_gaps",
     "carts",
@@ -193,6 +198,7 @@ async def furnish(running: Running) -> Two:
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
+        await _run(running, tenant.id, mark)
         await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
     return Two(running, *(tenant.id for tenant in tenants))
@@ -334,6 +340,15 @@ async def _promoted(running: Running, tenant_id: str, name: str) -> None:
         applied = [Applied(promotion.id, Money("EUR", 5))]
         await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
     await db.close()
+
+
+async def _run(running: Running, tenant_id: str, mark: str) -> None:
+    """Somebody who is invited, and a key."""
+    stub: Any = StaffServiceStub(running.channel("operator"))
+    invite = staff_pb.InviteMemberRequest(email=f"{mark}@mail.example", role="STAFF_ROLE_OWNER")
+    await stub.InviteMember(invite, metadata=of(tenant_id))
+    create = staff_pb.CreateApiKeyRequest(display_name=f"Sync of {mark}", role="STAFF_ROLE_STAFF")
+    await stub.CreateApiKey(create, metadata=of(tenant_id))
 
 
 async def _ordered(running: Running, tenant_id: str, title: str) -> None:
@@ -696,6 +711,41 @@ async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method of StaffService is asked for of another tenant: its member, and its API key.
+STAFF_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "InviteMember": lambda m, k: staff_pb.InviteMemberRequest(email="b@mail.example", role="STAFF_ROLE_STAFF"),
+    "AcceptInvitation": lambda m, k: staff_pb.AcceptInvitationRequest(secret=m, password="a brass lamp"),
+    "SignIn": lambda m, k: staff_pb.SignInRequest(email="b@mail.example", password="a brass lamp"),
+    "SignOut": lambda m, k: staff_pb.SignOutRequest(),
+    "ChangePassword": lambda m, k: staff_pb.ChangePasswordRequest(current_password="x", new_password="a brass lamp"),
+    "GetMember": lambda m, k: staff_pb.GetMemberRequest(id=m),
+    "ListMembers": lambda m, k: staff_pb.ListMembersRequest(filter=f'id = "{m}"', email="b@mail.example"),
+    "ChangeRole": lambda m, k: staff_pb.ChangeRoleRequest(id=m, role="STAFF_ROLE_STAFF"),
+    "RemoveMember": lambda m, k: staff_pb.RemoveMemberRequest(id=m),
+    "CreateApiKey": lambda m, k: staff_pb.CreateApiKeyRequest(display_name="x", role="STAFF_ROLE_STAFF"),
+    "ListApiKeys": lambda m, k: staff_pb.ListApiKeysRequest(filter=f'id = "{k}"'),
+    "RotateApiKey": lambda m, k: staff_pb.RotateApiKeyRequest(id=k),
+    "RevokeApiKey": lambda m, k: staff_pb.RevokeApiKeyRequest(id=k),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in STAFF.methods])
+async def test_no_method_reaches_another_tenants_staff(two: Two, name: str) -> None:
+    stub: Any = StaffServiceStub(two.running.channel("operator"))
+    [member] = (await stub.ListMembers(staff_pb.ListMembersRequest(), metadata=of(two.b))).members
+    [key] = (await stub.ListApiKeys(staff_pb.ListApiKeysRequest(), metadata=of(two.b))).api_keys
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(STAFF_REQUESTS[name](member.id, key.id), metadata=of(two.a)))
+        assert name in ("InviteMember", "CreateApiKey", "ListMembers", "ListApiKeys")
+    except grpc.aio.AioRpcError as error:
+        expected = {"SignIn": "UNAUTHENTICATED", "SignOut": "FAILED_PRECONDITION"}
+        assert error.code().name == expected.get(name.replace("ChangePassword", "SignOut"), "NOT_FOUND"), error
+    assert not any(text in seen for text in (member.id, key.id, "Sync of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 ORDER_REQUESTS: dict[str, Callable[[orders_pb.Order], Message]] = {
     "GetOrder": lambda theirs: orders_pb.GetOrderRequest(id=theirs.id),
     "ListOrders": lambda theirs: orders_pb.ListOrdersRequest(filter=f'id = "{theirs.id}" OR number > 0'),
@@ -790,14 +840,14 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 35, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 37, "product_media": 1}
     held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS), 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -1029,6 +1079,13 @@ HOSTILE = (
     "UPDATE promotion_redemptions SET cancel_time = now() WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO promotion_redemptions SELECT '{b}', gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
     "1, now(), NULL FROM promotion_redemptions",
+    "SELECT * FROM staff_members m FULL JOIN api_keys k ON k.tenant_id <> m.tenant_id",
+    "UPDATE staff_members SET role = 'OWNER', email_hash = id::text WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE api_keys SET tenant_id = '{b}'",
+    "INSERT INTO api_keys SELECT '{b}', gen_random_uuid(), 'stolen', 'OWNER', digest, '', NULL, NULL, NULL, NULL, 1, "
+    "now(), now() FROM api_keys",
+    "SELECT * FROM member_standing('{b}', '{theirs}')",
+    "SELECT * FROM api_key_standing('{b}', '{theirs}')",
     "SELECT * FROM orders o FULL JOIN order_lines l ON l.tenant_id <> o.tenant_id",
     "SELECT * FROM fulfillments f, refunds r WHERE f.tenant_id = '{b}' OR r.tenant_id = '{b}'",
     "UPDATE orders SET email = '', tenant_id = '{a}' WHERE tenant_id = '{b}' RETURNING *",
@@ -1213,6 +1270,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _given_back(owner, two),
             lambda: _relay(owner, two),
             lambda: _notices(owner, two),
+            lambda: _standing(owner, two),
             lambda: _audit(owner, two),
             lambda: structure(owner),
         )
@@ -1436,6 +1494,10 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "'code_key', 'copy'))).* FROM promotions p LIMIT 1",
         "promotion_redemptions": "SELECT tenant_id, gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
         "1, now(), NULL FROM promotion_redemptions LIMIT 1",
+        "staff_members": "SELECT tenant_id, gen_random_uuid(), '', 'copy', 'STAFF', 'ACTIVE', 'x', 1, '', NULL, 1, "
+        "now(), now() FROM staff_members LIMIT 1",
+        "api_keys": "SELECT (json_populate_record(k, json_build_object('id', gen_random_uuid()))).* FROM api_keys k "
+        "LIMIT 1",
         "payment_events": "SELECT tenant_id, gen_random_uuid(), provider, 'evt_2', '', payment_id, now(), now() "
         "FROM payment_events LIMIT 1",
     }
@@ -1584,6 +1646,18 @@ def _left(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
         due = _as(owner, "center_steward", "", f"{call} {is_forgotten}")
         if not {two.a, two.b} <= set(due) or two.c in due:
             wrong.append(f"carts due are {due}")
+    return wrong
+
+
+def _standing(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward learns what one credential of one tenant is good for, and nothing of another tenant's by it."""
+    wrong = []
+    for table, function in (("staff_members", "member_standing"), ("api_keys", "api_key_standing")):
+        row = owner.execute(f"SELECT id FROM {table} WHERE tenant_id = %s".encode(), (two.b,)).fetchone()
+        for tenant, known in ((two.b, 1), (two.a, 0)):
+            call = f"SELECT count(*) FROM {function}('{tenant}', '{row[0] if row else two.b}')"
+            if _as(owner, "center_steward", "", call) != [known]:
+                wrong.append(f"{function} of {tenant} is not {known}")
     return wrong
 
 

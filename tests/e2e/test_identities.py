@@ -32,6 +32,7 @@ from center.dataplane.v1 import (
     inventory_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
+    staff_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
@@ -83,6 +84,7 @@ SERVED = {
             inventory_service_pb2,
             cart_service_pb2,
             promotion_service_pb2,
+            staff_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,

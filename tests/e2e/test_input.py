@@ -259,8 +259,8 @@ def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
         and f"DECISION_CODE_{refusal.reason}" in access_pb.DecisionCode.DESCRIPTOR.values_by_name
     ):
         return  # a decision, as the error that `http_status` asks for
-    if refusal.reason == "MEDIA_URL_INVALID":
-        return  # what lets anyone in is a signature, and nobody makes one up
+    if refusal.reason in ("MEDIA_URL_INVALID", "SIGN_IN_REFUSED"):
+        return  # what lets anyone in is a signature or a password, and nobody makes one up
     assert refusal.code not in (
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,

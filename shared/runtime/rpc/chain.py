@@ -53,6 +53,9 @@ LINGER_AT_MOST_S = 1.0
 
 # Checks a bearer token for a tenant and answers whose it is, or raises Unauthenticated.
 VerifyBackoffice = Callable[[str, str], str]
+# Asks what only a database knows of a merchant: whether the credential still holds, and its role is the rules' or more.
+# Raises Unauthenticated or PermissionDenied.
+AdmitMerchant = Callable[[CallContext, rules.Rules], Awaitable[None]]
 # Checks a solution's key and answers which solution's it is, or raises Unauthenticated.
 VerifySolution = Callable[[str], str]
 # Hears of every call of a mutating method that was refused.
@@ -187,6 +190,7 @@ def handler(
     verify: VerifyBackoffice | None,
     verify_solution: VerifySolution | None = None,
     denied: Denied | None = None,
+    admit_merchant: AdmitMerchant | None = None,
 ) -> Handler:
     """The method's implementation in `servicer`, with every part around it.
 
@@ -210,10 +214,23 @@ def handler(
         _beginning(method),
         _reader(method, descriptor),
         _observing(method, denied),
+        _admitting(admit_merchant, method.rules),
         client_streaming=descriptor.client_streaming,
     )
     make = _MAKERS[descriptor.client_streaming, descriptor.server_streaming]
     return make(made, request_deserializer=None, response_serializer=_serialise)
+
+
+def _admitting(admit: AdmitMerchant | None, of_method: rules.Rules) -> "Admit | None":
+    """What is asked before the request is looked at; nothing where no merchant may call."""
+    if admit is None or rules_pb2.CALLER_MERCHANT not in of_method.callers:
+        return None
+
+    async def admitting(call: CallContext) -> None:
+        if call.role == rules_pb2.CALLER_MERCHANT:
+            await admit(call, of_method)
+
+    return admitting
 
 
 def _observing(method: Method, denied: Denied | None) -> telemetry.Observer:
@@ -244,6 +261,7 @@ def _serialise(response: Message | bytes) -> bytes:
 
 Begin = Callable[[CallContext, Context], None]
 Read = Callable[[bytes], Message]
+Admit = Callable[[CallContext], Awaitable[None]]
 
 
 def _beginning(method: Method) -> Begin:
@@ -375,6 +393,7 @@ def _answering(
     begin: Begin,
     read: Read,
     observe: telemetry.Observer,
+    admit: Admit | None,
     *,
     client_streaming: bool,
 ) -> Callable[[Any, Context], Awaitable[Message | bytes | None]]:
@@ -384,6 +403,8 @@ def _answering(
         call, began = CallContext(), time.perf_counter()
         try:
             begin(call, context)
+            if admit is not None:
+                await admit(call)
             request = _parsed(data, read) if client_streaming else read(data)
             if call.deadline is None and not client_streaming:
                 response = await limit.within(serve(request, context))
@@ -403,6 +424,7 @@ def _streaming(
     begin: Begin,
     read: Read,
     observe: telemetry.Observer,
+    admit: Admit | None,
     *,
     client_streaming: bool,
 ) -> Callable[[Any, Context], Awaitable[None]]:
@@ -417,6 +439,8 @@ def _streaming(
         call, began = CallContext(), time.perf_counter()
         try:
             begin(call, context)
+            if admit is not None:
+                await admit(call)
             request = _parsed(data, read) if client_streaming else read(data)
             async with contextlib.aclosing(serve(request, context)) as responses:
                 async for response in responses:
@@ -442,6 +466,7 @@ def _writing(
     begin: Begin,
     read: Read,
     observe: telemetry.Observer,
+    admit: Admit | None,
     *,
     client_streaming: bool,
 ) -> Callable[[Any, Context], Awaitable[None]]:
@@ -449,6 +474,8 @@ def _writing(
         call, began = CallContext(), time.perf_counter()
         try:
             begin(call, context)
+            if admit is not None:
+                await admit(call)
             await serve(_parsed(data, read) if client_streaming else read(data), context)
         except BaseException as error:
             await _refuse(call, began, error, context, observe, data if client_streaming else None)

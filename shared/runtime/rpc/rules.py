@@ -15,18 +15,22 @@ from center.shared.v1.rules_pb2 import (
     CALLER_MERCHANT,
     CALLER_OPERATOR,
     CALLER_SHOPPER,
+    STAFF_ROLE_READ_ONLY,
+    STAFF_ROLE_STAFF,
+    STAFF_ROLE_UNSPECIFIED,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The center.shared.v1.MethodRules of one method."""
+    """The center.shared.v1.MethodRules of one method. role: the least StaffRole that a merchant needs."""
 
     callers: frozenset[int]
     needs_tenant: bool = False
     mutates: bool = False
     idempotent: bool = False
     not_audited_because: str = ""
+    role: int = STAFF_ROLE_UNSPECIFIED
 
     @property
     def is_recorded(self) -> bool:
@@ -73,12 +77,15 @@ def of(method: MethodDescriptor) -> Rules:
         rules: rules_pb2.MethodRules = options.Extensions[extension]
         if not rules.callers or rules.tenant == rules_pb2.TENANT_CONTEXT_UNSPECIFIED:
             raise RulesMissing(f"{service.full_name}/{method.name}: rules need callers and tenant")
+        if rules.role and CALLER_MERCHANT not in rules.callers:
+            raise RulesMissing(f"{service.full_name}/{method.name}: a role, and no merchant who could have it")
         return Rules(
             callers=frozenset(rules.callers),
             needs_tenant=rules.tenant == rules_pb2.TENANT_CONTEXT_REQUIRED,
             mutates=rules.mutates,
             idempotent=rules.idempotent,
             not_audited_because=rules.not_audited_because,
+            role=rules.role or (STAFF_ROLE_STAFF if rules.mutates else STAFF_ROLE_READ_ONLY),
         )
     standard = STANDARD.get(f"{service.full_name}/{method.name}") or STANDARD.get(service.full_name)
     if standard is None:

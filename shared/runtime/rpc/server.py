@@ -70,6 +70,7 @@ async def serving(
     admin_address: str | None = None,
     metrics_address: str | None = None,
     verify_backoffice: chain.VerifyBackoffice | None = None,
+    admit_merchant: chain.AdmitMerchant | None = None,
     verify_solution: chain.VerifySolution | None = None,
     denied: chain.Denied | None = None,
     draining: asyncio.Event | None = None,
@@ -82,6 +83,7 @@ async def serving(
     address: host:port; port 0 takes a free one, and Server.port tells which. A taken port raises.
     admin_address: where health, reflection and channelz are served without TLS; for the machine itself only.
     metrics_address: where Prometheus fetches metrics over HTTP.
+    admit_merchant: asked before a method that is open to merchants, when one calls.
     denied: hears of refused calls that would have changed something.
     draining: is set when the drain begins; endless streams must end by themselves then.
     drain_s: how long calls under way may take before they are cancelled.
@@ -108,7 +110,7 @@ async def serving(
     server = grpc.aio.server(options=options)
     methods = _Methods()
     for service in (*services, *standard):
-        _register(methods, service, verify_backoffice, verify_solution, denied)
+        _register(methods, service, verify_backoffice, verify_solution, denied, admit_merchant)
     server.add_generic_rpc_handlers((methods,))
     credentials = grpc.ssl_server_credentials(
         [(identity.key_pem, identity.cert_pem)], identity.ca_pem, require_client_auth=True
@@ -162,11 +164,14 @@ def _register(
     verify: chain.VerifyBackoffice | None,
     verify_solution: chain.VerifySolution | None,
     denied: chain.Denied | None,
+    admit_merchant: chain.AdmitMerchant | None,
 ) -> None:
     """Puts every method behind the chain; a method without rules, or without an implementation, stops the start."""
     for method in service.descriptor.methods:
         path = f"/{service.descriptor.full_name}/{method.name}"
-        methods.handlers[path] = chain.handler(service.servicer, method, verify, verify_solution, denied)
+        methods.handlers[path] = chain.handler(
+            service.servicer, method, verify, verify_solution, denied, admit_merchant
+        )
 
 
 async def _admin(address: str, health: Health) -> tuple[grpc.aio.Server, int]:

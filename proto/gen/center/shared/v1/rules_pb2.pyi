@@ -8,6 +8,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class StaffRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAFF_ROLE_UNSPECIFIED: _ClassVar[StaffRole]
+    STAFF_ROLE_READ_ONLY: _ClassVar[StaffRole]
+    STAFF_ROLE_STAFF: _ClassVar[StaffRole]
+    STAFF_ROLE_MANAGER: _ClassVar[StaffRole]
+    STAFF_ROLE_OWNER: _ClassVar[StaffRole]
+
 class Caller(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CALLER_UNSPECIFIED: _ClassVar[Caller]
@@ -25,6 +33,11 @@ class TenantContext(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TENANT_CONTEXT_UNSPECIFIED: _ClassVar[TenantContext]
     TENANT_CONTEXT_NONE: _ClassVar[TenantContext]
     TENANT_CONTEXT_REQUIRED: _ClassVar[TenantContext]
+STAFF_ROLE_UNSPECIFIED: StaffRole
+STAFF_ROLE_READ_ONLY: StaffRole
+STAFF_ROLE_STAFF: StaffRole
+STAFF_ROLE_MANAGER: StaffRole
+STAFF_ROLE_OWNER: StaffRole
 CALLER_UNSPECIFIED: Caller
 CALLER_OPERATOR: Caller
 CALLER_CONTROL: Caller
@@ -41,15 +54,17 @@ RULES_FIELD_NUMBER: _ClassVar[int]
 rules: _descriptor.FieldDescriptor
 
 class MethodRules(_message.Message):
-    __slots__ = ("callers", "tenant", "mutates", "idempotent", "not_audited_because")
+    __slots__ = ("callers", "tenant", "mutates", "idempotent", "not_audited_because", "role")
     CALLERS_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     MUTATES_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
     NOT_AUDITED_BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     callers: _containers.RepeatedScalarFieldContainer[Caller]
     tenant: TenantContext
     mutates: bool
     idempotent: bool
     not_audited_because: str
-    def __init__(self, callers: _Optional[_Iterable[_Union[Caller, str]]] = ..., tenant: _Optional[_Union[TenantContext, str]] = ..., mutates: _Optional[bool] = ..., idempotent: _Optional[bool] = ..., not_audited_because: _Optional[str] = ...) -> None: ...
+    role: StaffRole
+    def __init__(self, callers: _Optional[_Iterable[_Union[Caller, str]]] = ..., tenant: _Optional[_Union[TenantContext, str]] = ..., mutates: _Optional[bool] = ..., idempotent: _Optional[bool] = ..., not_audited_because: _Optional[str] = ..., role: _Optional[_Union[StaffRole, str]] = ...) -> None: ...

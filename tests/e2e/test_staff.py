@@ -1,0 +1,65 @@
+"""A shop's people and programs at its domain, as JSON through Envoy, and from the command line."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_cli import said
+from tests.support.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+
+async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
+    await platform.create("staff", region_id="eu")
+    client, at = platform.shopper(), ("--tenant", "staff")
+
+    async def send(method: str, path: str, token: str = "", **body: Any) -> tuple[int, Any]:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        content = json.dumps(body).encode() if body else b""
+        if content:
+            headers["content_type"] = "application/json"
+        answer = await client.send(method, "staff.center.localhost", path, content, **headers)
+        return answer.status, json.loads(answer.body)
+
+    async def ok(method: str, path: str, token: str = "", **body: Any) -> Any:
+        status, answer = await send(method, path, token, **body)
+        assert status == 200, answer
+        return answer
+
+    secret = said(platform, "staff", "invite", "ada@mail.example", "owner", *at)["secret"]
+    accepted = await ok("POST", "/v1/backoffice/staff:acceptInvitation", secret=secret, password="a brass lamp burns")
+    assert accepted["member"]["role"] == "STAFF_ROLE_OWNER"
+    signed_in = await ok("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a brass lamp burns")
+    owner = signed_in["token"]
+    status, refused = await send("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a guess")
+    assert status == 401 and "SIGN_IN_REFUSED" in json.dumps(refused)
+
+    made = await ok("POST", "/v1/backoffice/api-keys", owner, displayName="sync", role="STAFF_ROLE_READ_ONLY")
+    status, refused = await send("POST", "/v1/products", made["key"], product={"title": "Lamp"})
+    assert status == 403 and "ROLE_NOT_ALLOWED" in json.dumps(refused) and "STAFF" in json.dumps(refused)
+    await ok("GET", "/v1/locations", made["key"])
+    rotated = await ok("POST", f"/v1/backoffice/api-keys/{made['apiKey']['id']}:rotate", owner, overlap="0s")
+    status, _ = await send("GET", "/v1/locations", made["key"])
+    assert status == 401
+    await ok("GET", "/v1/locations", rotated["key"])
+    assert said(platform, "api-keys", "revoke", made["apiKey"]["id"], *at)["state"] == "API_KEY_STATE_REVOKED"
+    status, _ = await send("GET", "/v1/locations", rotated["key"])
+    assert status == 401
+    key = said(platform, "api-keys", "create", "import", "staff", "--expires", "90d", *at)["key"]
+    await ok("POST", "/v1/products", key, product={"title": "Lamp"})
+    listed = said(platform, "api-keys", "list", *at)
+    assert [each["display_name"] for each in listed["api_keys"]] == ["import", "sync"]
+
+    invited = await ok("POST", "/v1/backoffice/staff:invite", owner, email="bea@mail.example", role="STAFF_ROLE_STAFF")
+    assert said(platform, "staff", "role", "bea@mail.example", "manager", *at)["role"] == "STAFF_ROLE_MANAGER"
+    members = (await ok("GET", "/v1/backoffice/staff", owner))["members"]
+    assert [each["email"] for each in members] == ["bea@mail.example", "ada@mail.example"]
+    said(platform, "staff", "remove", invited["member"]["id"], *at)
+    assert [each["email"] for each in said(platform, "staff", "list", *at)["members"]] == ["ada@mail.example"]
+    last = platform.center("staff", "remove", "ada@mail.example", *at)
+    assert last.returncode != 0 and "LAST_OWNER" in last.stdout + last.stderr
+    await ok("POST", "/v1/backoffice/staff:signOut", owner, requestId="01a204c6-a7a3-7ace-bc65-4de80582359c")
+    status, _ = await send("GET", "/v1/backoffice/staff", owner)
+    assert status == 401
