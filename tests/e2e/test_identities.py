@@ -30,6 +30,8 @@ from center.control.v1 import (
 from center.dataplane.v1 import (
     cart_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -81,6 +83,8 @@ SERVED = {
     "eu-1": [
         *_services(
             product_service_pb2,
+            merchandising_service_pb2,
+            navigation_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
             promotion_service_pb2,
