@@ -16,6 +16,7 @@ from dataplane.products import domain, intake, search, store
 from dataplane.products.domain import Product, Status
 from dataplane.products.messages import change, event, facets_to_proto, from_proto, search_of, to_proto
 from dataplane.tables import products
+from shared import products_csv
 from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
@@ -136,6 +137,23 @@ class ProductService(pb_grpc.ProductServiceServicer):
         await store.save(tx, current().tenant_id, [after])
         await _record(tx, "product.archived.v1", before, after)
         return pb.ArchiveProductResponse(product=to_proto(after))
+
+    async def ExportProducts(
+        self, request: pb.ExportProductsRequest, context: Context
+    ) -> AsyncIterator[pb.ExportProductsResponse]:
+        """A page a transaction: whoever reads slowly holds none."""
+        tenant_id = current().tenant_id
+        by_handle = filters.order("handle", _ORDERED, products.c.id)
+        on_sale = products.c.status != Status.ARCHIVED
+        yield pb.ExportProductsResponse(data=products_csv.header().encode())
+        cursor = None
+        while True:
+            async with self._reads.transaction(tenant_id) as tx:
+                page, cursor = await store.page(tx, tenant_id, on_sale, by_handle, cursor, LARGEST_PAGE)
+            if page:
+                yield pb.ExportProductsResponse(data=products_csv.write(map(to_proto, page)).encode())
+            if cursor is None:
+                return
 
     async def ImportProducts(
         self, requests: AsyncIterator[pb.ImportProductsRequest], context: Context

@@ -1738,7 +1738,10 @@ async def answers(two: Two, name: str, request: Message, tenant: str) -> list[ob
     """All answers, or the code of the refusal."""
     method = getattr(two.running.products, name)
     try:
-        if not PRODUCTS.methods_by_name[name].client_streaming:
+        kind = PRODUCTS.methods_by_name[name]
+        if kind.server_streaming and not kind.client_streaming:
+            return [answer async for answer in method(request, metadata=of(tenant))]
+        if not kind.client_streaming:
             return [await method(request, metadata=of(tenant))]
 
         async def requests() -> AsyncIterator[Message]:

@@ -74,6 +74,11 @@ class ProductServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.FromString,
                 _registered_method=True)
+        self.ExportProducts = channel.unary_stream(
+                '/center.dataplane.v1.ProductService/ExportProducts',
+                request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.FromString,
+                _registered_method=True)
         self.ImportProducts = channel.stream_stream(
                 '/center.dataplane.v1.ProductService/ImportProducts',
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ImportProductsRequest.SerializeToString,
@@ -155,6 +160,14 @@ class ProductServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportProducts(self, request, context):
+        """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+        another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ImportProducts(self, request_iterator, context):
         """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
         answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
@@ -203,6 +216,11 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     servicer.ArchiveProduct,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.SerializeToString,
+            ),
+            'ExportProducts': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportProducts,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.SerializeToString,
             ),
             'ImportProducts': grpc.stream_stream_rpc_method_handler(
                     servicer.ImportProducts,
@@ -404,6 +422,33 @@ class ProductService:
             '/center.dataplane.v1.ProductService/ArchiveProduct',
             center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
             center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/center.dataplane.v1.ProductService/ExportProducts',
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

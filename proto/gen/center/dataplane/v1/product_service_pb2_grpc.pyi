@@ -76,6 +76,10 @@ class ProductServiceStub:
     """Takes a product off sale for good. It stays readable for the shop's own people.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
     """
+    ExportProducts: _grpc.UnaryStreamMultiCallable[_product_service_pb2.ExportProductsRequest, _product_service_pb2.ExportProductsResponse]
+    """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+    another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
+    """
     ImportProducts: _grpc.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
     answer tells how far the stream is durable, and which rows were refused and why. Sending the same rows again
@@ -131,6 +135,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     ArchiveProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_service_pb2.ArchiveProductResponse]  # type: ignore[assignment]
     """Takes a product off sale for good. It stays readable for the shop's own people.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+    """
+    ExportProducts: _aio.UnaryStreamMultiCallable[_product_service_pb2.ExportProductsRequest, _product_service_pb2.ExportProductsResponse]  # type: ignore[assignment]
+    """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+    another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
     """
     ImportProducts: _aio.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
@@ -226,6 +234,16 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_product_service_pb2.ArchiveProductResponse, _abc.Awaitable[_product_service_pb2.ArchiveProductResponse]]:
         """Takes a product off sale for good. It stays readable for the shop's own people.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportProducts(
+        self,
+        request: _product_service_pb2.ExportProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_product_service_pb2.ExportProductsResponse], _abc.AsyncIterator[_product_service_pb2.ExportProductsResponse]]:
+        """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+        another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
         """
 
     @_abc_1.abstractmethod
