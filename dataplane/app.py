@@ -13,6 +13,7 @@ from center.control.v1 import catalog_service_pb2, plan_service_pb2
 from center.dataplane.v1 import (
     backoffice_description_service_pb2,
     cart_service_pb2,
+    checkout_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
     merchandising_service_pb2,
@@ -21,6 +22,8 @@ from center.dataplane.v1 import (
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.shared.v1 import (
@@ -28,12 +31,16 @@ from center.shared.v1 import (
     media_service_pb2,
     notification_service_pb2,
     payment_service_pb2,
+    rules_pb2,
     tenant_audit_service_pb2,
     webhook_service_pb2,
 )
 from dataplane import outbox, tables, upkeep
+from dataplane.carts import messages as cart_messages
 from dataplane.carts.service import CartService
 from dataplane.catalog import CatalogFollower
+from dataplane.checkout.selling import SellingService
+from dataplane.checkout.service import CheckoutService
 from dataplane.config import Config
 from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
@@ -53,6 +60,10 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.pages import Names, Pages
+from dataplane.storefront.refusals import with_pages
+from dataplane.storefront.service import StorefrontService
+from dataplane.storefront.settings_service import StorefrontSettingsService
 from dataplane.tenants import denied
 from dataplane.tenants.local import LocalTenants, Writes, admitted
 from dataplane.tenants.origins import Origins
@@ -96,6 +107,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
+from shared.runtime.rpc.local import Local
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -113,7 +125,11 @@ INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"
 MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["MerchandisingService"]
 NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
+SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
+STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
+STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
@@ -220,7 +236,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             reads=db,
             tokens=tokens,
             clock=clock,
-            vault=Vault(config.home, "carts"),
+            vault=Vault(config.home, cart_messages.RING),
             key=keys.load(config.home, "recipients"),
         )
         credentials = Credentials(keys.load(config.home, "staff"))
@@ -242,6 +258,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -318,6 +348,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             payments=payments,
         )
         unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
+        checkouts = CheckoutService(
+            db=stock,
+            reads=db,
+            clock=clock,
+            payments=payments,
+            carts=Vault(config.home, cart_messages.RING),
+            orders=Vault(config.home, order_messages.RING),
+        )
+        selling = SellingService(db=writes, reads=db, clock=clock)
         paying = PaymentService(payments=payments, tokens=tokens)
         channel = connect(config.control_address, identity, server="control", services=[CATALOG, PLANS])
         stack.push_async_callback(channel.close)
@@ -375,7 +414,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(navigation, NAVIGATION, tenants, features), NAVIGATION),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
+                    Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
+                    Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(
+                        with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
+                    ),
+                    Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),

@@ -27,6 +27,7 @@ from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from dataplane.staff import tables as staff
+from dataplane.storefront import tables as storefront
 from shared.audit import schema as audit_schema
 from shared.media import tables as media
 from shared.notifications import tables as notifications
@@ -234,6 +235,7 @@ MOVED = (
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,
+    *storefront.MOVED,
     *staff.MOVED,
     *orders.MOVED,
 )

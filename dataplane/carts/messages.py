@@ -11,6 +11,9 @@ from shared.runtime import money
 from shared.runtime.journal import Change, Event
 from shared.runtime.money import Money
 
+# What seals e-mails and addresses, and where they are kept.
+RING, EMAIL, ADDRESS = "carts", "carts.email", "carts.address"
+
 
 def to_proto(cart: Cart, priced: Priced) -> pb.Cart:
     """All but what is sealed."""

@@ -14,7 +14,7 @@ from center.dataplane.v1 import cart_service_pb2 as pb
 from center.dataplane.v1 import cart_service_pb2_grpc as pb_grpc
 from dataplane.carts import domain, store
 from dataplane.carts.domain import Cart, Line, State
-from dataplane.carts.messages import change, event, listed, to_proto
+from dataplane.carts.messages import ADDRESS, EMAIL, change, event, listed, to_proto
 from dataplane.carts.pricing import Offer, Unavailable, price, refusal
 from dataplane.carts.tables import carts
 from dataplane.promotions import store as promotion_store
@@ -31,9 +31,6 @@ from shared.runtime.paging import PageTokens, page_size
 from shared.runtime.vault import Vault
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# Where what is sealed is kept.
-_EMAIL, _ADDRESS = "carts.email", "carts.address"
 
 _STATES: dict[str, object] = {name: state.value for state in State for name in (state.value, f"CART_STATE_{state}")}
 _FIELDS = {
@@ -92,7 +89,7 @@ class CartService(pb_grpc.CartServiceServicer):
                 raise store.missing(request.id)
             address = self._address(cart)
             message = await self._priced(tx, cart, offers, address)
-        message.email = self._vault.open(tenant_id, _EMAIL, cart.email).decode()
+        message.email = self._vault.open(tenant_id, EMAIL, cart.email).decode()
         if address is not None:
             message.address.CopyFrom(address)
         return pb.GetCartResponse(cart=message)
@@ -134,7 +131,7 @@ class CartService(pb_grpc.CartServiceServicer):
 
     @mutation
     async def SetAddress(self, request: pb.SetAddressRequest, tx: AsyncConnection) -> pb.SetAddressResponse:
-        sealed = self._vault.seal(current().tenant_id, _ADDRESS, request.address.SerializeToString())
+        sealed = self._vault.seal(current().tenant_id, ADDRESS, request.address.SerializeToString())
 
         def decide(cart: Cart) -> Cart:
             return domain.set_address(cart, sealed, self._clock.now())
@@ -143,7 +140,7 @@ class CartService(pb_grpc.CartServiceServicer):
 
     @mutation
     async def SetEmail(self, request: pb.SetEmailRequest, tx: AsyncConnection) -> pb.SetEmailResponse:
-        sealed = self._vault.seal(current().tenant_id, _EMAIL, domain.email_of(request.email).encode())
+        sealed = self._vault.seal(current().tenant_id, EMAIL, domain.email_of(request.email).encode())
 
         def decide(cart: Cart) -> Cart:
             return domain.set_email(cart, sealed, self._clock.now())
@@ -238,7 +235,7 @@ class CartService(pb_grpc.CartServiceServicer):
     def _address(self, cart: Cart) -> pb.Address | None:
         if not cart.address:
             return None
-        return pb.Address.FromString(self._vault.open(current().tenant_id, _ADDRESS, cart.address))
+        return pb.Address.FromString(self._vault.open(current().tenant_id, ADDRESS, cart.address))
 
 
 def _sold(cart: Cart, variant_id: str, offer: Offer | None) -> Offer:

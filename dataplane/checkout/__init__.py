@@ -1,0 +1,1 @@
+"""How carts become orders, and how a shop sells."""

@@ -13,7 +13,7 @@ from center.dataplane.v1 import backoffice_description_service_pb2 as backoffice
 from center.dataplane.v1 import backoffice_description_service_pb2_grpc as backoffice_grpc
 from center.dataplane.v1 import description_service_pb2 as pb
 from center.dataplane.v1 import description_service_pb2_grpc as pb_grpc
-from shared.media.service import HTTP_STATUS
+from shared.runtime.rpc.status import HTTP_STATUS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -17,7 +17,7 @@ from dataplane.tenants import domain, store
 from dataplane.tenants.domain import Local
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import Aborted
+from shared.runtime.errors import Aborted, PlatformError
 from shared.runtime.rpc import rules
 
 
@@ -56,11 +56,17 @@ class LocalTenants:
 
     def admit(self, tenant_id: str, *, mutates: bool) -> None:
         """Raises why a call for the tenant is not served now."""
-        error = domain.refusal(tenant_id, self._known.get(tenant_id), mutates=mutates)
-        if error is None and mutates and tenant_id in self._closing:
-            error = domain.moving(tenant_id)
+        error = self._refusal(tenant_id, mutates=mutates)
         if error is not None:
             raise error
+
+    def refusal_to_write(self, tenant_id: str) -> PlatformError | None:
+        """Why nothing of the tenant can be changed now; None where it can."""
+        return self._refusal(tenant_id, mutates=True)
+
+    def _refusal(self, tenant_id: str, *, mutates: bool) -> PlatformError | None:
+        error = domain.refusal(tenant_id, self._known.get(tenant_id), mutates=mutates)
+        return domain.moving(tenant_id) if error is None and mutates and tenant_id in self._closing else error
 
     def admit_watch(self, tenant_id: str) -> None:
         """Raises why nobody goes on watching the tenant here: once it lives elsewhere, nothing more changes here."""

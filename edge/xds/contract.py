@@ -49,6 +49,15 @@ class Contract:
         return self._paths(lambda method, _: method.server_streaming and method.output_type == ".google.api.HttpBody")
 
     @cached_property
+    def page_services(self) -> tuple[str, ...]:
+        """What the paths of a service of the data plane begin with whose every answer is a page for a browser."""
+        answers: dict[str, set[bool]] = {}
+        for service, method in self._methods:
+            is_page = method.output_type == ".google.api.HttpBody" and not method.server_streaming
+            answers.setdefault(service, set()).add(is_page)
+        return tuple(sorted(f"/{name}/" for name, of in answers.items() if name.startswith(OF_SHOPS) and of == {True}))
+
+    @cached_property
     def watch_paths(self) -> tuple[str, ...]:
         """Paths of the control plane's methods that solutions may call and that have no natural end."""
         return tuple(

@@ -60,12 +60,16 @@ _CHECK_FAILED = 511
 _REQUEST_BYTES = 4 << 20
 _FETCH = timedelta(seconds=15)
 KEEPALIVE = core.KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
+_COUNTED = (
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid", "msclkid",
+)  # fmt: skip
 _LOWER_CASE = """function envoy_on_request(request)
   local host = request:headers():get(":authority")
   if host and host:find("%u") then request:headers():replace(":authority", host:lower()) end
 end
 """
-# gRPC has one status of HTTP for every success; a part of a file, and one that the browser has already, have their own.
+# gRPC has one status of HTTP for every success; a part of a file, one that the browser has already, and what leads from
+# a form to the next page, have their own.
 _STATUS = """function envoy_on_response(response)
   local headers = response:headers()
   local status, kind = headers:get("x-center-http-status"), headers:get("content-type") or ""
@@ -242,6 +246,8 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
                     services=list(contract.json_services),
                     convert_grpc_status=True,
                     # An unknown query parameter is a typo that somebody wants to hear of.
+                    # But for what is put on links to a shop's pages by those who count whom a link has brought.
+                    ignored_query_parameters=list(_COUNTED),
                     request_validation_options=transcoder.GrpcJsonTranscoderRequestValidationOptions(
                         reject_unknown_query_parameters=True, reject_binding_body_field_collisions=True
                     ),

@@ -50,13 +50,15 @@ SOLUTION_KEY, ACTION_KEY, COST_KEY = "solution", "action", "cost"
 _AUTHZ, _CORS_FILTER = "envoy.filters.http.ext_authz", "envoy.filters.http.cors"
 _TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _LUA = "envoy.filters.http.lua"
-# The listener's code for answers that are files. By name: code of a route's own would be a machine for each tenant.
+# The listener's code for answers that are files or pages. By name: code of a route's own would be a machine for each
+# tenant.
 FILE_CODE = "file"
 _EXPOSED = ",".join(("grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id", *HEADERS))
 
 
 def _any_origin() -> any_pb2.Any:
-    """Browsers may call from any page: what counts is the token, and no cookie is ever looked at."""
+    """Browsers may call from any page: what counts is the token. Pages that look at a cookie take no form of another
+    site, and no other site's script can read what was asked for with one."""
     policy = cors_pb2.CorsPolicy(
         allow_methods="GET,POST,PUT,PATCH,DELETE,OPTIONS",
         allow_headers="authorization,content-type,x-grpc-web,x-user-agent,grpc-timeout,traceparent",
@@ -121,13 +123,21 @@ def tenant_routes(tenant: Tenant, contract: Contract) -> Resource:
         return _routes(tenant.id, host)
     # Envoy answers and retries on its own before the tenant's server is asked, so the context is set here.
     host.request_headers_to_add.append(_header("x-tenant-id", tenant.id))
+    # By which host a browser came, for those who have to know a form of their own from another site's.
+    host.request_headers_to_add.append(_from_request("x-center-host", ":AUTHORITY"))
     if tenant.mode is Mode.READ_ONLY:
         for path in contract.mutating_paths:
-            host.routes.extend(_refuse(TENANT_READ_ONLY, tenant, components.RouteMatch(path=path), pages=False))
+            # Whoever sent a form gets a page; a script reads JSON, whatever its browser says that it accepts.
+            sent = path.startswith(contract.page_services)
+            host.routes.extend(_refuse(TENANT_READ_ONLY, tenant, components.RouteMatch(path=path), pages=sent))
     for path in contract.streaming_paths:
         route = _forward(tenant.cluster_id, path)
         if path in contract.file_paths:
             route.typed_per_filter_config[_LUA].CopyFrom(_FILE)
+        host.routes.append(route)
+    for service in contract.page_services:
+        route = _forward(tenant.cluster_id, package=service)
+        route.typed_per_filter_config[_LUA].CopyFrom(_FILE)
         host.routes.append(route)
     host.routes.extend(_forward(tenant.cluster_id, package=f"/{package}") for package in OF_SHOPS)
     host.routes.extend([_preflight(tenant.cluster_id), _nothing_here()])
@@ -338,6 +348,14 @@ def _header(name: str, value: str) -> core.HeaderValueOption:
     """Overwritten, never appended: what a client sends under this name is of no account."""
     return core.HeaderValueOption(
         header=core.HeaderValue(key=name, value=_literal(value)),
+        append_action=core.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+
+
+def _from_request(name: str, header: str) -> core.HeaderValueOption:
+    """What the request says under another name, whatever it says under this one."""
+    return core.HeaderValueOption(
+        header=core.HeaderValue(key=name, value=f"%REQ({header})%"),
         append_action=core.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
 

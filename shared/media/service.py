@@ -29,6 +29,7 @@ from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
 from shared.runtime.ids import uuid7
 from shared.runtime.paging import PageTokens, page_size
+from shared.runtime.rpc.status import HTTP_STATUS
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -49,8 +50,6 @@ _HARMLESS = (
     ("content-security-policy", "default-src 'none'; sandbox"),
     ("cross-origin-resource-policy", "cross-origin"),
 )
-# What the edge makes the status of HTTP of: gRPC itself knows one for success.
-HTTP_STATUS = "x-center-http-status"
 
 
 class MediaService(pb_grpc.MediaServiceServicer):

@@ -18,18 +18,20 @@ from center.shared.v1 import rules_pb2
 from dataplane.app import (
     BACKOFFICE_DESCRIPTION,
     CARTS,
+    CHECKOUTS,
     COMMANDS,
     DESCRIPTION,
     MEDIA,
     NOTIFICATIONS,
     PRODUCTS,
+    SELLING,
 )
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
 from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-SERVICES = (PRODUCTS, CARTS, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION, COMMANDS)
+SERVICES = (PRODUCTS, CARTS, CHECKOUTS, SELLING, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION, COMMANDS)
 METHODS = [method for service in SERVICES for method in service.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,

@@ -20,6 +20,7 @@ from psycopg import sql
 from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
 from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
@@ -27,13 +28,18 @@ from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import staff_service_pb2 as staff_pb
+from center.dataplane.v1 import storefront_service_pb2 as storefront_pb
+from center.dataplane.v1 import storefront_settings_service_pb2 as storefront_settings_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
+from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
+from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
@@ -41,6 +47,7 @@ from center.shared.v1 import webhook_service_pb2 as webhooks_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.app import (
     CARTS,
+    CHECKOUTS,
     COMMANDS,
     INVENTORY,
     MEDIA,
@@ -50,7 +57,9 @@ from dataplane.app import (
     ORDERS,
     PRODUCTS,
     PROMOTIONS,
+    SELLING,
     STAFF,
+    STOREFRONT,
     WEBHOOKS,
 )
 from dataplane.orders import ops as order_ops
@@ -138,6 +147,7 @@ ROWS = (
     "cart_codes",
     "checkouts",
     "selling_settings",
+    "storefront_themes",
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
@@ -196,8 +206,9 @@ async def furnish(running: Running) -> Two:
         await _arranged(running, tenant.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
-        await _filled(running, tenant.id)
+        await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
+        await _themed(running, tenant.id, f"Lamps of {mark}")
         await _run(running, tenant.id, mark)
         await _ordered(running, tenant.id, f"Lamp of {mark}")
     await running.apply(entry(tenants[2].id, writes_frozen=True))
@@ -229,8 +240,8 @@ async def _arranged(running: Running, tenant: str, title: str) -> None:
     await stub.SetCollectionProducts(held, metadata=of(tenant))
 
 
-async def _filled(running: Running, tenant: str) -> None:
-    """A cart with a line and a code."""
+async def _filled(running: Running, tenant: str, mark: str) -> None:
+    """A cart with a line and a code that is being checked out, and how the shop sells."""
     carts = CartServiceStub(running.channel("operator"))
     listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
     made = await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=of(tenant))
@@ -242,7 +253,9 @@ async def _filled(running: Running, tenant: str) -> None:
         owner.execute(
             "INSERT INTO checkouts VALUES (%s, %s, 1, 'Lamp', 0, 1, NULL, now(), now())", (tenant, made.cart.id)
         )
-        owner.execute("INSERT INTO selling_settings VALUES (%s, '', 1, now())", (tenant,))
+    selling = SellingServiceStub(running.channel("operator"))
+    sells = checkouts_pb.SetSellingSettingsRequest(settings={"tax_rates": [{"name": f"Lamp of {mark}"}]})
+    await selling.SetSellingSettings(sells, metadata=of(tenant))
 
 
 async def _ping(running: Running, tenant: str, mark: str) -> None:
@@ -340,6 +353,11 @@ async def _promoted(running: Running, tenant_id: str, name: str) -> None:
         applied = [Applied(promotion.id, Money("EUR", 5))]
         await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
     await db.close()
+
+
+async def _themed(running: Running, tenant_id: str, title: str) -> None:
+    stub: Any = StorefrontSettingsServiceStub(running.channel("operator"))
+    await stub.SetTheme(storefront_settings_pb.SetThemeRequest(theme={"title": title}), metadata=of(tenant_id))
 
 
 async def _run(running: Running, tenant_id: str, mark: str) -> None:
@@ -683,6 +701,36 @@ async def test_no_method_reaches_what_another_tenant_arranged(two: Two, method: 
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
+    "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
+    "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
+    "GetCheckout": lambda c: checkouts_pb.GetCheckoutRequest(cart_id=c),
+    "CompleteCheckout": lambda c: checkouts_pb.CompleteCheckoutRequest(
+        cart_id=c, payment_method="pm_card_visa", expected_total={"currency_code": "EUR", "units": 1}
+    ),
+    "AbandonCheckout": lambda c: checkouts_pb.AbandonCheckoutRequest(cart_id=c),
+    "GetSellingSettings": lambda c: checkouts_pb.GetSellingSettingsRequest(),
+    "SetSellingSettings": lambda c: checkouts_pb.SetSellingSettingsRequest(settings={"hold_seconds": 60}),
+}
+
+
+@pytest.mark.parametrize("method", [*CHECKOUTS.methods, *SELLING.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_another_tenants_checkouts(two: Two, method: MethodDescriptor) -> None:
+    stub = CheckoutServiceStub if method.containing_service is CHECKOUTS else SellingServiceStub
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [theirs] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        call = getattr(stub(two.running.channel("operator")), method.name)
+        seen = str(await call(CHECKOUT_REQUESTS[method.name](theirs.id), metadata=of(two.a)))
+        assert stub is SellingServiceStub
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and "Lamp of b" not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
     "CreatePromotion": lambda id: promotions_pb.CreatePromotionRequest(promotion={**PROMOTION, "code": uuid7()}),
     "GetPromotion": lambda id: promotions_pb.GetPromotionRequest(id=id),
@@ -692,6 +740,49 @@ PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
     "Simulate": lambda id: promotions_pb.SimulateRequest(cart={"currency_code": "EUR"}, promotion_ids=[id]),
     "ListRedemptions": lambda id: promotions_pb.ListRedemptionsRequest(),
 }
+
+
+# What each page is asked for of another tenant: its product, and the cart that a cookie names.
+PAGES: dict[str, Callable[[pb.Product], Message]] = {
+    "GetHomePage": lambda p: storefront_pb.GetHomePageRequest(q="lamp"),
+    "GetProductPage": lambda p: storefront_pb.GetProductPageRequest(handle="lamp-of-b"),
+    "GetCartPage": lambda p: storefront_pb.GetCartPageRequest(),
+    "SubmitCart": lambda p: storefront_pb.SubmitCartRequest(
+        action="add",
+        form={
+            "content_type": "application/x-www-form-urlencoded",
+            "data": f"product=lamp-0&variant={p.variants[0].id}".encode(),
+        },
+    ),
+    "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in STOREFRONT.methods])
+async def test_no_page_shows_another_tenants_shop(two: Two, name: str) -> None:
+    carts: Any = CartServiceStub(two.running.channel("operator"))
+    [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
+    theirs = (await list_all(two, two.b))[0]
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    pages = StorefrontServiceStub(two.running.channel("envoy"))
+    metadata = of(two.a, ("cookie", f"cart={listed.id}"), ("x-center-host", "a.shop"), ("origin", "http://a.shop"))
+    seen = ""
+    try:
+        seen = str(await getattr(pages, name)(PAGES[name](theirs), metadata=metadata))
+        assert name in ("GetHomePage", "GetCartPage", "SubmitCart")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (theirs.id, theirs.variants[0].id, listed.id, two.b)) and "of b" not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+async def test_a_theme_is_the_tenants_own(two: Two) -> None:
+    stub: Any = StorefrontSettingsServiceStub(two.running.channel("operator"))
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    found = await stub.GetTheme(storefront_settings_pb.GetThemeRequest(), metadata=of(two.a))
+    assert found.theme.title == "Lamps of a"
+    await stub.SetTheme(storefront_settings_pb.SetThemeRequest(theme=found.theme), metadata=of(two.a))
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
 @pytest.mark.parametrize("name", [method.name for method in PROMOTIONS.methods])
@@ -840,10 +931,12 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 37, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 39, "product_media": 1}
     held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
-    held |= dict.fromkeys(("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings"), 1)
+    held |= dict.fromkeys(
+        ("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings", "storefront_themes"), 1
+    )
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
@@ -1073,6 +1166,8 @@ HOSTILE = (
     "UPDATE selling_settings SET settings = '' WHERE tenant_id <> '{a}' RETURNING *",
     "DELETE FROM checkouts WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
+    "SELECT * FROM storefront_themes WHERE tenant_id = '{b}'",
+    "UPDATE storefront_themes SET title = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -1466,6 +1561,7 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
         "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
+        "storefront_themes": "SELECT * FROM storefront_themes ON CONFLICT DO NOTHING",
         "orders": "SELECT (json_populate_record(o, json_build_object('id', gen_random_uuid(), 'number', 9))).* "
         "FROM orders o LIMIT 1",
         "order_lines": "SELECT (json_populate_record(l, json_build_object('id', gen_random_uuid()))).* "

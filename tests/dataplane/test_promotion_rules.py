@@ -324,7 +324,7 @@ def _random_rule(rng: random.Random) -> Rule:
     return Rule(attribute, rng.choice((IN, NOT_IN)), tuple(rng.sample(values, rng.randrange(1, len(values) + 1))))
 
 
-def _random_promotion(rng: random.Random, number: int) -> Promotion:
+def random_promotion(rng: random.Random, number: int) -> Promotion:
     made = promotion(
         _random_effect(rng),
         id=f"{number:08}",
@@ -365,7 +365,7 @@ def _random_world(seed: int) -> Iterator[tuple[Cart, list[Promotion]]]:
         ]
         for id in range(5)
     ]
-    known = [_random_promotion(rng, number) for number in range(2_000)]
+    known = [random_promotion(rng, number) for number in range(2_000)]
     carts = [_random_cart(rng, lines) for _ in range(5_000)]
     while True:
         yield rng.choice(carts), rng.sample(known, rng.choice((1, 2, 3, 5)))

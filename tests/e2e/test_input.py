@@ -24,10 +24,14 @@ from center.control.v1.access_service_pb2_grpc import AccessServiceStub
 from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
+from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub
+from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
@@ -463,8 +467,23 @@ async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dic
         request = carts_pb.AddLineRequest(cart_id=made.cart.id, variant_id=variant_id, quantity=2)
         lines.append((await carts.AddLine(request, metadata=metadata)).cart.lines[0].id)
         ids.append(made.cart.id)
+    # The first one can be paid for.
+    await carts.SetEmail(carts_pb.SetEmailRequest(cart_id=ids[0], email="ada@mail.example"), metadata=metadata)
+    address = {"name": "Ada", "lines": ["Square 1"], "city": "Berlin", "country_code": "DE"}
+    await carts.SetAddress(carts_pb.SetAddressRequest(cart_id=ids[0], address=address), metadata=metadata)
+    stock = InventoryServiceStub(platform.channel("eu-1"))
+    received = {"variant_id": variant_id, "kind": "STOCK_MOVEMENT_KIND_RECEIVED", "quantity": 100}
+    await stock.AdjustStock(stock_pb.AdjustStockRequest(adjustments=[received]), metadata=metadata)
+    checkouts = CheckoutServiceStub(platform.channel("eu-1"))
+    await checkouts.StartCheckout(checkouts_pb.StartCheckoutRequest(cart_id=ids[0]), metadata=metadata)
     named = dict.fromkeys(("id", "cart_id", "from_cart_id", "into_cart_id"), ids)
-    return {**named, "line_id": lines, "variant_id": [variant_id], "email": ["ada@mail.example", "ada"]}
+    return {
+        **named,
+        "line_id": lines,
+        "variant_id": [variant_id],
+        "shipping_method": ["free"],
+        "email": ["ada@mail.example", "ada"],
+    }
 
 
 async def _populate_promotions(platform: Platform, shop: str) -> dict[str, list[str]]:

@@ -212,7 +212,7 @@ def handler(
     made = around(
         serve,
         _beginning(method),
-        _reader(method, descriptor),
+        reader(method, descriptor),
         _observing(method, denied),
         _admitting(admit_merchant, method.rules),
         client_streaming=descriptor.client_streaming,
@@ -279,7 +279,7 @@ def _beginning(method: Method) -> Begin:
     return begin
 
 
-def _reader(method: Method, descriptor: MethodDescriptor) -> Read:
+def reader(method: Method, descriptor: MethodDescriptor) -> Read:
     """Parses and validates one request by the rules beside its fields.
 
     A tenth of a small call is its validation, and what is asked repeats: small questions that were valid are

@@ -115,19 +115,24 @@ class CheckoutServiceServicer:
         """Makes the order, and has it paid. A payment that is declined is no error: the order stays PENDING_PAYMENT, says
         why, and the same call with another payment_method tries again. A checkout that is paid already answers with its
         order.
+        While a payment of it is open no other one begins, whatever payment_method says: the provider is asked about that
+        one, and the answer is PAYMENT_OPEN until it is settled. The same request_id only goes on with what it began.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CHECKOUT_NOT_STARTED, FAILED_PRECONDITION/CHECKOUT_EXPIRED
-        (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by
-        now), FAILED_PRECONDITION/PROMOTION_* (as PromotionService says; start again),
-        FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, ABORTED/PAYMENT_OPEN (another payment of it is not settled yet).
+        (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/REQUIREMENTS_MISSING (such as a
+        product that went off sale), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by now; start again),
+        FAILED_PRECONDITION/PROMOTION_* (as redemptions say; start again), FAILED_PRECONDITION/CART_COMPLETED (its order was
+        cancelled), FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, INVALID_ARGUMENT/MONEY_INVALID,
+        INVALID_ARGUMENT/AMOUNT_NOT_SUPPORTED (by the provider).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AbandonCheckout(self, request, context):
-        """Gives the stock back. An order that waits for its payment is cancelled, unless the payment is not settled yet; the
-        cart can be changed again.
-        Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, ABORTED/PAYMENT_OPEN.
+        """Gives the stock back. An order that waits for its payment is cancelled, and a payment that the shopper has not
+        confirmed is called off; the cart can be changed again. A cart that is not being checked out stays as it is.
+        Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, FAILED_PRECONDITION/PAYMENT_OPEN (the
+        provider has not said yet what became of a payment; try again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -352,7 +357,8 @@ class SellingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetSellingSettings(self, request, context):
-        """Replaces them; checkouts that are started keep what they were told.
+        """Replaces them. A checkout that is started keeps its price of shipping; where its tax would differ, CompleteCheckout
+        answers PRICE_CHANGED.
         Errors: INVALID_ARGUMENT/FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -62,15 +62,20 @@ class CheckoutServiceStub:
     """Makes the order, and has it paid. A payment that is declined is no error: the order stays PENDING_PAYMENT, says
     why, and the same call with another payment_method tries again. A checkout that is paid already answers with its
     order.
+    While a payment of it is open no other one begins, whatever payment_method says: the provider is asked about that
+    one, and the answer is PAYMENT_OPEN until it is settled. The same request_id only goes on with what it began.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CHECKOUT_NOT_STARTED, FAILED_PRECONDITION/CHECKOUT_EXPIRED
-    (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by
-    now), FAILED_PRECONDITION/PROMOTION_* (as PromotionService says; start again),
-    FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, ABORTED/PAYMENT_OPEN (another payment of it is not settled yet).
+    (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/REQUIREMENTS_MISSING (such as a
+    product that went off sale), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by now; start again),
+    FAILED_PRECONDITION/PROMOTION_* (as redemptions say; start again), FAILED_PRECONDITION/CART_COMPLETED (its order was
+    cancelled), FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, INVALID_ARGUMENT/MONEY_INVALID,
+    INVALID_ARGUMENT/AMOUNT_NOT_SUPPORTED (by the provider).
     """
     AbandonCheckout: _grpc.UnaryUnaryMultiCallable[_checkout_service_pb2.AbandonCheckoutRequest, _checkout_service_pb2.AbandonCheckoutResponse]
-    """Gives the stock back. An order that waits for its payment is cancelled, unless the payment is not settled yet; the
-    cart can be changed again.
-    Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, ABORTED/PAYMENT_OPEN.
+    """Gives the stock back. An order that waits for its payment is cancelled, and a payment that the shopper has not
+    confirmed is called off; the cart can be changed again. A cart that is not being checked out stays as it is.
+    Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, FAILED_PRECONDITION/PAYMENT_OPEN (the
+    provider has not said yet what became of a payment; try again).
     """
 
 @_typing.type_check_only
@@ -107,15 +112,20 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     """Makes the order, and has it paid. A payment that is declined is no error: the order stays PENDING_PAYMENT, says
     why, and the same call with another payment_method tries again. A checkout that is paid already answers with its
     order.
+    While a payment of it is open no other one begins, whatever payment_method says: the provider is asked about that
+    one, and the answer is PAYMENT_OPEN until it is settled. The same request_id only goes on with what it began.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CHECKOUT_NOT_STARTED, FAILED_PRECONDITION/CHECKOUT_EXPIRED
-    (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by
-    now), FAILED_PRECONDITION/PROMOTION_* (as PromotionService says; start again),
-    FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, ABORTED/PAYMENT_OPEN (another payment of it is not settled yet).
+    (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/REQUIREMENTS_MISSING (such as a
+    product that went off sale), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by now; start again),
+    FAILED_PRECONDITION/PROMOTION_* (as redemptions say; start again), FAILED_PRECONDITION/CART_COMPLETED (its order was
+    cancelled), FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, INVALID_ARGUMENT/MONEY_INVALID,
+    INVALID_ARGUMENT/AMOUNT_NOT_SUPPORTED (by the provider).
     """
     AbandonCheckout: _aio.UnaryUnaryMultiCallable[_checkout_service_pb2.AbandonCheckoutRequest, _checkout_service_pb2.AbandonCheckoutResponse]  # type: ignore[assignment]
-    """Gives the stock back. An order that waits for its payment is cancelled, unless the payment is not settled yet; the
-    cart can be changed again.
-    Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, ABORTED/PAYMENT_OPEN.
+    """Gives the stock back. An order that waits for its payment is cancelled, and a payment that the shopper has not
+    confirmed is called off; the cart can be changed again. A cart that is not being checked out stays as it is.
+    Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, FAILED_PRECONDITION/PAYMENT_OPEN (the
+    provider has not said yet what became of a payment; try again).
     """
 
 class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -173,10 +183,14 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes the order, and has it paid. A payment that is declined is no error: the order stays PENDING_PAYMENT, says
         why, and the same call with another payment_method tries again. A checkout that is paid already answers with its
         order.
+        While a payment of it is open no other one begins, whatever payment_method says: the provider is asked about that
+        one, and the answer is PAYMENT_OPEN until it is settled. The same request_id only goes on with what it began.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CHECKOUT_NOT_STARTED, FAILED_PRECONDITION/CHECKOUT_EXPIRED
-        (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by
-        now), FAILED_PRECONDITION/PROMOTION_* (as PromotionService says; start again),
-        FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, ABORTED/PAYMENT_OPEN (another payment of it is not settled yet).
+        (start again), FAILED_PRECONDITION/CART_CHANGED (start again), FAILED_PRECONDITION/REQUIREMENTS_MISSING (such as a
+        product that went off sale), FAILED_PRECONDITION/PRICE_CHANGED (what it costs by now; start again),
+        FAILED_PRECONDITION/PROMOTION_* (as redemptions say; start again), FAILED_PRECONDITION/CART_COMPLETED (its order was
+        cancelled), FAILED_PRECONDITION/PAYMENTS_NOT_CONFIGURED, INVALID_ARGUMENT/MONEY_INVALID,
+        INVALID_ARGUMENT/AMOUNT_NOT_SUPPORTED (by the provider).
         """
 
     @_abc_1.abstractmethod
@@ -185,9 +199,10 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _checkout_service_pb2.AbandonCheckoutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_service_pb2.AbandonCheckoutResponse, _abc.Awaitable[_checkout_service_pb2.AbandonCheckoutResponse]]:
-        """Gives the stock back. An order that waits for its payment is cancelled, unless the payment is not settled yet; the
-        cart can be changed again.
-        Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, ABORTED/PAYMENT_OPEN.
+        """Gives the stock back. An order that waits for its payment is cancelled, and a payment that the shopper has not
+        confirmed is called off; the cart can be changed again. A cart that is not being checked out stays as it is.
+        Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED, FAILED_PRECONDITION/PAYMENT_OPEN (the
+        provider has not said yet what became of a payment; try again).
         """
 
 def add_CheckoutServiceServicer_to_server(servicer: CheckoutServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -202,7 +217,8 @@ class SellingServiceStub:
     GetSellingSettings: _grpc.UnaryUnaryMultiCallable[_checkout_service_pb2.GetSellingSettingsRequest, _checkout_service_pb2.GetSellingSettingsResponse]
     """Reads how the shop ships, taxes and takes its money; what it has by itself until somebody sets it."""
     SetSellingSettings: _grpc.UnaryUnaryMultiCallable[_checkout_service_pb2.SetSellingSettingsRequest, _checkout_service_pb2.SetSellingSettingsResponse]
-    """Replaces them; checkouts that are started keep what they were told.
+    """Replaces them. A checkout that is started keeps its price of shipping; where its tax would differ, CompleteCheckout
+    answers PRICE_CHANGED.
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
 
@@ -214,7 +230,8 @@ class SellingServiceAsyncStub(SellingServiceStub):
     GetSellingSettings: _aio.UnaryUnaryMultiCallable[_checkout_service_pb2.GetSellingSettingsRequest, _checkout_service_pb2.GetSellingSettingsResponse]  # type: ignore[assignment]
     """Reads how the shop ships, taxes and takes its money; what it has by itself until somebody sets it."""
     SetSellingSettings: _aio.UnaryUnaryMultiCallable[_checkout_service_pb2.SetSellingSettingsRequest, _checkout_service_pb2.SetSellingSettingsResponse]  # type: ignore[assignment]
-    """Replaces them; checkouts that are started keep what they were told.
+    """Replaces them. A checkout that is started keeps its price of shipping; where its tax would differ, CompleteCheckout
+    answers PRICE_CHANGED.
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
 
@@ -235,7 +252,8 @@ class SellingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _checkout_service_pb2.SetSellingSettingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_service_pb2.SetSellingSettingsResponse, _abc.Awaitable[_checkout_service_pb2.SetSellingSettingsResponse]]:
-        """Replaces them; checkouts that are started keep what they were told.
+        """Replaces them. A checkout that is started keeps its price of shipping; where its tax would differ, CompleteCheckout
+        answers PRICE_CHANGED.
         Errors: INVALID_ARGUMENT/FIELD_INVALID.
         """
 

@@ -1,0 +1,223 @@
+"""Pages as they are sent: made of templates, in the shop's dress, with headers that let nothing else in."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+import grpc
+import jinja2
+from google.api import httpbody_pb2
+from google.type import money_pb2
+
+from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import product_service_pb2 as products_pb
+from dataplane.storefront import assets, domain, store
+from dataplane.storefront.domain import Theme
+from dataplane.tenants import store as tenant_store
+from dataplane.tenants.local import LocalTenants
+from shared.media.signing import Signer
+from shared.runtime import money
+from shared.runtime.clock import Clock
+from shared.runtime.context import current
+from shared.runtime.db import Database
+from shared.runtime.errors import PlatformError
+from shared.runtime.ids import uuid7
+from shared.runtime.rpc.status import HTTP_STATUS
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Headers: TypeAlias = Sequence[tuple[str, str]]
+
+# No script at all, and nothing from elsewhere. Referrers stay in the shop, and are sent there: without one a browser
+# hides from which site a form is, too.
+HEADERS = (
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+)
+# A page that a browser kept has the request ids of forms that were sent already.
+_FRESH = ("cache-control", "no-store")
+_HTML = "text/html; charset=utf-8"
+
+
+def _money(amount: money_pb2.Money) -> str:
+    return money.written(money.from_proto(amount))
+
+
+def _least(variants: Iterable[products_pb.Variant]) -> money_pb2.Money:
+    """Of one currency, as a product's variants usually are; otherwise of the first variant's."""
+    first, *more = variants
+    return min(
+        (each.price for each in (first, *more) if each.price.currency_code == first.price.currency_code),
+        key=lambda price: (price.units, price.nanos),
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _tile(title: str) -> str:
+    """The class of the colours that stand in for a picture: the same for the same title."""
+    return f"tile-{sum(title.encode()) % 6}"
+
+
+_templates = jinja2.Environment(
+    loader=jinja2.PackageLoader("dataplane.storefront"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_templates.filters |= {"money": _money, "tile": _tile, "least_price": _least, "sentence": _sentence}
+_templates.globals |= {"request_id": uuid7, "query": lambda **said: urlencode(said)}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is around every page. items: how many there are in the cart."""
+
+    title: str
+    logo: str
+    tagline: str
+    style: str
+    icon: str
+    items: int = 0
+
+
+class Names:
+    """What tenants are called, read once for each version of a tenant."""
+
+    def __init__(self, steward: Database, tenants: LocalTenants) -> None:
+        self._steward = steward
+        self._tenants = tenants
+        self._known: dict[str, tuple[int, str]] = {}
+
+    async def of(self, tenant_id: str) -> str:
+        local = self._tenants.get(tenant_id)
+        revision = 0 if local is None else local.revision
+        known = self._known.get(tenant_id)
+        if known is None or known[0] != revision:
+            async with self._steward.transaction() as tx:
+                found = await tenant_store.entry(tx, tenant_id)
+            entry = CatalogTenant() if found is None else CatalogTenant.FromString(found[0])
+            known = self._known[tenant_id] = revision, entry.display_name or entry.code
+        return known[1]
+
+
+class Visit:
+    """A request as the pages see it."""
+
+    def __init__(self, context: Context, *, is_secure: bool) -> None:
+        said = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+        self.context = context
+        self.tenant_id = current().tenant_id
+        self.host = said.get("x-center-host", "")
+        self._said = said
+        self._is_secure = is_secure
+        # A browser keeps one of this prefix only for this very host: no other shop of the zone can put it there.
+        self._cookie = "__Host-cart" if is_secure else "cart"
+        self.cart_id = domain.cookie(said.get("cookie", ""), self._cookie)
+        # For whom the answer is, once it is known that the cart is another one, or none.
+        self._keeps: str | None = None
+
+    @property
+    def wants_page(self) -> bool:
+        return "text/html" in self._said.get("accept", "")
+
+    def check_origin(self) -> None:
+        """PermissionDenied FORM_OF_ANOTHER_SITE. Who does not come through Envoy is no browser."""
+        if current().is_outside:
+            domain.check_origin(self.host, self._said.get("origin", ""), self._said.get("referer", ""))
+
+    def keep(self, cart_id: str) -> None:
+        """Lets the browser keep the id of its cart; an empty one takes it away."""
+        self.cart_id = self._keeps = cart_id
+
+    @property
+    def cookies(self) -> Headers:
+        if self._keeps is None:
+            return ()
+        # As long as a cart is kept that nobody touches.
+        life_s = _CART_LIFE_S if self._keeps else 0
+        secure = "; Secure" if self._is_secure else ""
+        return [
+            ("set-cookie", f"{self._cookie}={self._keeps}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
+        ]
+
+
+_DAY_S = 24 * 3600
+_CART_LIFE_S = 30 * _DAY_S
+
+
+class Pages:
+    """reads: of tenants' rows. closed: why nothing of a tenant can be changed now. signer: of addresses of media.
+    is_secure: shops are at https."""
+
+    def __init__(
+        self,
+        *,
+        reads: Database,
+        names: Names,
+        closed: Callable[[str], PlatformError | None],
+        signer: Signer,
+        clock: Clock,
+        is_secure: bool,
+    ) -> None:
+        self._reads = reads
+        self._names = names
+        self._closed = closed
+        self._signer = signer
+        self._clock = clock
+        self._is_secure = is_secure
+
+    def visit(self, context: Context) -> Visit:
+        return Visit(context, is_secure=self._is_secure)
+
+    async def show(self, visit: Visit, template: str, status: int = 200, **said: Any) -> httpbody_pb2.HttpBody:
+        async with self._reads.transaction(visit.tenant_id) as tx:
+            theme = await store.theme(tx, visit.tenant_id)
+            items = await store.items(tx, visit.tenant_id, visit.cart_id) if visit.cart_id else 0
+        frame = _frame(theme, await self._names.of(visit.tenant_id), items)
+        closed, picture = self._closed(visit.tenant_id), partial(self._picture, visit.tenant_id)
+        return await _sent(visit, frame, template, status, closed=closed, picture=picture, **said)
+
+    def _picture(self, tenant_id: str, media_id: str) -> str:
+        """Where it is served, at one address all day, so that browsers keep it."""
+        day = int(self._clock.now().timestamp()) // _DAY_S
+        return self._signer.path(tenant_id, media_id, "", (day + 2) * _DAY_S)
+
+    async def plain(
+        self, visit: Visit, template: str, status: int, retry_after_s: float | None, **said: Any
+    ) -> httpbody_pb2.HttpBody:
+        """A page that asks for nothing of the shop's."""
+        headers = [("retry-after", str(max(1, round(retry_after_s))))] if retry_after_s else []
+        return await _sent(
+            visit, _frame(Theme(), visit.host or "Shop", 0), template, status, headers, closed=None, **said
+        )
+
+    async def lead(self, visit: Visit, path: str) -> httpbody_pb2.HttpBody:
+        """To another page, which the browser then gets: so that a form is not sent again by going back."""
+        headers = [*HEADERS, _FRESH, (HTTP_STATUS, "303"), ("location", path), *visit.cookies]
+        await visit.context.send_initial_metadata(headers)
+        return httpbody_pb2.HttpBody(content_type=_HTML, data=b"<!doctype html><title>Go on</title>")
+
+
+def _frame(theme: Theme, name: str, items: int) -> Frame:
+    title = theme.title or name
+    dress = assets.dress(theme.accent_color)
+    return Frame(title, theme.logo_text or title, theme.tagline, dress.style, dress.icon, items)
+
+
+async def _sent(
+    visit: Visit, frame: Frame, template: str, status: int, headers: Headers = (), **said: Any
+) -> httpbody_pb2.HttpBody:
+    text = _templates.get_template(template).render(shop=frame, **{"query_text": "", **said})
+    await visit.context.send_initial_metadata([*HEADERS, _FRESH, (HTTP_STATUS, str(status)), *headers, *visit.cookies])
+    return httpbody_pb2.HttpBody(content_type=_HTML, data=text.encode())

@@ -1,0 +1,208 @@
+"""StorefrontService: a shop's pages. What they show and change goes through the services that programs call."""
+
+import re
+from typing import Any, TypeAlias
+
+import grpc
+from google.api import httpbody_pb2
+
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import storefront_service_pb2 as pb
+from center.dataplane.v1 import storefront_service_pb2_grpc as pb_grpc
+from dataplane.carts.domain import MOST_OF_A_LINE
+from dataplane.storefront import assets, domain
+from dataplane.storefront.pages import HEADERS, Pages, Visit
+from dataplane.storefront.refusals import said, status_of
+from shared.runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PlatformError,
+    ResourceExhausted,
+)
+from shared.runtime.rpc.local import Local
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+PAGE = 24
+_HANDLE = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
+# What a form is shown again for, with what is wrong; other refusals have nothing to do with the form.
+_WRONG = (InvalidArgument, NotFound, FailedPrecondition, AlreadyExists, Aborted, ResourceExhausted)
+# A cart that cannot be filled any more, or that nobody knows: the shopper gets another one.
+_USED_UP = {"CART_NOT_FOUND", "CART_COMPLETED"}
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+class StorefrontService(pb_grpc.StorefrontServiceServicer):
+    """products, carts: their services, called as a shopper."""
+
+    def __init__(self, *, pages: Pages, products: Local, carts: Local) -> None:
+        self._pages = pages
+        self._products = products
+        self._carts = carts
+
+    async def GetHomePage(self, request: pb.GetHomePageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit, query = self._pages.visit(context), request.q.strip()
+        found = await self._listed(query, request.page, context)
+        return await self._pages.show(
+            visit,
+            "home.html",
+            products=found.products,
+            following=found.next_page_token,
+            is_first=not request.page,
+            query_text=query,
+        )
+
+    async def GetProductPage(self, request: pb.GetProductPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        product = await self._product(request.handle, context)
+        return await self._show_product(self._pages.visit(context), product)
+
+    async def GetCartPage(self, request: pb.GetCartPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        return await self._show_cart(self._pages.visit(context))
+
+    async def SubmitCart(self, request: pb.SubmitCartRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = self._pages.visit(context)
+        visit.check_origin()
+        take = _ACTIONS.get(request.action)
+        if take is None:
+            raise NotFound("PAGE_NOT_FOUND", f"no form is taken at /cart/{request.action}")
+        form = domain.fields(request.form.content_type, request.form.data)
+        return await take(self, visit, form)
+
+    async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> httpbody_pb2.HttpBody:
+        found = assets.find(request.name)
+        if found is None:
+            raise NotFound("ASSET_NOT_FOUND", "there is no such file", name=request.name)
+        asset, is_current = found
+        # A page of another version of this program asks for what it was made with.
+        await context.send_initial_metadata([*HEADERS, ("cache-control", _FOREVER if is_current else "no-cache")])
+        return httpbody_pb2.HttpBody(content_type=asset.content_type, data=asset.data)
+
+    async def _listed(self, query: str, page: str, context: Context) -> Any:
+        try:
+            if query:
+                request = products_pb.SearchProductsRequest(query=query, page_size=PAGE, page_token=page)
+                return await self._products(request, context)
+            return await self._products(products_pb.ListProductsRequest(page_size=PAGE, page_token=page), context)
+        except InvalidArgument as refusal:
+            if not page or refusal.reason != "PAGE_TOKEN_INVALID":
+                raise
+            # An old link into the middle of a list leads to its beginning.
+            return await self._listed(query, "", context)
+
+    async def _product(self, handle: str, context: Context) -> products_pb.Product:
+        """NotFound PRODUCT_NOT_FOUND."""
+        if not _HANDLE.fullmatch(handle):
+            raise NotFound("PRODUCT_NOT_FOUND", "no such product is on sale here", handle=handle)
+        request = products_pb.GetProductByHandleRequest(handle=handle)
+        product: products_pb.Product = (await self._products(request, context)).product
+        return product
+
+    async def _show_product(
+        self, visit: Visit, product: products_pb.Product, errors: dict[str, str] | None = None, **more: Any
+    ) -> httpbody_pb2.HttpBody:
+        most = MOST_OF_A_LINE
+        return await self._pages.show(
+            visit, "product.html", **{"product": product, "errors": errors or {}, "most": most, "form": {}, **more}
+        )
+
+    async def _show_cart(
+        self, visit: Visit, errors: dict[str, str] | None = None, **more: Any
+    ) -> httpbody_pb2.HttpBody:
+        cart = await self._cart(visit)
+        return await self._pages.show(
+            visit,
+            "cart.html",
+            **{"cart": cart, "errors": errors or {}, "most": MOST_OF_A_LINE, "form": {}, "can_buy": False, **more},
+        )
+
+    async def _cart(self, visit: Visit) -> carts_pb.Cart | None:
+        """The visitor's cart while it can be filled."""
+        if not visit.cart_id:
+            return None
+        try:
+            cart: carts_pb.Cart = (await self._carts(carts_pb.GetCartRequest(id=visit.cart_id), visit.context)).cart
+        except NotFound:
+            cart = carts_pb.Cart()
+        if cart.state != carts_pb.CART_STATE_OPEN:
+            visit.keep("")
+            return None
+        return cart
+
+    async def _add(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        product = await self._product(form.get("product", ""), visit.context)
+        variant = next((each for each in product.variants if each.id == form.get("variant", "")), None)
+        quantity = domain.count(form.get("quantity", "1"), 1, MOST_OF_A_LINE)
+        errors = {} if quantity else {"quantity": _QUANTITY}
+        if variant is None:
+            errors["variant"] = "Choose one of these."
+        if quantity is None or variant is None:
+            return await self._show_product(visit, product, errors, status=422, form=form)
+        line = carts_pb.AddLineRequest(variant_id=variant.id, quantity=quantity)
+        try:
+            await self._put(visit, line, variant.price.currency_code, form)
+        except _WRONG as refusal:
+            errors = {"form": said(refusal)}
+            return await self._show_product(visit, product, errors, status=status_of(refusal), form=form)
+        return await self._pages.lead(visit, "/cart")
+
+    async def _put(self, visit: Visit, line: carts_pb.AddLineRequest, currency: str, form: dict[str, str]) -> None:
+        """Into the visitor's cart, or into a new one where that is used up."""
+        line.request_id = domain.effect_id(form, "line")
+        if visit.cart_id:
+            line.cart_id = visit.cart_id
+            try:
+                await self._carts(line, visit.context)
+                return
+            except PlatformError as refusal:
+                if refusal.reason not in _USED_UP:
+                    raise
+        new = carts_pb.CreateCartRequest(currency_code=currency, request_id=domain.effect_id(form, "cart"))
+        visit.keep((await self._carts(new, visit.context)).cart.id)
+        line.cart_id = visit.cart_id
+        await self._carts(line, visit.context)
+
+    async def _set(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        line_id = form.get("line", "")
+        quantity = domain.count(form.get("quantity", ""), 0, MOST_OF_A_LINE)
+        if quantity is None:
+            return await self._show_cart(visit, {line_id: _QUANTITY}, status=422, form=form)
+        request = carts_pb.SetQuantityRequest(line_id=line_id, quantity=quantity)
+        return await self._changed(visit, form, request, line_id)
+
+    async def _remove(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        return await self._changed(visit, form, carts_pb.RemoveLineRequest(line_id=form.get("line", "")), "form")
+
+    async def _apply_code(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        code = form.get("code", "").strip()
+        if not code:
+            return await self._show_cart(visit, {"code": "Write a code first."}, status=422, form=form)
+        return await self._changed(visit, form, carts_pb.ApplyCodeRequest(code=code), "code")
+
+    async def _remove_code(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        return await self._changed(visit, form, carts_pb.RemoveCodeRequest(code=form.get("code", "")), "code")
+
+    async def _changed(self, visit: Visit, form: dict[str, str], request: Any, part: str) -> httpbody_pb2.HttpBody:
+        """part: of the page, which says what is wrong with it."""
+        request.cart_id, request.request_id = visit.cart_id, domain.effect_id(form, "change")
+        try:
+            if visit.cart_id:
+                await self._carts(request, visit.context)
+        except _WRONG as refusal:
+            # What is gone already is as it was wanted, and a cart that is used up is shown as it is.
+            if refusal.reason not in {"LINE_NOT_FOUND", "CODE_NOT_FOUND", *_USED_UP}:
+                return await self._show_cart(visit, {part: said(refusal)}, status=status_of(refusal), form=form)
+        return await self._pages.lead(visit, "/cart")
+
+
+_QUANTITY = f"Write a whole number, at most {MOST_OF_A_LINE:,}."
+_ACTIONS = {
+    "add": StorefrontService._add,
+    "set": StorefrontService._set,
+    "remove": StorefrontService._remove,
+    "apply-code": StorefrontService._apply_code,
+    "remove-code": StorefrontService._remove_code,
+}

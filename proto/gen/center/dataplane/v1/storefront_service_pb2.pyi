@@ -1,0 +1,42 @@
+from center.buf.validate import validate_pb2 as _validate_pb2
+from center.shared.v1 import rules_pb2 as _rules_pb2
+from google.api import annotations_pb2 as _annotations_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetHomePageRequest(_message.Message):
+    __slots__ = ("q", "page")
+    Q_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    q: str
+    page: str
+    def __init__(self, q: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
+
+class GetProductPageRequest(_message.Message):
+    __slots__ = ("handle",)
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    handle: str
+    def __init__(self, handle: _Optional[str] = ...) -> None: ...
+
+class GetCartPageRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SubmitCartRequest(_message.Message):
+    __slots__ = ("action", "form")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    form: _httpbody_pb2.HttpBody
+    def __init__(self, action: _Optional[str] = ..., form: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
+
+class GetAssetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...

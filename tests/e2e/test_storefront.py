@@ -1,0 +1,172 @@
+"""A shop's pages at its own domain: what comes through Envoy, and what a shopper does with it in a browser."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from center.control.v1 import tenant_pb2, tenant_service_pb2
+from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
+from tests.dataplane.cluster import of, variant
+from tests.e2e.test_cli import said
+from tests.support.accessibility import barriers
+from tests.support.browser import browsing
+from tests.support.platform import Platform
+
+pytestmark = pytest.mark.e2e
+
+HTML = {"accept": "text/html,application/xhtml+xml"}
+
+
+@dataclass
+class Shop:
+    platform: Platform
+    tenant: Any
+    host: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.platform.envoy_port}"
+
+    def browser(self, **headers: str) -> httpx.AsyncClient:
+        """That keeps cookies, and says by itself what browsers say."""
+        headers = {**HTML, "host": self.host, "origin": self.url, **headers}
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.platform.envoy_port}", headers=headers)
+
+
+@pytest.fixture(scope="module")
+async def shop(platform: Platform) -> AsyncIterator[Shop]:
+    tenant = await platform.create("pages", region_id="eu", display_name="Brass & Wick")
+    sold: list[dict[str, Any]] = [
+        {"handle": f"lantern-{n}", "title": f"Lantern No. {n}", "variants": [variant(f"LANTERN-{n}", 10 + n)]}
+        for n in range(26)
+    ]
+    lamp = {"handle": "lamp", "title": "Brass lamp", "description": "By hand.\n\nIt lasts."}
+    sold.append({**lamp, "variants": [_sized("Small", 12), _sized("Large", 20)]})
+    for each in sold:
+        request = products_pb.CreateProductRequest(product=each)
+        await platform.products("eu-1").CreateProduct(request, metadata=of(tenant.id))
+    effect = {"type": promotions_pb.PROMOTION_EFFECT_TYPE_PERCENT, "basis_points": 1000}
+    promotion = {"display_name": "Welcome", "code": "WELCOME", "effect": effect}
+    stub: Any = PromotionServiceStub(platform.channel("eu-1"))
+    await stub.CreatePromotion(promotions_pb.CreatePromotionRequest(promotion=promotion), metadata=of(tenant.id))
+    yield Shop(platform, tenant, "pages.center.localhost")
+
+
+def _sized(title: str, units: int) -> products_pb.Variant:
+    made = variant(f"LAMP-{title}", units)
+    made.title = title
+    return made
+
+
+async def test_pages_are_pages_through_envoy(shop: Shop) -> None:
+    async with shop.browser() as browser:
+        home = await browser.get("/?utm_source=letter")
+        assert (home.status_code, home.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        policy = home.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "script" not in policy
+        assert home.headers["x-content-type-options"] == "nosniff"
+        assert home.headers["referrer-policy"] == "same-origin" and home.headers["cache-control"] == "no-store"
+        assert "x-center-http-status" not in home.headers
+        style = home.text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+        css = await browser.get(style)
+        assert (css.status_code, css.headers["content-type"]) == (200, "text/css; charset=utf-8")
+        assert "immutable" in css.headers["cache-control"] and "--accent-on-dark" in css.text
+        older = await browser.get(style.replace(style[-20:-4], "0" * 16))
+        assert older.headers["cache-control"] == "no-cache" and older.text == css.text
+
+        following = home.text.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+        second = await browser.get(following)
+        handles = [page.text.count('<li class="card">') for page in (home, second)]
+        assert handles == [24, 3]
+        found = await browser.get("/", params={"q": "brass"})
+        assert "Brass lamp" in found.text and "Lantern" not in found.text
+        assert (await browser.get("/", params={"page": "none"})).text.count('<li class="card">') == 24
+
+        missing = await browser.get("/products/nothing")
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "Not here any more" in missing.text and "Brass &amp; Wick" in missing.text
+        program = await browser.get("/products/nothing", headers={"accept": "application/json"})
+        assert program.status_code == 404 and program.json()["details"][0]["reason"] == "PRODUCT_NOT_FOUND"
+
+
+async def test_a_form_leads_on_and_comes_from_the_shop_alone(shop: Shop) -> None:
+    async with shop.browser() as browser:
+        [lamp] = (
+            await shop.platform.products("eu-1").ListProducts(
+                products_pb.ListProductsRequest(filter='handle = "lamp"'), metadata=of(shop.tenant.id)
+            )
+        ).products
+        form = {"product": "lamp", "variant": lamp.variants[1].id, "quantity": "2", "request_id": str(uuid.uuid4())}
+        for origin in ("http://evil.example", f"http://evil.{shop.platform.zone}:{shop.platform.envoy_port}"):
+            refused = await browser.post("/cart/add", data=form, headers={"origin": origin, "x-center-host": "evil"})
+            assert refused.status_code == 403 and "did not come from here" in refused.text
+        assert not browser.cookies
+        added = await browser.post("/cart/add", data=form)
+        assert (added.status_code, added.headers["location"]) == (303, "/cart")
+        assert "HttpOnly; SameSite=Lax" in added.headers["set-cookie"]
+        await browser.post("/cart/add", data=form)
+        cart = await browser.get("/cart")
+        assert "2 x 20.50 EUR = 41.00 EUR" in cart.text
+        wrong = await browser.post("/cart/add", data={**form, "quantity": "none"})
+        assert wrong.status_code == 422 and 'aria-invalid="true"' in wrong.text
+
+
+async def test_a_shop_that_is_closed_says_so_on_its_pages(shop: Shop) -> None:
+    platform, tenants = shop.platform, shop.platform.tenants
+    closing = await platform.create("pages-closed", region_id="eu", display_name="Closing down")
+    host = "pages-closed.center.localhost"
+
+    async def mode(mode: Any) -> None:
+        request = tenant_service_pb2.SetTenantModeRequest(id=closing.id, mode=mode, reason="a test")
+        await tenants.SetTenantMode(request)
+        await platform.applied()
+
+    async with Shop(platform, closing, host).browser() as browser:
+        await mode(tenant_pb2.TENANT_MODE_READ_ONLY)
+        looked = await browser.get("/cart")
+        assert looked.status_code == 200 and "can only be looked at" in looked.text
+        refused = await browser.post("/cart/add", data={"product": "x"})
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "read but not changed" in refused.text
+        await mode(tenant_pb2.TENANT_MODE_MAINTENANCE)
+        kept = await browser.get("/")
+        assert kept.status_code == 503 and "Back in a moment" in kept.text and "retry-after" in kept.headers
+        await mode(tenant_pb2.TENANT_MODE_NORMAL)
+        assert (await browser.get("/")).status_code == 200
+
+
+async def test_a_shopper_finds_a_product_and_fills_a_cart(shop: Shop) -> None:
+    said(shop.platform, "storefront", "set", "pages", "--tagline", "Light for long evenings", "--accent", "#8a3a12")
+    async with browsing() as context:
+        page = await context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+        await page.goto(shop.url)
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Light for long evenings")
+        assert await barriers(page) == []
+        await page.get_by_label("Search products").fill("brass")
+        await page.get_by_role("button", name="Search").click()
+        await page.get_by_role("link", name="Brass lamp").click()
+        await page.get_by_label("Large").check()
+        await page.get_by_label("Quantity").fill("2")
+        assert await barriers(page) == []
+        await page.get_by_role("button", name="Add to cart").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Your cart")
+        await expect(page.get_by_role("link", name="Cart 2 items", exact=True)).to_be_visible()
+        await page.get_by_label("Quantity of Brass lamp").fill("3")
+        await page.get_by_role("button", name="Update the quantity of Brass lamp").click()
+        await page.get_by_label("Discount code").fill("welcome")
+        await page.get_by_role("button", name="Apply").click()
+        await expect(page.locator(".total dd")).to_have_text("55.35 EUR")
+        assert await barriers(page) == []
+        await page.goto(f"{shop.url}/products/nothing")
+        assert await barriers(page) == []
+        assert not faults
