@@ -174,7 +174,7 @@ def addresses(config: Config) -> dict[str, str]:
     return {
         "shops, by Host header": f"http://{config.address(ports.ENVOY)}",
         **({"the example solution": example_url(config)} if config.example else {}),
-        "a shop in the browser": f"http://CODE.{config.zone}:{ports.ENVOY + config.offset}/v1/products",
+        "a shop in the browser": f"http://CODE.{config.zone}:{ports.ENVOY + config.offset}/",
         "Envoy admin": f"http://{config.address(ports.ENVOY_ADMIN)}",
         "metrics of control": f"http://{config.address(ports.CONTROL_METRICS)}/metrics",
         "certificates": str(config.home / "pki"),
@@ -221,7 +221,7 @@ def _try_it(config: Config, shops: list[str]) -> None:
         out.print(f"  curl -H 'Host: {host}' '{where}/search?q=lantern'", markup=False, soft_wrap=True)
         out.print(f"  a browser: {example_url(config)}", markup=False, soft_wrap=True)
     if shops:
-        browser = f"http://{code(shops[0])}.{config.zone}:{ports.ENVOY + config.offset}/v1/products"
+        browser = f"http://{code(shops[0])}.{config.zone}:{ports.ENVOY + config.offset}/"
         out.print(f"  a browser: {browser}", markup=False, soft_wrap=True)
         out.print("  .venv/bin/center tenants list", markup=False)
     out.print()
