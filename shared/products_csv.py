@@ -95,8 +95,9 @@ def _product(cells: dict[str, str]) -> pb.Product:
         for name, values in zip(_NAMES, _VALUES, strict=True)
         if cells[name]
     ]
-    about = {name: cells[name] for name in ("handle", "title", "description")}
-    return pb.Product(**about, status=pb.ProductStatus.Value(status), options=options)
+    return pb.Product(
+        handle=cells["handle"], title=cells["title"], description=cells["description"], status=status, options=options
+    )
 
 
 def _variant(cells: dict[str, str], product: pb.Product) -> pb.Variant:
