@@ -52,6 +52,7 @@ from dataplane.merchandising.navigation import NavigationService
 from dataplane.merchandising.service import MerchandisingService
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
+from dataplane.orders.notices import Details
 from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
 from dataplane.products.service import ProductService
@@ -339,12 +340,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             providers={stripe_api.NAME: stripe},
             followed=followed,
         )
+        order_seal = Vault(config.home, order_messages.RING)
         orders = OrderService(
             db=stock,
             reads=db,
             tokens=tokens,
             clock=clock,
-            vault=Vault(config.home, order_messages.RING),
+            vault=order_seal,
             payments=payments,
         )
         unpaid = orders_worker.Sweeper(db=stock, steward=steward, clock=clock, caller=identity_name, payments=payments)
@@ -371,7 +373,12 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         if config.nats_url:
             url = app_url(config.database_url, config.home)
             triggered = Triggers(
-                name=identity_name, vault=vault, clock=clock, is_served=tenants.is_served, sent=sending.wake
+                name=identity_name,
+                vault=vault,
+                clock=clock,
+                is_served=tenants.is_served,
+                sent=sending.wake,
+                details=Details(order_seal),
             )
             notifying = database("center_app", 2)
             fan_out = FanOut(tenants.is_served, clock)

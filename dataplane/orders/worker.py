@@ -69,8 +69,10 @@ class Sweeper:
             await self._step(tenant_id, order_id, now + LONGER)
 
     async def _step(self, tenant_id: str, order_id: str, at: datetime) -> Begun | None:
-        """Ends the order if nothing can come of its payments any more; what awaits the shopper only is called off."""
-        now = self._clock.now()
+        """Ends the order if nothing can come of its payments any more; what awaits the shopper only is called off.
+
+        at: the order was to be paid by then.
+        """
         async with self._db.transaction(tenant_id) as tx:
             journal.unchanged(tx)
             order, ledger = await ops.locked(tx, tenant_id, order_id)
@@ -78,9 +80,9 @@ class Sweeper:
                 return None
             pending = [payment for payment in ledger.payments if domain.is_pending(payment)]
             if not pending:
-                await ops.give_up(tx, tenant_id, order, State.EXPIRED, now)
+                await ops.give_up(tx, tenant_id, order, State.EXPIRED, self._clock.now())
                 return None
-            await store.look_again(tx, tenant_id, order_id, now + LONGER)
+            await store.look_again(tx, tenant_id, order_id, at + LONGER)
             for payment in pending:
                 if domain.awaits_payer(payment):
                     return await self._payments.void(tx, tenant_id, payment.id, "its order was not paid in time")

@@ -126,20 +126,26 @@ class Call:
         self, tenant: str, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30
     ) -> Any:
         """What the command is about, of a service that the tenant's cluster serves."""
-        tenant_id, cluster_id = await self.client.placed(id=await self.tenant_id(tenant))
-        metadata = (("x-tenant-id", tenant_id),)
         if self.print_grpcurl:
-            address = await self.client.endpoint(cluster_id)
+            tenant_id, cluster_id = await self.client.placed(id=await self.tenant_id(tenant))
+            address, metadata = await self.client.endpoint(cluster_id), (("x-tenant-id", tenant_id),)
             command = grpcurl(self.client.config, address, f"{service.full_name}/{method}", request, metadata)
             out.print(command, soft_wrap=True, markup=False)
             raise typer.Exit(0)
+        return await self.look_up_in_shop(tenant, service, method, request, timeout_s=timeout_s)
+
+    async def look_up_in_shop(
+        self, tenant: str, service: ServiceDescriptor, method: str, request: Message, *, timeout_s: float = 30
+    ) -> Any:
+        """A call that only helps, made in any case."""
+        tenant_id, cluster_id = await self.client.placed(id=await self.tenant_id(tenant))
         found: MethodDescriptor = service.methods_by_name[method]
         unary = (await self.client.cluster(cluster_id)).unary_unary(
             f"/{service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=message_factory.GetMessageClass(found.output_type).FromString,
         )
-        return await unary(request, timeout=timeout_s, metadata=metadata)
+        return await unary(request, timeout=timeout_s, metadata=(("x-tenant-id", tenant_id),))
 
     async def pages(
         self,

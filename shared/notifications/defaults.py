@@ -1,6 +1,8 @@
-"""The platform's own templates, for tenants that have none of their own."""
+"""The platform's own templates and triggers, for tenants that have none of their own."""
 
-from shared.notifications.domain import ESSENTIAL, TRANSACTIONAL, Channel, Template
+from datetime import UTC, datetime
+
+from shared.notifications.domain import ESSENTIAL, TRANSACTIONAL, Channel, Template, Trigger
 
 _HTML = "<p>{}</p>\n"
 
@@ -32,7 +34,39 @@ TEMPLATES = (
         "order-shipped",
         "",
         "Your order {{ order.number }} is on its way",
-        "We have sent your order {{ order.number }}.",
+        "We have sent your order {{ order.number }}."
+        "{% if order.tracking_number %}\n\n{{ order.carrier }} {{ order.tracking_number }}{% endif %}",
+    ),
+    *_mail(
+        "order-shipped",
+        "de",
+        "Ihre Bestellung {{ order.number }} ist unterwegs",
+        "Wir haben Ihre Bestellung {{ order.number }} versandt."
+        "{% if order.tracking_number %}\n\n{{ order.carrier }} {{ order.tracking_number }}{% endif %}",
+    ),
+    *_mail(
+        "order-refunded",
+        "",
+        "Your refund for order {{ order.number }}",
+        "We have given back {{ order.refund }} for your order {{ order.number }}.",
+    ),
+    *_mail(
+        "order-refunded",
+        "de",
+        "Ihre Erstattung zur Bestellung {{ order.number }}",
+        "Wir haben Ihnen {{ order.refund }} zur Bestellung {{ order.number }} erstattet.",
+    ),
+    *_mail(
+        "order-canceled",
+        "",
+        "Your order {{ order.number }} is canceled",
+        "Your order {{ order.number }} is canceled. What you have paid is given back.",
+    ),
+    *_mail(
+        "order-canceled",
+        "de",
+        "Ihre Bestellung {{ order.number }} ist storniert",
+        "Ihre Bestellung {{ order.number }} ist storniert. Was Sie bezahlt haben, wird erstattet.",
     ),
     *_mail(
         "password-reset",
@@ -47,3 +81,21 @@ TEMPLATES = (
 
 def of(name: str, channel: Channel) -> list[Template]:
     return [each for each in TEMPLATES if each.name == name and each.channel is channel]
+
+
+def _of_order(name: str, happened: str) -> Trigger:
+    always = datetime.fromtimestamp(0, UTC)
+    return Trigger(name, f"order.{happened}", name, Channel.EMAIL, "order.email", "", always)
+
+
+# A tenant's own trigger of the same name, for the same events, takes the place of one of these.
+TRIGGERS = (
+    _of_order("order-confirmation", "placed"),
+    _of_order("order-shipped", "fulfilled"),
+    _of_order("order-refunded", "refunded"),
+    _of_order("order-canceled", "canceled"),
+)
+
+
+def triggers(event_type: str) -> list[Trigger]:
+    return [each for each in TRIGGERS if each.event_type == event_type]

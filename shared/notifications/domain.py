@@ -305,18 +305,22 @@ def replayable(notification: Notification) -> None:
 # -- triggers
 
 
-def at_place(expression: str, event: Mapping[str, Any]) -> str:
-    """The text itself, or what stands at `event.a.b` of the event; empty where nothing does."""
-    if not expression.startswith("event."):
+def is_place(expression: str) -> bool:
+    return expression.startswith(("event.", "order."))
+
+
+def at_place(expression: str, said: Mapping[str, Any]) -> str:
+    """The text itself, or what stands at `event.a.b` or `order.a` of what is said; empty where nothing does."""
+    if not is_place(expression):
         return expression
-    found: Any = event
-    for part in expression.split(".")[1:]:
+    found: Any = said
+    for part in expression.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found if isinstance(found, str) else ""
 
 
 def check_trigger(trigger: Trigger) -> None:
-    if not trigger.recipient.startswith("event."):
+    if not is_place(trigger.recipient):
         recipient(trigger.channel, trigger.recipient)
 
 

@@ -351,13 +351,6 @@ async def triggers_of(
     return [_trigger(tenant_id, row, vault) for row in rows]
 
 
-async def triggers_since(tx: AsyncConnection, tenant_id: str) -> datetime | None:
-    """From when on there are any; None for none."""
-    stmt = select(func.min(triggers.c.create_time)).where(triggers.c.tenant_id == tenant_id)
-    found: datetime | None = (await tx.execute(stmt)).scalar_one()
-    return found
-
-
 async def trigger_page(
     tx: AsyncConnection, tenant_id: str, ordering: Ordering, cursor: Sequence[Value] | None, size: int, vault: Vault
 ) -> tuple[list[Trigger], list[Value] | None]:

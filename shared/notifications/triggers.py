@@ -3,15 +3,16 @@
 The notifications' unique key makes it harmless to read an event again.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from google.protobuf import json_format
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.notifications import domain, ops, store
+from shared.notifications import defaults, domain, ops, store
 from shared.notifications.domain import Asked, Trigger
 from shared.notifications.vault import Vault
 from shared.runtime.clock import Clock
@@ -26,13 +27,23 @@ log = structlog.stdlib.get_logger("center.notifications")
 NAME = "notifications"
 PLANE = "dataplane"
 
+# What templates are told beside the event, and where recipients may be found: an event carries no address.
+Details = Callable[[AsyncConnection, Event], Awaitable[Mapping[str, Any]]]
+
+
+async def nothing(tx: AsyncConnection, event: Event) -> Mapping[str, Any]:
+    return {}
+
 
 def subscription(cluster_id: str) -> Subscription:
     return Subscription(f"notifications-{cluster_id}", PLANE)
 
 
 class Triggers:
-    """is_served: whether the tenant of an id is this cluster's to serve, or may become so before long."""
+    """is_served: whether the tenant of an id is this cluster's to serve, or may become so before long.
+
+    details: asked in the consumer's transaction, of an event that somebody is to be told of.
+    """
 
     def __init__(
         self,
@@ -42,12 +53,14 @@ class Triggers:
         clock: Clock,
         is_served: Callable[[str], bool],
         sent: Callable[[], None],
+        details: Details = nothing,
     ) -> None:
         self._name = name
         self._vault = vault
         self._clock = clock
         self.is_served = is_served
         self._sent = sent
+        self._details = details
 
     async def apply(self, tx: AsyncConnection, event: Event) -> None:
         """In the consumer's transaction, which becomes one of the event's tenant."""
@@ -55,7 +68,8 @@ class Triggers:
             await self._take(tx, event)
 
     async def wanted_since(self, tx: AsyncConnection, tenant_id: str) -> datetime | None:
-        return await store.triggers_since(tx, tenant_id)
+        # Those of the platform have always been there.
+        return datetime.fromtimestamp(0, UTC)
 
     async def again(self, tx: AsyncConnection, events: Sequence[Event]) -> bool:
         """False when the tenant is closed again."""
@@ -71,6 +85,8 @@ class Triggers:
             return True
         await tx.execute(_AS, {"tenant_id": event.tenant_id})
         found = await store.triggers_of(tx, event.tenant_id, event.subject.name, event.time, self._vault)
+        names = {trigger.name for trigger in found}
+        found += [each for each in defaults.triggers(event.subject.name) if each.name not in names]
         if not found:
             return True
         if not await gaps.admitted(tx, NAME, event.time, once_more=once_more):
@@ -79,9 +95,11 @@ class Triggers:
             caller=self._name, tenant_id=event.tenant_id, method="worker/notifications/trigger", metadata={}
         )
         with use(call):
+            said = json_format.MessageToDict(event.message, preserving_proto_field_name=True)
+            variables = {"event": said, **await self._details(tx, event)}
             for trigger in found:
                 try:
-                    await self._notify(tx, event, trigger)
+                    await self._notify(tx, event, trigger, variables)
                 except NotFound as error:
                     # The template is gone. All that comes after it would wait for ever.
                     if not once_more:
@@ -89,20 +107,19 @@ class Triggers:
                     log.error("an event that was read again is not sent", event_id=event.id, error=repr(error))
         return True
 
-    async def _notify(self, tx: AsyncConnection, event: Event, trigger: Trigger) -> None:
-        said = json_format.MessageToDict(event.message, preserving_proto_field_name=True)
+    async def _notify(self, tx: AsyncConnection, event: Event, trigger: Trigger, variables: Mapping[str, Any]) -> None:
         try:
-            address = domain.recipient(trigger.channel, domain.at_place(trigger.recipient, said))
+            address = domain.recipient(trigger.channel, domain.at_place(trigger.recipient, variables))
         except InvalidArgument:
             # Nobody to tell it to.
             return
-        locale = domain.at_place(trigger.locale, said)
+        locale = domain.at_place(trigger.locale, variables)
         asked = Asked(
             channel=trigger.channel,
             recipient=address,
             template=trigger.template,
             locale=locale if domain.is_locale(locale) else "",
-            variables={"event": said},
+            variables=variables,
             # Whoever reads the event a second time makes nothing of it.
             dedup_key=event.id,
         )

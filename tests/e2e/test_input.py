@@ -27,12 +27,14 @@ from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
+from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
+from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
@@ -394,6 +396,8 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_shelves(platform, world.shop, made.id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_orders(platform, world.shop, made.variants[0].id)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_promotions(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
@@ -483,6 +487,33 @@ async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dic
         "variant_id": [variant_id],
         "shipping_method": ["free"],
         "email": ["ada@mail.example", "ada"],
+    }
+
+
+async def _populate_orders(platform: Platform, shop: str, variant_id: str) -> dict[str, list[str]]:
+    """An order that is paid for, one of it shipped, by the names of request fields."""
+    metadata, channel = (("x-tenant-id", shop),), platform.channel("eu-1")
+    carts, checkouts, orders = CartServiceStub(channel), CheckoutServiceStub(channel), OrderServiceStub(channel)
+    cart = (await carts.CreateCart(carts_pb.CreateCartRequest(currency_code="EUR"), metadata=metadata)).cart
+    line = carts_pb.AddLineRequest(cart_id=cart.id, variant_id=variant_id, quantity=3)
+    await carts.AddLine(line, metadata=metadata)
+    await carts.SetEmail(carts_pb.SetEmailRequest(cart_id=cart.id, email="ada@mail.example"), metadata=metadata)
+    address = {"name": "Ada", "lines": ["Square 1"], "city": "Berlin", "country_code": "DE"}
+    await carts.SetAddress(carts_pb.SetAddressRequest(cart_id=cart.id, address=address), metadata=metadata)
+    start = checkouts_pb.StartCheckoutRequest(cart_id=cart.id)
+    total = (await checkouts.StartCheckout(start, metadata=metadata)).checkout.total
+    complete = checkouts_pb.CompleteCheckoutRequest(
+        cart_id=cart.id, expected_total=total, payment_method="pm_card_visa"
+    )
+    order_id = (await checkouts.CompleteCheckout(complete, metadata=metadata)).checkout.order_id
+    found = (await orders.GetOrder(orders_pb.GetOrderRequest(id=order_id), metadata=metadata)).order
+    ship = orders_pb.CreateFulfillmentRequest(order_id=order_id, lines=[{"line_id": found.lines[0].id, "quantity": 1}])
+    shipped = (await orders.CreateFulfillment(ship, metadata=metadata)).fulfillment
+    return {
+        "id": [order_id],
+        "order_id": [order_id],
+        "line_id": [found.lines[0].id],
+        "fulfillment_id": [shipped.id],
     }
 
 

@@ -290,7 +290,9 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutTrigger(self, request, context):
-        """Sends a notification for each event of a type from now on; a trigger of that name is replaced.
+        """Sends a notification for each event of a type from now on; a trigger of that name is replaced. Every shop has
+        order-confirmation (order.placed), order-shipped (order.fulfilled), order-refunded (order.refunded) and
+        order-canceled (order.canceled) from the start: one of its own by that name, for that event, takes their place.
         Errors: INVALID_ARGUMENT/EVENT_TYPE_UNKNOWN, INVALID_ARGUMENT/RECIPIENT_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -113,7 +113,9 @@ class NotificationServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     PutTrigger: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.PutTriggerRequest, _notification_service_pb2.PutTriggerResponse]
-    """Sends a notification for each event of a type from now on; a trigger of that name is replaced.
+    """Sends a notification for each event of a type from now on; a trigger of that name is replaced. Every shop has
+    order-confirmation (order.placed), order-shipped (order.fulfilled), order-refunded (order.refunded) and
+    order-canceled (order.canceled) from the start: one of its own by that name, for that event, takes their place.
     Errors: INVALID_ARGUMENT/EVENT_TYPE_UNKNOWN, INVALID_ARGUMENT/RECIPIENT_INVALID.
     """
     DeleteTrigger: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteTriggerRequest, _notification_service_pb2.DeleteTriggerResponse]
@@ -221,7 +223,9 @@ class NotificationServiceAsyncStub(NotificationServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     PutTrigger: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.PutTriggerRequest, _notification_service_pb2.PutTriggerResponse]  # type: ignore[assignment]
-    """Sends a notification for each event of a type from now on; a trigger of that name is replaced.
+    """Sends a notification for each event of a type from now on; a trigger of that name is replaced. Every shop has
+    order-confirmation (order.placed), order-shipped (order.fulfilled), order-refunded (order.refunded) and
+    order-canceled (order.canceled) from the start: one of its own by that name, for that event, takes their place.
     Errors: INVALID_ARGUMENT/EVENT_TYPE_UNKNOWN, INVALID_ARGUMENT/RECIPIENT_INVALID.
     """
     DeleteTrigger: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.DeleteTriggerRequest, _notification_service_pb2.DeleteTriggerResponse]  # type: ignore[assignment]
@@ -422,7 +426,9 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.PutTriggerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notification_service_pb2.PutTriggerResponse, _abc.Awaitable[_notification_service_pb2.PutTriggerResponse]]:
-        """Sends a notification for each event of a type from now on; a trigger of that name is replaced.
+        """Sends a notification for each event of a type from now on; a trigger of that name is replaced. Every shop has
+        order-confirmation (order.placed), order-shipped (order.fulfilled), order-refunded (order.refunded) and
+        order-canceled (order.canceled) from the start: one of its own by that name, for that event, takes their place.
         Errors: INVALID_ARGUMENT/EVENT_TYPE_UNKNOWN, INVALID_ARGUMENT/RECIPIENT_INVALID.
         """
 
