@@ -18,6 +18,7 @@ from center.dataplane.v1 import (
     inventory_service_pb2,
     merchandising_service_pb2,
     navigation_service_pb2,
+    order_import_service_pb2,
     order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -52,6 +53,7 @@ from dataplane.merchandising.navigation import NavigationService
 from dataplane.merchandising.service import MerchandisingService
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
+from dataplane.orders.import_service import OrderImportService
 from dataplane.orders.notices import Details
 from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
@@ -133,6 +135,7 @@ STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontServi
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
 STAFF = staff_service_pb2.DESCRIPTOR.services_by_name["StaffService"]
 ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+ORDER_IMPORT = order_import_service_pb2.DESCRIPTOR.services_by_name["OrderImportService"]
 DESCRIPTION = description_service_pb2.DESCRIPTOR.services_by_name["DescriptionService"]
 BACKOFFICE_DESCRIPTION = backoffice_description_service_pb2.DESCRIPTOR.services_by_name["BackofficeDescriptionService"]
 NOTIFICATIONS = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"]
@@ -240,6 +243,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             vault=Vault(config.home, cart_messages.RING),
             key=keys.load(config.home, "recipients"),
         )
+        past = OrderImportService(db=writes, reads=db, clock=clock, features=features)
         credentials = Credentials(keys.load(config.home, "staff"))
         staff = StaffService(
             db=writes,
@@ -430,6 +434,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(look, STOREFRONT_SETTINGS, tenants, features), STOREFRONT_SETTINGS),
                     Service(admitted(staff, STAFF, tenants, features), STAFF),
                     Service(admitted(orders, ORDERS, tenants, features), ORDERS),
+                    Service(admitted(past, ORDER_IMPORT, tenants, features), ORDER_IMPORT),
                     Service(admitted(DescriptionService(), DESCRIPTION, tenants, features), DESCRIPTION),
                     Service(
                         admitted(BackofficeDescriptionService(), BACKOFFICE_DESCRIPTION, tenants, features),

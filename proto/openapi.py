@@ -388,6 +388,12 @@ class Binding:
         return re.findall(r"\{([^}=]+)", self.template)
 
     @property
+    def role(self) -> str:
+        """The least role that a merchant needs; empty for the usual one."""
+        number = self.method.options.Extensions[_RULES].role
+        return rules_pb2.StaffRole.Name(number).removeprefix("STAFF_ROLE_") if number else ""
+
+    @property
     def callers(self) -> set[str]:
         return {rules_pb2.Caller.Name(each) for each in self.method.options.Extensions[_RULES].callers}
 
@@ -433,7 +439,7 @@ def description(image: Image, audience: Audience) -> Schema:
             "responses": {"Refused": _refused("What else went wrong.")},
             "headers": {"X-Request-Id": {"description": "Names the call in logs.", "schema": {"type": "string"}}},
             "securitySchemes": {
-                name: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
+                name: {"type": "http", "scheme": "bearer", "description": about}
                 for name, about in sorted(tokens.items())
             },
         },
@@ -457,6 +463,8 @@ def operation(image: Image, schemas: Schemas, audience: Audience, binding: Bindi
     made["responses"] = {"200": _answer(schemas, method), **_refusals_of(errors)}
     made["responses"]["default"] = {"$ref": "#/components/responses/Refused"}
     proofs: list[Schema] = [{name: []} for caller, (name, _) in audience.tokens.items() if caller in binding.callers]
+    if "CALLER_MERCHANT" in audience.callers and (role := binding.role):
+        made["description"] += f"\n\nNeeds the role {role}."
     made["security"] = [*([{}] if "CALLER_SHOPPER" in binding.callers else []), *proofs]
     return made
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 import protovalidate
 
@@ -33,6 +34,7 @@ from shared.runtime.rpc.violations import path_of
 BATCH_ROWS = 200
 # A sender that pauses gets to know how far it is, and may wait for that before it goes on.
 PAUSE_S = 0.05
+Request = TypeVar("Request")
 # Another writer may take a handle or a SKU between our look and our write; the next try sees it.
 TRIES = 5
 
@@ -58,7 +60,7 @@ async def take(
     features.check_import(current().tenant_id)
     progress = pb.ImportProductsResponse()
     batch, row = Batch(), 0
-    async with contextlib.aclosing(_with_pauses(requests)) as arriving:
+    async with contextlib.aclosing(with_pauses(requests)) as arriving:
         async for request in arriving:
             features.check_import(current().tenant_id)
             for message in request.products if request is not None else ():
@@ -78,11 +80,9 @@ async def take(
     yield await _keep(batch, row, progress, db, clock, features)
 
 
-async def _with_pauses(
-    requests: AsyncIterator[pb.ImportProductsRequest],
-) -> AsyncGenerator[pb.ImportProductsRequest | None, None]:
+async def with_pauses(requests: AsyncIterator[Request]) -> AsyncGenerator[Request | None, None]:
     """The requests, and None wherever the sender pauses."""
-    reading: asyncio.Future[pb.ImportProductsRequest | None] | None = None
+    reading: asyncio.Future[Request | None] | None = None
     try:
         while True:
             if reading is None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from shared.tables import metadata
@@ -43,6 +44,12 @@ staff_members = Table(
     CheckConstraint("(state = 'ACTIVE') = (password_hash <> '')", name="password_hash"),
     CheckConstraint("(state = 'INVITED') = (invitation_expire_time IS NOT NULL)", name="invitation"),
     Index(None, "tenant_id", "create_time", "id"),
+    Index(
+        "staff_members_owners",
+        "tenant_id",
+        "id",
+        postgresql_where=text("role = 'OWNER' AND state = 'ACTIVE'"),
+    ),
 )
 
 api_keys = Table(

@@ -11,17 +11,18 @@ from center.control.v1 import tenant_pb2
 from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2_grpc as pb_grpc
-from dataplane.tenants import domain, rows, store
+from dataplane.tenants import domain, figures, rows, store
 from dataplane.tenants.domain import Local, Mode, State
 from dataplane.tenants.local import LocalTenants
 from shared.media import moving
 from shared.media.objects import Objects
 from shared.notifications import triggers
-from shared.runtime import journal
+from shared.runtime import journal, money
 from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.events import gaps
 from shared.runtime.ids import is_uuid
+from shared.runtime.money import Money
 from shared.runtime.paging import PageTokens, page_size
 from shared.webhooks import fanout
 
@@ -144,18 +145,24 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
 
     async def GetTenantStats(self, request: pb.GetTenantStatsRequest, context: Context) -> pb.GetTenantStatsResponse:
         local = self._served(request.tenant_id)
-        async with self._db.transaction(request.tenant_id) as tx:
-            by_status = await store.products_by_status(tx)
-            variants, last_write = await store.variants_and_last_write(tx)
+        async with self._db.transaction(request.tenant_id, snapshot=True) as tx:
+            found = await figures.count(tx, request.tenant_id)
+        stock = found.stock
         stats = pb.GetTenantStatsResponse(
-            active_products=by_status.get("ACTIVE", 0),
-            draft_products=by_status.get("DRAFT", 0),
-            archived_products=by_status.get("ARCHIVED", 0),
-            variants=variants,
+            active_products=found.products.get("ACTIVE", 0),
+            draft_products=found.products.get("DRAFT", 0),
+            archived_products=found.products.get("ARCHIVED", 0),
+            variants=found.variants,
             revision=local.revision,
+            open_carts=found.open_carts,
+            stock=pb.StockFigures(
+                levels=stock.levels, on_hand=stock.on_hand, reserved=stock.reserved, backordered=stock.backordered
+            ),
+            media_bytes=found.media_bytes,
+            orders=[_order_figures(each) for each in found.orders],
         )
-        if last_write is not None:
-            stats.last_write_time.FromDatetime(last_write)
+        if found.last_write is not None:
+            stats.last_write_time.FromDatetime(found.last_write)
         return stats
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
@@ -284,3 +291,13 @@ def _fields(tenant: CatalogTenant) -> dict[str, object]:
 def _plain(value: Any) -> object:
     """A value that compares by content."""
     return value.SerializeToString(deterministic=True) if hasattr(value, "SerializeToString") else str(value)
+
+
+def _order_figures(of: figures.Orders) -> pb.OrderFigures:
+    return pb.OrderFigures(
+        state=f"ORDER_STATE_{of.state}",
+        count=of.count,
+        total=money.to_proto(Money(of.currency, of.total_minor)),
+        paid=money.to_proto(Money(of.currency, of.paid_minor)),
+        refunded=money.to_proto(Money(of.currency, of.refunded_minor)),
+    )

@@ -1,16 +1,14 @@
-"""Tenants in this cluster's database. Functions run in a steward's transaction, or make one of their own; the counting
-ones in a tenant's."""
+"""Tenants in this cluster's database. Functions run in a steward's transaction, or make one of their own."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 
 from sqlalchemy import ColumnElement, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.tables import MOVED, event_gaps, products, tenants, variants, watch
+from dataplane.tables import MOVED, event_gaps, tenants, watch
 from dataplane.tenants.domain import Local, Mode, State, has_moved, outlives
 from shared.audit.domain import ROWS
 from shared.audit.schema import LOCK
@@ -272,19 +270,6 @@ async def page(tx: AsyncConnection, after: str | None, size: int) -> list[tuple[
     if after is not None:
         stmt = stmt.where(tenants.c.tenant_id > after)
     return [(row.entry, _local(row)) for row in await tx.execute(stmt)]
-
-
-async def products_by_status(tx: AsyncConnection) -> dict[str, int]:
-    stmt = select(products.c.status, func.count().label("rows")).group_by(products.c.status)
-    return {row.status: row.rows for row in await tx.execute(stmt)}
-
-
-async def variants_and_last_write(tx: AsyncConnection) -> tuple[int, datetime | None]:
-    """How many variants there are, and when a product was changed last."""
-    count = select(func.count()).select_from(variants).scalar_subquery()
-    last = select(func.max(products.c.update_time)).scalar_subquery()
-    row = (await tx.execute(select(count.label("variants"), last.label("last")))).one()
-    return row.variants, row.last
 
 
 async def watched_revision(tx: AsyncConnection) -> int:

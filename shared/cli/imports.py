@@ -1,7 +1,9 @@
-"""center import-tenants, import-products and demo: real input."""
+"""center import-tenants, import-products, import-orders and demo: real input."""
 
 import csv
 import time
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +11,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from shared.cli.call import Call, err, out, run
-from shared.samples import domains, load, retail
+from shared.samples import domains, load, replay, retail
+from shared.samples.history import History
 from shared.samples.load import ProductsLoaded, TenantsLoaded
+from shared.samples.replay import Replayed
 
 EXAMPLES = 3
 
@@ -18,6 +22,7 @@ EXAMPLES = 3
 def add_to(app: typer.Typer) -> None:
     app.command("import-tenants")(import_tenants)
     app.command("import-products")(import_products)
+    app.command("import-orders")(import_orders)
     app.command()(demo)
 
 
@@ -59,6 +64,31 @@ def import_products(
         with Bars() as bars:
             loaded = await load.import_products(call.client, tenant, found.products, bars)
         products_loaded(tenant, loaded)
+
+    run(work)
+
+
+def import_orders(
+    file: File,
+    tenant: Annotated[str, typer.Option(help="The shop's code.")],
+    report: Annotated[Path | None, typer.Option(help="Write every line that could not be kept, as CSV.")] = None,
+) -> None:
+    """Replay the order lines in FILE as a shop's history. Run it again to go on where it stopped."""
+    try:
+        found = retail.catalogue(retail.read(file))
+    except (ValueError, OSError) as problem:
+        err.print(str(problem), style="red")
+        raise typer.Exit(1) from None
+
+    async def work(call: Call) -> None:
+        began = time.monotonic()
+        with _Bars() as bars:
+            loaded = await load.import_products(call.client, tenant, found.products, bars)
+            replayed = await replay.import_orders(call.client, tenant, file, bars)
+        _products(tenant, loaded)
+        _orders(tenant, replayed, time.monotonic() - began)
+        _refusals(replayed.history, report)
+        _totals(replayed)
 
     run(work)
 
@@ -117,6 +147,49 @@ def products_loaded(code: str, loaded: ProductsLoaded) -> None:
     _some("refused", loaded.refused)
     if loaded.refused:
         raise typer.Exit(1)
+
+
+def _orders(code: str, replayed: Replayed, took_s: float) -> None:
+    out.print(
+        f"orders of {code}: {replayed.orders_created} created, {replayed.orders_known} were there; "
+        f"returns: {replayed.returns_created} created, {replayed.returns_known} were there; in {took_s:.1f} s"
+    )
+
+
+def _refusals(history: History, report: Path | None) -> None:
+    out.print(f"{history.lines} lines; what could not be kept of {len(history.refusals)}, and why:")
+    worth: Counter[str] = Counter()
+    for refusal in history.refusals:
+        worth[refusal.reason] += refusal.thousandths
+    for reason, count in history.reasons.most_common():
+        out.print(f"  {count:>6}  {_pounds(worth[reason]):>14}  {reason}", markup=False)
+    if report is not None:
+        with report.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("line", "invoice", "stock_code", "description", "day", "country", "amount", "reason"))
+            for r in history.refusals:
+                day, country = r.place or ("", "")
+                amount = _pounds(r.thousandths)
+                rows.writerow((r.line, r.invoice, r.stock_code, r.description, day, country, amount, r.reason))
+        out.print(f"all of them are in {report}")
+
+
+def _totals(replayed: Replayed) -> None:
+    """What is here and what was refused are together what the file says, or it is told where they are not."""
+    places, file = len(replayed.history.totals), sum(replayed.history.totals.values())
+    if not replayed.differences:
+        out.print(f"the totals of all {places} days and countries equal the file's, {_pounds(file)} GBP")
+        return
+    out.print(f"the totals of {len(replayed.differences)} of {places} days and countries differ:", style="red")
+    for (day, country), (expected, found) in list(replayed.differences.items())[:20]:
+        out.print(f"  {day} {country}: {_pounds(found)}, and {_pounds(expected)} in the file", markup=False)
+    raise typer.Exit(1)
+
+
+def _pounds(thousandths: int) -> str:
+    """Exactly: the third place only where there is one."""
+    amount = Decimal(thousandths) / 1000
+    return str(amount.quantize(Decimal("0.001" if thousandths % 10 else "0.01")))
 
 
 def _some(what: str, reasons: dict[str, str]) -> None:

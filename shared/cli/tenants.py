@@ -9,6 +9,7 @@ from rich.table import Table
 
 from center.control.v1 import cluster_service_pb2, operations_service_pb2, tenant_pb2
 from center.control.v1 import tenant_service_pb2 as pb
+from center.dataplane.v1 import order_service_pb2, tenant_runtime_service_pb2
 from shared.cli.call import (
     TENANTS,
     Call,
@@ -27,11 +28,14 @@ from shared.cli.call import (
     word,
 )
 from shared.cli.clusters import placement
+from shared.runtime.money import from_proto, written
 
 app = typer.Typer(help="The shops of the platform.", no_args_is_help=True)
 
 OPERATIONS_SERVICE = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
 CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
+
+RUNTIME = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 
 Etag = Annotated[str, typer.Option(help="Refuse if the tenant has changed since this etag was read.")]
 
@@ -75,6 +79,31 @@ def facts(tenant: tenant_pb2.Tenant) -> Table:
             ("operation", tenant.operation),
             ("revision", tenant.revision),
             ("etag", tenant.etag),
+        ]
+    )
+
+
+def figures(stats: tenant_runtime_service_pb2.GetTenantStatsResponse) -> Table:
+    stock = stats.stock
+    return card(
+        [
+            (
+                "products",
+                f"{stats.active_products} active, {stats.draft_products} drafts, {stats.archived_products} archived",
+            ),
+            ("variants", str(stats.variants)),
+            ("in stock", f"{stock.on_hand} units, {stock.reserved} reserved, {stock.backordered} backordered"),
+            ("open carts", str(stats.open_carts)),
+            *(
+                (
+                    f"{word(order_service_pb2.OrderState, each.state).lower()} orders",
+                    f"{each.count}: {written(from_proto(each.total))}, "
+                    f"{written(from_proto(each.paid))} paid, {written(from_proto(each.refunded))} refunded",
+                )
+                for each in stats.orders
+            ),
+            ("media", f"{stats.media_bytes} bytes"),
+            ("last change of a product", stats.last_write_time if stats.HasField("last_write_time") else ""),
         ]
     )
 
@@ -363,6 +392,14 @@ async def resync(call: Call, tenant: TenantArgument) -> None:
     request = operations_service_pb2.ResyncTenantRequest(tenant_id=await call.tenant_id(tenant))
     answer = await call(OPERATIONS_SERVICE, "ResyncTenant", request)
     call.show(answer, lambda: "\n".join(answer.drift) if answer.drift else "the cluster agreed in everything")
+
+
+@operator(app)
+async def stats(call: Call, tenant: TenantArgument) -> None:
+    """Count what a tenant has: products, stock, carts, orders, media."""
+    request = tenant_runtime_service_pb2.GetTenantStatsRequest(tenant_id=await call.tenant_id(tenant))
+    answer = await call.in_shop(tenant, RUNTIME, "GetTenantStats", request)
+    call.show(answer, lambda: figures(answer))
 
 
 @operator(app, "explain-placement")

@@ -38,6 +38,9 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX ON staff_members (tenant_id, create_time, id)")
     op.execute(
+        "CREATE INDEX staff_members_owners ON staff_members (tenant_id, id) WHERE role = 'OWNER' AND state = 'ACTIVE'"
+    )
+    op.execute(
         """
         CREATE TABLE api_keys (
             tenant_id uuid NOT NULL REFERENCES tenants (tenant_id),

@@ -2,8 +2,10 @@ import datetime
 
 from center.buf.validate import validate_pb2 as _validate_pb2
 from center.control.v1 import catalog_service_pb2 as _catalog_service_pb2
+from center.dataplane.v1 import order_service_pb2 as _order_service_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import money_pb2 as _money_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -55,20 +57,54 @@ class GetTenantStatsRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
 
 class GetTenantStatsResponse(_message.Message):
-    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision")
+    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision", "open_carts", "stock", "media_bytes", "orders")
     ACTIVE_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     DRAFT_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
     LAST_WRITE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    OPEN_CARTS_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
     active_products: int
     draft_products: int
     archived_products: int
     variants: int
     last_write_time: _timestamp_pb2.Timestamp
     revision: int
-    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    open_carts: int
+    stock: StockFigures
+    media_bytes: int
+    orders: _containers.RepeatedCompositeFieldContainer[OrderFigures]
+    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., open_carts: _Optional[int] = ..., stock: _Optional[_Union[StockFigures, _Mapping]] = ..., media_bytes: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[OrderFigures, _Mapping]]] = ...) -> None: ...
+
+class OrderFigures(_message.Message):
+    __slots__ = ("state", "count", "total", "paid", "refunded")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PAID_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_FIELD_NUMBER: _ClassVar[int]
+    state: _order_service_pb2.OrderState
+    count: int
+    total: _money_pb2.Money
+    paid: _money_pb2.Money
+    refunded: _money_pb2.Money
+    def __init__(self, state: _Optional[_Union[_order_service_pb2.OrderState, str]] = ..., count: _Optional[int] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., paid: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., refunded: _Optional[_Union[_money_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class StockFigures(_message.Message):
+    __slots__ = ("levels", "on_hand", "reserved", "backordered")
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    ON_HAND_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    BACKORDERED_FIELD_NUMBER: _ClassVar[int]
+    levels: int
+    on_hand: int
+    reserved: int
+    backordered: int
+    def __init__(self, levels: _Optional[int] = ..., on_hand: _Optional[int] = ..., reserved: _Optional[int] = ..., backordered: _Optional[int] = ...) -> None: ...
 
 class ListTenantsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

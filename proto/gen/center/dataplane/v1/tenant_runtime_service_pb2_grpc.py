@@ -112,7 +112,7 @@ class TenantRuntimeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTenantStats(self, request, context):
-        """Counts what a tenant has here.
+        """Counts what a tenant has here, as of one moment.
         Errors: NOT_FOUND/TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

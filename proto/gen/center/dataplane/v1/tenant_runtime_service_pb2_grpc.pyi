@@ -46,7 +46,7 @@ class TenantRuntimeServiceStub:
     Errors: INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantStats: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantStatsRequest, _tenant_runtime_service_pb2.GetTenantStatsResponse]
-    """Counts what a tenant has here.
+    """Counts what a tenant has here, as of one moment.
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
     """
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ListTenantsRequest, _tenant_runtime_service_pb2.ListTenantsResponse]
@@ -92,7 +92,7 @@ class TenantRuntimeServiceAsyncStub(TenantRuntimeServiceStub):
     Errors: INVALID_ARGUMENT/ENTRY_INVALID.
     """
     GetTenantStats: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.GetTenantStatsRequest, _tenant_runtime_service_pb2.GetTenantStatsResponse]  # type: ignore[assignment]
-    """Counts what a tenant has here.
+    """Counts what a tenant has here, as of one moment.
     Errors: NOT_FOUND/TENANT_NOT_FOUND.
     """
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_runtime_service_pb2.ListTenantsRequest, _tenant_runtime_service_pb2.ListTenantsResponse]  # type: ignore[assignment]
@@ -159,7 +159,7 @@ class TenantRuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_runtime_service_pb2.GetTenantStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_runtime_service_pb2.GetTenantStatsResponse, _abc.Awaitable[_tenant_runtime_service_pb2.GetTenantStatsResponse]]:
-        """Counts what a tenant has here.
+        """Counts what a tenant has here, as of one moment.
         Errors: NOT_FOUND/TENANT_NOT_FOUND.
         """
 
