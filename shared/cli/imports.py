@@ -82,10 +82,10 @@ def import_orders(
 
     async def work(call: Call) -> None:
         began = time.monotonic()
-        with _Bars() as bars:
+        with Bars() as bars:
             loaded = await load.import_products(call.client, tenant, found.products, bars)
             replayed = await replay.import_orders(call.client, tenant, file, bars)
-        _products(tenant, loaded)
+        products_loaded(tenant, loaded)
         _orders(tenant, replayed, time.monotonic() - began)
         _refusals(replayed.history, report)
         _totals(replayed)
