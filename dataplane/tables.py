@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
+from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
 from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
@@ -232,6 +233,7 @@ MOVED = (
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
+    *customers.MOVED,
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,

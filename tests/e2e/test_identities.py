@@ -30,6 +30,7 @@ from center.control.v1 import (
 from center.dataplane.v1 import (
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
     merchandising_service_pb2,
     navigation_service_pb2,
@@ -88,6 +89,7 @@ SERVED = {
             navigation_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
+            customer_service_pb2,
             checkout_service_pb2,
             promotion_service_pb2,
             staff_service_pb2,
