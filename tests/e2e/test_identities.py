@@ -32,6 +32,8 @@ from center.dataplane.v1 import (
     checkout_service_pb2,
     customer_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -85,6 +87,8 @@ SERVED = {
     "eu-1": [
         *_services(
             product_service_pb2,
+            merchandising_service_pb2,
+            navigation_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
             customer_service_pb2,
