@@ -28,9 +28,12 @@ from center.control.v1 import (
     validator_service_pb2,
 )
 from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
     cart_service_pb2,
     checkout_service_pb2,
+    description_service_pb2,
     inventory_service_pb2,
+    order_import_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -84,6 +87,9 @@ SERVED = {
             product_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
+            description_service_pb2,
+            backoffice_description_service_pb2,
+            order_import_service_pb2,
             checkout_service_pb2,
             promotion_service_pb2,
             staff_service_pb2,
