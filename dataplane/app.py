@@ -14,6 +14,7 @@ from center.dataplane.v1 import (
     backoffice_description_service_pb2,
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
     order_import_service_pb2,
@@ -41,6 +42,10 @@ from dataplane.catalog import CatalogFollower
 from dataplane.checkout.selling import SellingService
 from dataplane.checkout.service import CheckoutService
 from dataplane.config import Config
+from dataplane.customers.backoffice import CustomerService
+from dataplane.customers.ops import Customers
+from dataplane.customers.service import ShopperService
+from dataplane.customers.sessions import Sessions
 from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
@@ -122,6 +127,8 @@ COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntime
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
+CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
@@ -297,6 +304,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             events.wake()
             sending.wake()
 
+        customers, sessions = Customers(config.home, clock), Sessions(config.home, clock)
+        shoppers = ShopperService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            customers=customers,
+            sessions=sessions,
+            vault=vault,
+            origin=Origins(steward, config.public_url).of,
+        )
         notifications = NotificationService(
             db=Writes(db, tenants, written),
             reads=db,
@@ -418,6 +434,16 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
+                    Service(
+                        admitted(
+                            CustomerService(db=writes, reads=db, tokens=tokens, customers=customers),
+                            CUSTOMERS,
+                            tenants,
+                            features,
+                        ),
+                        CUSTOMERS,
+                    ),
                     Service(
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
                     ),
@@ -444,6 +470,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
+                verify_session=sessions.verify,
                 verify_backoffice=Known(credentials, Verifier(config.home, clock), clock),
                 admit_merchant=admission,
                 denied=denials.note,

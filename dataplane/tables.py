@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
+from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
@@ -230,6 +231,7 @@ MOVED = (
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
+    *customers.MOVED,
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,

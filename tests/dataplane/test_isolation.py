@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
@@ -31,6 +32,7 @@ from center.dataplane.v1 import storefront_settings_service_pb2 as storefront_se
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
@@ -45,6 +47,7 @@ from dataplane.app import (
     CARTS,
     CHECKOUTS,
     COMMANDS,
+    CUSTOMERS,
     INVENTORY,
     MEDIA,
     NOTIFICATIONS,
@@ -52,10 +55,13 @@ from dataplane.app import (
     PRODUCTS,
     PROMOTIONS,
     SELLING,
+    SHOPPERS,
     STAFF,
     STOREFRONT,
     WEBHOOKS,
 )
+from dataplane.customers.domain import Customer
+from dataplane.customers.sessions import Sessions
 from dataplane.orders import ops as order_ops
 from dataplane.orders import store as order_store
 from dataplane.orders.domain import Adjustment, Fulfillment, FulfillmentLine, Refund, RefundLine
@@ -64,6 +70,7 @@ from dataplane.promotions.ops import redeem
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
+from shared.runtime.clock import SystemClock
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
@@ -103,6 +110,7 @@ NOTICES = (
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
+CUSTOMER_ROWS = ("customers", "customer_addresses", "customer_consents", "customer_logins")
 STAFF_ROWS = ("staff_members", "api_keys")
 ORDER_ROWS = (
     "orders",
@@ -131,6 +139,7 @@ ROWS = (
     *MEDIA_ROWS,
     *STOCK_ROWS,
     *PROMOTION_ROWS,
+    *CUSTOMER_ROWS,
     *STAFF_ROWS,
     *ORDER_ROWS,
     "event_gaps",
@@ -143,7 +152,9 @@ ROWS = (
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
+KEPT |= {"customers", "customer_consents"}
 APPENDED = {
+    "customer_consents",
     "payment_events",
     "promotion_redemptions",
     "stock_movements",
@@ -199,6 +210,7 @@ async def furnish(running: Running) -> Two:
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
+        await _registered(running, tenant.id, mark)
         await _themed(running, tenant.id, f"Lamps of {mark}")
         await _run(running, tenant.id, mark)
         await _ordered(running, tenant.id, f"Lamp of {mark}")
@@ -326,6 +338,33 @@ async def _promoted(running: Running, tenant_id: str, name: str) -> None:
         applied = [Applied(promotion.id, Money("EUR", 5))]
         await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
     await db.close()
+
+
+async def _registered(running: Running, tenant_id: str, mark: str) -> None:
+    """A customer with an address and a consent, whose password somebody did not know."""
+    stub: Any = CustomerServiceStub(running.channel("operator"))
+    request = customers_pb.UpsertCustomerRequest(
+        external_id=f"Lamp of {mark}", email=SAME_EMAIL, marketing_consent=True
+    )
+    made = (await stub.UpsertCustomer(request, metadata=of(tenant_id))).customer
+    address = carts_pb.Address(name=mark, lines=["1"], city="London", country_code="GB")
+    shopper: Any = ShopperServiceStub(running.channel("envoy"))
+    metadata = of(tenant_id, _session(running, tenant_id, made.id))
+    await shopper.AddMyAddress(customers_pb.AddMyAddressRequest(address=address), metadata=metadata)
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO customer_logins SELECT tenant_id, email_hash, 1, now() FROM customers WHERE id = %s",
+            (made.id,),
+        )
+
+
+def _session(running: Running, tenant_id: str, customer_id: str) -> tuple[str, str]:
+    now = datetime.now(UTC)
+    token, _ = Sessions(running.home, SystemClock()).issue(tenant_id, Customer(customer_id, now, now))
+    return "authorization", f"Bearer {token}"
+
+
+SAME_EMAIL = "ada@mail.example"
 
 
 async def _themed(running: Running, tenant_id: str, title: str) -> None:
@@ -723,6 +762,87 @@ async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method of CustomerService is asked for of another tenant's customer.
+CUSTOMER_REQUESTS: dict[str, Callable[[customers_pb.Customer], Message]] = {
+    "GetCustomer": lambda c: customers_pb.GetCustomerRequest(id=c.id),
+    "ListCustomers": lambda c: customers_pb.ListCustomersRequest(
+        filter=f'id = "{c.id}" OR external_id = "{c.external_id}"'
+    ),
+    "UpsertCustomer": lambda c: customers_pb.UpsertCustomerRequest(email=c.email, name="stolen"),
+    "ExportCustomer": lambda c: customers_pb.ExportCustomerRequest(id=c.id),
+    "EraseCustomer": lambda c: customers_pb.EraseCustomerRequest(id=c.id),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in CUSTOMERS.methods])
+async def test_no_method_reaches_another_tenants_customers(two: Two, name: str) -> None:
+    stub: Any = CustomerServiceStub(two.running.channel("operator"))
+    [theirs] = (await stub.ListCustomers(customers_pb.ListCustomersRequest(), metadata=of(two.b))).customers
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(CUSTOMER_REQUESTS[name](theirs), metadata=of(two.a)))
+        assert name in ("ListCustomers", "UpsertCustomer")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and two.b not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+# What a shopper asks of one shop with what is another's: an e-mail, a session, a link, an address.
+SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "RegisterCustomer": lambda a, link: customers_pb.RegisterCustomerRequest(
+        email="not-theirs@mail.example", password="password"
+    ),
+    "LogIn": lambda a, link: customers_pb.LogInRequest(email=SAME_EMAIL, password="password"),
+    "RequestPasswordReset": lambda a, link: customers_pb.RequestPasswordResetRequest(email=SAME_EMAIL),
+    "ResetPassword": lambda a, link: customers_pb.ResetPasswordRequest(token=link, password="password"),
+    "LogOut": lambda a, link: customers_pb.LogOutRequest(),
+    "GetMe": lambda a, link: customers_pb.GetMeRequest(),
+    "UpdateMe": lambda a, link: customers_pb.UpdateMeRequest(name="stolen"),
+    "ListMyAddresses": lambda a, link: customers_pb.ListMyAddressesRequest(),
+    "AddMyAddress": lambda a, link: customers_pb.AddMyAddressRequest(
+        address={"name": "a", "lines": ["1"], "city": "b", "country_code": "GB"}
+    ),
+    "UpdateMyAddress": lambda a, link: customers_pb.UpdateMyAddressRequest(id=a, is_default=True),
+    "DeleteMyAddress": lambda a, link: customers_pb.DeleteMyAddressRequest(id=a),
+    "ChangeMyPassword": lambda a, link: customers_pb.ChangeMyPasswordRequest(password="", new_password="password"),
+    "ExportMe": lambda a, link: customers_pb.ExportMeRequest(),
+    "EraseMe": lambda a, link: customers_pb.EraseMeRequest(),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in SHOPPERS.methods])
+async def test_no_method_knows_another_tenants_customer_again(two: Two, name: str) -> None:
+    backoffice: Any = CustomerServiceStub(two.running.channel("operator"))
+    everybody = customers_pb.ListCustomersRequest()
+    listed = (await backoffice.ListCustomers(everybody, metadata=of(two.b))).customers[0]
+    get = customers_pb.GetCustomerRequest(id=listed.id)
+    theirs = (await backoffice.GetCustomer(get, metadata=of(two.b))).customer
+    mine = (await backoffice.ListCustomers(everybody, metadata=of(two.a))).customers[0]
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    stub: Any = ShopperServiceStub(two.running.channel("envoy"))
+    now = datetime.now(UTC)
+    link = Sessions(two.running.home, SystemClock()).link(two.b, Customer(theirs.id, now, now))
+    request = SHOPPER_REQUESTS[name](theirs.addresses[0].id, link)
+    method = getattr(stub, name)
+    # With their session, and with one of mine that names them; without any where none is asked for.
+    for tenant in (two.b, two.a):
+        metadata = of(two.a, _session(two.running, tenant, theirs.id))
+        try:
+            seen = str(await method(request, metadata=metadata))
+            assert tenant == two.a and name == "RegisterCustomer"
+        except grpc.aio.AioRpcError as error:
+            seen = error.code().name
+            assert seen in ("UNAUTHENTICATED", "ALREADY_EXISTS", "FAILED_PRECONDITION"), error
+        assert theirs.id not in seen and theirs.addresses[0].id not in seen
+    if name in ("UpdateMyAddress", "DeleteMyAddress"):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await method(request, metadata=of(two.a, _session(two.running, two.a, mine.id)))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 # What each method of StaffService is asked for of another tenant: its member, and its API key.
 STAFF_REQUESTS: dict[str, Callable[[str, str], Message]] = {
     "InviteMember": lambda m, k: staff_pb.InviteMemberRequest(email="b@mail.example", role="STAFF_ROLE_STAFF"),
@@ -852,7 +972,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 34, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 36, "product_media": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(
         ("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings", "storefront_themes"), 1
@@ -860,7 +980,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -1082,6 +1202,15 @@ HOSTILE = (
     "UPDATE promotion_redemptions SET cancel_time = now() WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO promotion_redemptions SELECT '{b}', gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
     "1, now(), NULL FROM promotion_redemptions",
+    "SELECT c.*, a.* FROM customers c FULL JOIN customer_addresses a ON a.tenant_id <> c.tenant_id",
+    "SELECT * FROM customers WHERE tenant_id = '{b}' OR external_id LIKE 'Lamp of b%'",
+    "SELECT * FROM customer_logins l JOIN customers c USING (email_hash)",
+    "UPDATE customers SET password = '', epoch = 9 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE customer_addresses SET tenant_id = '{b}'",
+    "UPDATE customer_consents SET given = true WHERE tenant_id <> '{a}' RETURNING *",
+    "UPDATE carts SET customer_id = (SELECT id FROM customers WHERE tenant_id = '{b}') RETURNING *",
+    "DELETE FROM customer_logins WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO customer_consents SELECT '{b}', customer_id, 99, true, now() FROM customer_consents",
     "SELECT * FROM staff_members m FULL JOIN api_keys k ON k.tenant_id <> m.tenant_id",
     "UPDATE staff_members SET role = 'OWNER', email_hash = id::text WHERE tenant_id = '{b}' RETURNING *",
     "UPDATE api_keys SET tenant_id = '{b}'",
@@ -1454,6 +1583,12 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "cart_lines": "SELECT tenant_id, gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines "
         "LIMIT 1",
         "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
+        "customers": "SELECT (json_populate_record(c, json_build_object('id', gen_random_uuid(), 'external_id', '', "
+        "'email_hash', '', 'email', ''))).* FROM customers c LIMIT 1",
+        "customer_addresses": "SELECT tenant_id, gen_random_uuid(), customer_id, '', false, now() "
+        "FROM customer_addresses LIMIT 1",
+        "customer_consents": "SELECT tenant_id, customer_id, 99, true, now() FROM customer_consents LIMIT 1",
+        "customer_logins": "SELECT tenant_id, 'copy', 1, now() FROM customer_logins LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
         "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",

@@ -13,6 +13,9 @@ from sqlalchemy import event, text, true
 from dataplane.carts import domain
 from dataplane.carts import store as cart_store
 from dataplane.carts.service import _ORDER
+from dataplane.customers import backoffice as customers_backoffice
+from dataplane.customers import domain as customers
+from dataplane.customers import store as customer_store
 from dataplane.products import store
 from dataplane.products.domain import Status
 from dataplane.products.service import _FIELDS, _ORDERED
@@ -62,6 +65,7 @@ async def large(start: Start) -> AsyncIterator[Large]:
                     )
                 )
         async with db.transaction(tenants[0].id) as tx:
+            await _fill_customers(tx, tenants[0].id)
             carts = await _fill_carts(tx, tenants[0].id)
             await _fill_media(tx, tenants[0].id)
         owner = running.database()
@@ -91,6 +95,25 @@ async def _fill_carts(tx: Any, tenant: str) -> list[str]:
     )
     await tx.execute(text("INSERT INTO cart_codes SELECT tenant_id, id, 'TEN', 'ten', 1 FROM carts"))
     return [row.id for row in await tx.execute(text("SELECT id::text FROM carts LIMIT 2"))]
+
+
+async def _fill_customers(tx: Any, tenant: str) -> None:
+    """Two thousand, with two addresses, two consents and a try to sign in."""
+    await tx.execute(
+        text(
+            "INSERT INTO customers (tenant_id, id, state, external_id, email_hash, email, name, phone, locale, "
+            "marketing_consent, password, epoch, is_imported, version, create_time, update_time) "
+            f"SELECT '{tenant}', gen_random_uuid(), 'ACTIVE', n::text, 'hash-' || n, 'x', '', '', '', true, '', 1, "
+            "true, 1, now() - make_interval(mins => n), now() FROM generate_series(1, 2000) n"
+        )
+    )
+    for insert in (
+        "customer_addresses SELECT tenant_id, gen_random_uuid(), id, 'x', n = 1, now() FROM customers, "
+        "generate_series(1, 2) n",
+        "customer_consents SELECT tenant_id, id, n, true, now() FROM customers, generate_series(1, 2) n",
+        "customer_logins SELECT tenant_id, email_hash, 1, create_time FROM customers",
+    ):
+        await tx.execute(text(f"INSERT INTO {insert}"))
 
 
 async def _fill_media(tx: Any, tenant: str) -> None:
@@ -139,7 +162,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-TABLES = ("products", "variants", "product_media", "idempotency", "carts", "cart_lines", "cart_codes")
+CUSTOMER_TABLES = ("customers", "customer_addresses", "customer_consents", "customer_logins")
+TABLES = ("products", "variants", "product_media", "idempotency", "carts", "cart_lines", "cart_codes", *CUSTOMER_TABLES)
 
 
 def scans(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -316,3 +340,34 @@ async def test_a_command_finds_its_tenants_by_their_keys(large: Large) -> None:
     [(plan,)] = await steward.once(f"EXPLAIN (ANALYZE, FORMAT JSON) {tenant_store._SOME}", {"ids": [large.tenant]})
     assert [node for node in nodes(plan[0]["Plan"]) if "tenant_id" in str(node.get("Index Cond"))]
     await steward.close()
+
+
+async def test_a_customer_is_found_and_changed_by_a_key(large: Large) -> None:
+    async def change(tx: Any) -> None:
+        now = datetime.now(UTC)
+        found = await customer_store.by_email(tx, large.tenant, "hash-7", lock=True)
+        assert found is not None
+        assert await customer_store.by_external_id(tx, large.tenant, "7", lock=True) == found
+        assert await customer_store.epoch_of(tx, large.tenant, found.id) == 1
+        await customer_store.consents(tx, large.tenant, found.id)
+        await cart_store.of_customer(tx, large.tenant, found.id)
+        after = customers.delete_address(found, found.addresses[0].id, now)
+        after = customers.update(after, customers.Said(marketing_consent=False), now)
+        await customer_store.save(tx, large.tenant, found, after)
+        await customer_store.take_try(tx, large.tenant, "hash-7", now)
+        await customer_store.forgive(tx, large.tenant, "hash-7")
+        raise StopAsyncIteration
+
+    for statement, plan in await plans_of_failing(large, change):
+        if not statement.lstrip().startswith("INSERT"):
+            assert_narrow(plan, at_most=20)
+
+
+async def test_a_page_of_customers_is_read_in_the_order_of_an_index(large: Large) -> None:
+    ordering = customers_backoffice._ORDER
+    page = partial(customer_store.page, tenant_id=large.tenant, ordering=ordering, cursor=None, size=50)
+    [(_, plan)] = await plans(large, partial(page, condition=true()))
+    assert not [node for node in plan if node["Node Type"] in ("Sort", "Seq Scan")]
+    condition = filters.where("external_id = 7", customers_backoffice._FIELDS)
+    [(_, plan)] = await plans(large, partial(page, condition=condition))
+    assert_narrow(plan, at_most=1)
