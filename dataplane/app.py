@@ -17,6 +17,8 @@ from center.dataplane.v1 import (
     customer_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     order_import_service_pb2,
     order_service_pb2,
     product_service_pb2,
@@ -52,6 +54,8 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.merchandising.navigation import NavigationService
+from dataplane.merchandising.service import MerchandisingService
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
 from dataplane.orders.import_service import OrderImportService
@@ -126,6 +130,8 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["MerchandisingService"]
+NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
 CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
@@ -217,6 +223,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        merchandising = MerchandisingService(db=writes, reads=db, clock=clock)
+        navigation = NavigationService(reads=db, tokens=tokens)
         draining = asyncio.Event()
         watches = Watches(db, draining)
 
@@ -429,6 +437,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(merchandising, MERCHANDISING, tenants, features), MERCHANDISING),
+                    Service(admitted(navigation, NAVIGATION, tenants, features), NAVIGATION),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),

@@ -34,6 +34,8 @@ from center.dataplane.v1 import (
     customer_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     order_import_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -86,6 +88,8 @@ SERVED = {
     "eu-1": [
         *_services(
             product_service_pb2,
+            merchandising_service_pb2,
+            navigation_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
             description_service_pb2,
