@@ -68,6 +68,7 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
 from dataplane.storefront.service import StorefrontService
@@ -270,20 +271,6 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
-        pages = Pages(
-            reads=db,
-            names=Names(steward, tenants),
-            closed=tenants.refusal_to_write,
-            signer=Signer(keys.load(config.home, "media")),
-            clock=clock,
-            is_secure=config.public_url.startswith("https:"),
-        )
-        storefront = StorefrontService(
-            pages=pages,
-            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
-            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
-        )
-        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -386,6 +373,27 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+            buying=Buying(
+                pages=pages,
+                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
+                # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
+                orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+            ),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
         workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
