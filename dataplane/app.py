@@ -17,6 +17,8 @@ from center.dataplane.v1 import (
     customer_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     order_import_service_pb2,
     order_service_pb2,
     product_service_pb2,
@@ -52,6 +54,8 @@ from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.merchandising.navigation import NavigationService
+from dataplane.merchandising.service import MerchandisingService
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
 from dataplane.orders.import_service import OrderImportService
@@ -64,6 +68,7 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
 from dataplane.storefront.service import StorefrontService
@@ -126,6 +131,8 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["MerchandisingService"]
+NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
 SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
 CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
@@ -217,6 +224,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        merchandising = MerchandisingService(db=writes, reads=db, clock=clock)
+        navigation = NavigationService(reads=db, tokens=tokens)
         draining = asyncio.Event()
         watches = Watches(db, draining)
 
@@ -262,20 +271,6 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
-        pages = Pages(
-            reads=db,
-            names=Names(steward, tenants),
-            closed=tenants.refusal_to_write,
-            signer=Signer(keys.load(config.home, "media")),
-            clock=clock,
-            is_secure=config.public_url.startswith("https:"),
-        )
-        storefront = StorefrontService(
-            pages=pages,
-            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
-            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
-        )
-        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -378,6 +373,27 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+            buying=Buying(
+                pages=pages,
+                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
+                # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
+                orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+            ),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
         workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
@@ -429,6 +445,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(merchandising, MERCHANDISING, tenants, features), MERCHANDISING),
+                    Service(admitted(navigation, NAVIGATION, tenants, features), NAVIGATION),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),

@@ -24,6 +24,7 @@ from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
 from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
+from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from dataplane.staff import tables as staff
@@ -228,6 +229,7 @@ MOVED = (
     *payments.MOVED,
     *media.MOVED,
     product_media,
+    *merchandising.MOVED,
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,

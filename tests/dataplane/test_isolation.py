@@ -23,6 +23,8 @@ from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
+from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
@@ -33,6 +35,8 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
+from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
@@ -50,6 +54,8 @@ from dataplane.app import (
     CUSTOMERS,
     INVENTORY,
     MEDIA,
+    MERCHANDISING,
+    NAVIGATION,
     NOTIFICATIONS,
     ORDERS,
     PRODUCTS,
@@ -109,6 +115,7 @@ NOTICES = (
 )
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
+ARRANGED = ("categories", "product_categories", "collections", "collection_products")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
 CUSTOMER_ROWS = ("customers", "customer_addresses", "customer_consents", "customer_logins")
 STAFF_ROWS = ("staff_members", "api_keys")
@@ -127,6 +134,7 @@ ROWS = (
     "products",
     "variants",
     "product_media",
+    *ARRANGED,
     "idempotency",
     "audit_entries",
     *CHAIN,
@@ -206,6 +214,7 @@ async def furnish(running: Running) -> Two:
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
+        await _arranged(running, tenant.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id, mark)
@@ -223,6 +232,24 @@ async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) ->
     [found] = (await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))).products
     pictured = pb.Product(id=found.id, media=[{"media_id": media_id, "alt_text": alt_text}])
     await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
+
+
+async def _arranged(running: Running, tenant: str, title: str) -> None:
+    """A category below another, and a collection, each with a product."""
+    stub: Any = MerchandisingServiceStub(running.channel("operator"))
+    listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
+    of_product = {"product_id": listed.products[0].id}
+    parent_id = ""
+    for handle in ("above", "below"):
+        named = {"handle": handle, "title": title, "parent_id": parent_id}
+        made = await stub.CreateCategory(arranged_pb.CreateCategoryRequest(category=named), metadata=of(tenant))
+        parent_id = made.category.id
+    into = arranged_pb.SetProductCategoriesRequest(category_ids=[parent_id], **of_product)
+    await stub.SetProductCategories(into, metadata=of(tenant))
+    new = arranged_pb.CreateCollectionRequest(collection={"handle": "new", "title": title})
+    collection = (await stub.CreateCollection(new, metadata=of(tenant))).collection
+    held = arranged_pb.SetCollectionProductsRequest(collection_id=collection.id, product_ids=of_product.values())
+    await stub.SetCollectionProducts(held, metadata=of(tenant))
 
 
 async def _filled(running: Running, tenant: str, mark: str) -> None:
@@ -519,6 +546,13 @@ def _roles(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     # The words in `doc` name the tenant, too, so no result shows this fence; it is the one that needs no trust in them.
     if "tenant_id = (NULLIF(current_setting('app.tenant_id'" not in str(definition).replace("\\", ""):
         wrong.append("search does not ask for the tenant's own column")
+    for name, aliases in (("matching_products", "cwsm"), ("count_products", "v")):
+        row = owner.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", (name,)).fetchone()
+        asks = all(f"{alias}.tenant_id = mine" in str(row) for alias in (*aliases, "pc"))
+        if not asks or "mine uuid := nullif(current_setting('app.tenant_id', true), '')" not in str(row).replace(
+            "\\", ""
+        ):
+            wrong.append(f"{name} does not ask for the tenant's own column")
     wrong += [
         f"{table}.{column} is {kind}, whose operators are not leakproof"
         for table, column, kind in owner.execute(
@@ -661,6 +695,51 @@ async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> N
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method is asked for of another tenant: its category, its collection and a product in both.
+ARRANGED_REQUESTS: dict[str, Callable[[str, str, str], Message]] = {
+    "CreateCategory": lambda c, o, p: arranged_pb.CreateCategoryRequest(category={"title": "a", "parent_id": c}),
+    "UpdateCategory": lambda c, o, p: arranged_pb.UpdateCategoryRequest(category={"id": c, "title": "stolen"}),
+    "DeleteCategory": lambda c, o, p: arranged_pb.DeleteCategoryRequest(id=c),
+    "SetProductCategories": lambda c, o, p: arranged_pb.SetProductCategoriesRequest(product_id=p),
+    "CreateCollection": lambda c, o, p: arranged_pb.CreateCollectionRequest(collection={"title": uuid7()}),
+    "UpdateCollection": lambda c, o, p: arranged_pb.UpdateCollectionRequest(collection={"id": o, "title": "stolen"}),
+    "DeleteCollection": lambda c, o, p: arranged_pb.DeleteCollectionRequest(id=o),
+    "SetCollectionProducts": lambda c, o, p: arranged_pb.SetCollectionProductsRequest(collection_id=o),
+    "GetCollectionProducts": lambda c, o, p: arranged_pb.GetCollectionProductsRequest(collection_id=o),
+    "ListCategories": lambda c, o, p: navigation_pb.ListCategoriesRequest(filter=f'id = "{c}"', product_id=p),
+    "GetCategory": lambda c, o, p: navigation_pb.GetCategoryRequest(handle="theirs"),
+    "ListCollections": lambda c, o, p: navigation_pb.ListCollectionsRequest(filter=f'id = "{o}"'),
+    "GetCollection": lambda c, o, p: navigation_pb.GetCollectionRequest(handle="theirs"),
+}
+
+
+@pytest.mark.parametrize("method", [*MERCHANDISING.methods, *NAVIGATION.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_what_another_tenant_arranged(two: Two, method: MethodDescriptor) -> None:
+    channel = two.running.channel("operator")
+    navigation: Any = NavigationServiceStub(channel)
+    of_service = MerchandisingServiceStub if method.containing_service is MERCHANDISING else NavigationServiceStub
+    [category] = (
+        await navigation.ListCategories(
+            navigation_pb.ListCategoriesRequest(filter='handle = "below"'), metadata=of(two.b)
+        )
+    ).categories
+    listed = await navigation.ListCollections(navigation_pb.ListCollectionsRequest(), metadata=of(two.b))
+    theirs = category.id, listed.collections[0].id, (await list_all(two, two.b))[0].id
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    request = ARRANGED_REQUESTS[method.name](*theirs)
+    seen = ""
+    try:
+        seen = str(await getattr(of_service(channel), method.name)(request, metadata=of(two.a)))
+        assert method.name in ("CreateCollection", "ListCategories", "ListCollections")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (*theirs, two.b, "Lamp of b")), seen
+    found = pb.SearchProductsRequest(category_id=theirs[0], collection_id=theirs[1], facets=True)
+    answer = await two.running.products.SearchProducts(found, metadata=of(two.a))
+    assert (len(answer.products), answer.facets.products) == (0, 0)
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
     "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
     "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
@@ -714,6 +793,15 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
             "data": f"product=lamp-0&variant={p.variants[0].id}".encode(),
         },
     ),
+    "GetCheckoutPage": lambda p: storefront_pb.GetCheckoutPageRequest(),
+    "SubmitCheckout": lambda p: storefront_pb.SubmitCheckoutRequest(
+        action="pay",
+        form={
+            "content_type": "application/x-www-form-urlencoded",
+            "data": b"payment_method=pm_card_visa&total=EUR+1+0",
+        },
+    ),
+    "GetOrderPage": lambda p: storefront_pb.GetOrderPageRequest(id=p.id, key=p.id),
     "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
 }
 
@@ -729,7 +817,7 @@ async def test_no_page_shows_another_tenants_shop(two: Two, name: str) -> None:
     seen = ""
     try:
         seen = str(await getattr(pages, name)(PAGES[name](theirs), metadata=metadata))
-        assert name in ("GetHomePage", "GetCartPage", "SubmitCart")
+        assert name not in ("GetProductPage", "GetOrderPage", "GetAsset")
     except grpc.aio.AioRpcError as error:
         assert error.code() is grpc.StatusCode.NOT_FOUND, error
     assert not any(id in seen for id in (theirs.id, theirs.variants[0].id, listed.id, two.b)) and "of b" not in seen
@@ -972,7 +1060,8 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 36, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 41, "product_media": 1}
+    held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(
         ("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings", "storefront_themes"), 1
@@ -1079,6 +1168,9 @@ async def test_one_tenants_request_id_is_not_anothers(two: Two) -> None:
 
 # c) raw SQL
 
+# What the search functions are asked for: everything.
+_ANY = "'', NULL, NULL, 'EUR', NULL, NULL, '[]', false"
+
 HOSTILE = (
     "SELECT * FROM products",
     "SELECT * FROM products WHERE tenant_id = '{b}'",
@@ -1103,6 +1195,15 @@ HOSTILE = (
     "SELECT alt_text FROM product_media WHERE tenant_id <> '{a}' OR true",
     "UPDATE product_media SET tenant_id = '{b}'",
     "INSERT INTO product_media SELECT tenant_id, '{theirs}', 9, media_id, '' FROM product_media",
+    f"SELECT * FROM browse_products({_ANY}, 'TITLE', NULL, NULL, NULL, 1000)",
+    f"SELECT * FROM count_products({_ANY})",
+    f"SELECT * FROM matching_products({_ANY})",
+    "SELECT * FROM categories c FULL JOIN collections o ON o.tenant_id <> c.tenant_id",
+    "UPDATE categories SET parent_id = NULL, title = 'stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE categories SET tenant_id = '{b}'",
+    "INSERT INTO product_categories SELECT '{b}', '{theirs}', category_id FROM product_categories",
+    "INSERT INTO collection_products SELECT tenant_id, collection_id, '{theirs}', 9 FROM collection_products",
+    "DELETE FROM collection_products WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM webhook_endpoints",
     "SELECT * FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id",
     "UPDATE webhook_endpoints SET url = 'https://evil.example', secret = '' WHERE tenant_id = '{b}'",
@@ -1366,10 +1467,14 @@ async def test_without_any_one_policy_the_suite_is_red(two: Two, make_database: 
         faults.append((table, sql.SQL(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")))
         faults.append((table, sql.SQL(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")))
     faults.append(("tenants", sql.SQL("GRANT SELECT ON tenants TO center_app")))
+    faults.append(("products", sql.SQL(f"GRANT EXECUTE ON FUNCTION count_products({_ANY_TYPES}) TO PUBLIC")))
     everybody = "GRANT EXECUTE ON FUNCTION search_products(text, integer, uuid, integer) TO PUBLIC"
     faults.append(("products", sql.SQL(everybody)))
     unseen = [fault for table, fault in faults if not broken(two, fault, [table])]
     assert unseen == []
+
+
+_ANY_TYPES = "text, uuid, uuid, text, bigint, bigint, jsonb, boolean"
 
 
 def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str]:
@@ -1386,6 +1491,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _closed(owner, two, tables),
             lambda: _steward(owner),
             lambda: _search(owner, two),
+            lambda: _browses(owner, two),
             lambda: _forgets(owner, two),
             lambda: _webhooks(owner, two),
             lambda: _swept(owner, two),
@@ -1572,6 +1678,13 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
         "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
         "product_media": "SELECT tenant_id, product_id, 9, media_id, '' FROM product_media LIMIT 1",
+        "categories": "SELECT tenant_id, gen_random_uuid(), 'copy', '', NULL, 1, 1, now(), now() FROM categories "
+        "LIMIT 1",
+        "product_categories": "SELECT tenant_id, product_id, (SELECT id FROM categories WHERE handle = 'above') "
+        "FROM product_categories LIMIT 1",
+        "collections": "SELECT tenant_id, gen_random_uuid(), 'copy', '', '', 1, now(), now() FROM collections LIMIT 1",
+        "collection_products": "SELECT tenant_id, collection_id, p.id, 9 FROM collection_products c "
+        "JOIN products p USING (tenant_id) WHERE p.id <> c.product_id LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
         "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
         "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",
@@ -1701,6 +1814,30 @@ def _search(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
     found = _as(owner, "center_app", two.a, "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     nobody = _as(owner, "center_app", "", "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     return [] if found not in ([0], "42501") and nobody == [0] else [f"search finds {found}, for nobody {nobody}"]
+
+
+def _browses(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """By category, collection, price and stock, and counted, for its tenant alone."""
+    wrong = []
+    categories = _as(owner, "center_app", two.a, "SELECT id FROM categories WHERE handle = 'above'")
+    collections = _as(owner, "center_app", two.a, "SELECT id FROM collections WHERE handle = 'new'")
+    if not (isinstance(categories, list) and isinstance(collections, list) and categories and collections):
+        return []  # told by another probe
+    place = f"'{categories[0]}', '{collections[0]}'"
+    for asked, tenant, outcome in (
+        (f"'', {place}, 'EUR', 1, NULL, '[]', true", two.a, [1]),
+        (f"'', {place}, '', NULL, NULL, '[]', false", two.b, [0]),
+        ("'', NULL, NULL, '', NULL, NULL, '[]', false", "", [0]),
+    ):
+        page = f"SELECT count(*) FROM browse_products({asked}, 'COLLECTION', NULL, NULL, NULL, 9)"
+        counted = f"SELECT products FROM count_products({asked}) WHERE kind = 'ALL'"
+        for statement in (page, counted):
+            if (seen := _as(owner, "center_app", tenant, statement)) != outcome:
+                wrong.append(f"{statement} finds {seen}")
+    named = f"SELECT count(*) FROM count_products('', {place}, '', NULL, NULL, '[]', false) WHERE kind = 'CATEGORY'"
+    if (seen := _as(owner, "center_app", two.a, named)) != [2]:
+        wrong.append(f"a product counts in {seen} categories")
+    return wrong
 
 
 def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
@@ -1841,7 +1978,10 @@ async def answers(two: Two, name: str, request: Message, tenant: str) -> list[ob
     """All answers, or the code of the refusal."""
     method = getattr(two.running.products, name)
     try:
-        if not PRODUCTS.methods_by_name[name].client_streaming:
+        kind = PRODUCTS.methods_by_name[name]
+        if kind.server_streaming and not kind.client_streaming:
+            return [answer async for answer in method(request, metadata=of(tenant))]
+        if not kind.client_streaming:
             return [await method(request, metadata=of(tenant))]
 
         async def requests() -> AsyncIterator[Message]:

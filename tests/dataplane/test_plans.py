@@ -1,6 +1,7 @@
 """What PostgreSQL does with the shipped queries below the row policies, on tables that are not small."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,6 +69,7 @@ async def large(start: Start) -> AsyncIterator[Large]:
             await _fill_customers(tx, tenants[0].id)
             carts = await _fill_carts(tx, tenants[0].id)
             await _fill_media(tx, tenants[0].id)
+            await _arrange(tx, tenants[0].id)
         owner = running.database()
         async with owner.transaction() as tx:
             await tx.execute(text("ANALYZE"))
@@ -130,6 +132,35 @@ async def _fill_media(tx: Any, tenant: str) -> None:
     )
 
 
+async def _arrange(tx: Any, tenant: str) -> None:
+    """A hundred categories, each with a part of the products, ten collections, and some of everything in stock."""
+    here = f"INSERT INTO locations SELECT '{tenant}', gen_random_uuid(), 'here', '', 1, true, 1, now(), now()"
+    await tx.execute(text(here))
+    await tx.execute(
+        text(
+            "INSERT INTO stock_levels SELECT v.tenant_id, v.id, l.id, 1, 0, 0, false, NULL, 1, now() "
+            "FROM variants v, locations l"
+        )
+    )
+    named = "gen_random_uuid(), 'c-' || n, 'C'"
+    some = f"INSERT INTO categories SELECT '{tenant}', {named}, NULL, n, 1, now(), now() FROM generate_series(1, 100) n"
+    await tx.execute(text(some))
+    await tx.execute(
+        text(
+            "INSERT INTO product_categories SELECT p.tenant_id, p.id, c.id FROM products p "
+            "JOIN categories c ON c.position = 1 + abs(hashtext(p.handle)) % 100"
+        )
+    )
+    some = f"INSERT INTO collections SELECT '{tenant}', {named}, '', 1, now(), now() FROM generate_series(1, 10) n"
+    await tx.execute(text(some))
+    await tx.execute(
+        text(
+            "INSERT INTO collection_products SELECT p.tenant_id, c.id, p.id, row_number() OVER () FROM collections c "
+            "CROSS JOIN (SELECT tenant_id, id FROM products ORDER BY id LIMIT 50) p"
+        )
+    )
+
+
 async def plans(large: Large, run: Any) -> list[tuple[str, list[dict[str, Any]]]]:
     """Each statement on rows that `run` sends, and the nodes of its plan."""
     sent: list[tuple[str, Any]] = []
@@ -163,7 +194,19 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 CUSTOMER_TABLES = ("customers", "customer_addresses", "customer_consents", "customer_logins")
-TABLES = ("products", "variants", "product_media", "idempotency", "carts", "cart_lines", "cart_codes", *CUSTOMER_TABLES)
+TABLES = (
+    "products",
+    "variants",
+    "product_media",
+    "stock_levels",
+    "product_categories",
+    "collection_products",
+    "idempotency",
+    "carts",
+    "cart_lines",
+    "cart_codes",
+    *CUSTOMER_TABLES,
+)
 
 
 def scans(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -340,6 +383,51 @@ async def test_a_command_finds_its_tenants_by_their_keys(large: Large) -> None:
     [(plan,)] = await steward.once(f"EXPLAIN (ANALYZE, FORMAT JSON) {tenant_store._SOME}", {"ids": [large.tenant]})
     assert [node for node in nodes(plan[0]["Plan"]) if "tenant_id" in str(node.get("Index Cond"))]
     await steward.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        ({"of_category": "category"}, 300),
+        ({"of_collection": "collection"}, 50),
+        ({"of_category": "category", "in_stock": "true", "lowest": "1"}, 300),
+        ({"words": "'number77'", "with_options": """'[["Size", ["S"]]]'::jsonb"""}, 10),
+    ],
+)
+async def test_a_search_by_more_than_words_looks_at_what_it_asks_for(
+    large: Large, asked: dict[str, str], most: int
+) -> None:
+    """Inside the function, as its owner, with what is asked for in place of the parameters."""
+    owner = large.running.database()
+    async with owner.transaction() as tx:
+        places = {}
+        for kind, table in (("category", "categories"), ("collection", "collections")):
+            row = await tx.execute(text(f"SELECT id FROM {table} WHERE tenant_id = '{large.tenant}' LIMIT 1"))
+            places[kind] = f"'{row.scalar_one()}'::uuid"
+        source = (await tx.execute(text("SELECT prosrc FROM pg_proc WHERE proname = 'matching_products'"))).scalar_one()
+        values = {
+            "words": "''", "of_category": "NULL::uuid", "of_collection": "NULL::uuid", "in_currency": "'EUR'",
+            "lowest": "NULL::bigint", "highest": "NULL::bigint", "with_options": "'[]'::jsonb", "in_stock": "false",
+            **{name: places.get(value, value) for name, value in asked.items()},
+        }  # fmt: skip
+        values["within"] = f"ARRAY[{values['of_category']}]"
+        tenant_word = f"quote_literal('tenant:{large.tenant}')::tsquery"
+        values["asked"] = f"(websearch_to_tsquery('english', {values['words']}) && {tenant_word})"
+        values["by_variant"] = "true" if len(asked) > 1 else "false"
+        values["mine"] = f"'{large.tenant}'::uuid"
+        names = re.compile(rf"(?<![\w.])({'|'.join(values)})(?!\w)")
+        query = names.sub(lambda found: values[found[1]], source.split("RETURN QUERY")[1].split(";")[0])
+        await tx.execute(text("SET LOCAL ROLE center_search"))
+        driver: Any = (await tx.get_raw_connection()).driver_connection
+        [(plan,)] = await (await driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")).fetchall()
+    await owner.close()
+    found = scans(list(nodes(plan[0]["Plan"])))
+    assert found
+    for node in found:
+        assert node["Node Type"] != "Seq Scan", node
+        if node["Node Type"] != "Bitmap Heap Scan":
+            assert "tenant_id" in node["Index Cond"] and " AND " in node["Index Cond"], node
+        assert node["Actual Rows"] * node["Actual Loops"] <= most, node
 
 
 async def test_a_customer_is_found_and_changed_by_a_key(large: Large) -> None:

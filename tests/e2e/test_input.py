@@ -27,6 +27,7 @@ from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
@@ -34,6 +35,7 @@ from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
@@ -402,6 +404,8 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_shelves(platform, world.shop, made.id)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_customers(world)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_orders(platform, world.shop, made.variants[0].id)).items():
@@ -410,6 +414,30 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
+
+
+async def _populate_shelves(platform: Platform, shop: str, product_id: str) -> dict[str, list[str]]:
+    """A category and a collection, each with a product, by the names of request fields."""
+    call, metadata = MerchandisingServiceStub(platform.channel("eu-1")), (("x-tenant-id", shop),)
+    named = {"handle": "shelf", "title": "A shelf"}
+    category = (await call.CreateCategory(shelves_pb.CreateCategoryRequest(category=named), metadata=metadata)).category
+    new = shelves_pb.CreateCollectionRequest(collection=named)
+    collection = (await call.CreateCollection(new, metadata=metadata)).collection
+    into = shelves_pb.SetProductCategoriesRequest(product_id=product_id, category_ids=[category.id])
+    await call.SetProductCategories(into, metadata=metadata)
+    held = shelves_pb.SetCollectionProductsRequest(collection_id=collection.id, product_ids=[product_id])
+    await call.SetCollectionProducts(held, metadata=metadata)
+    return {
+        "id": [category.id, collection.id],
+        "parent_id": [category.id],
+        "category_id": [category.id],
+        "category_ids": [category.id],
+        "collection_id": [collection.id],
+        "product_id": [product_id],
+        "product_ids": [product_id],
+        "handle": ["shelf", "a-lamp"],
+        "currency_code": ["EUR"],
+    }
 
 
 async def _populate_notifications(platform: Platform, shop: str) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from center.dataplane.v1 import (
     cart_service_pb2,
     customer_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
     order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -29,6 +30,7 @@ from shared.runtime.events.subjects import Subject
 FILES = (
     catalog_service_pb2,
     product_service_pb2,
+    merchandising_service_pb2,
     inventory_service_pb2,
     order_service_pb2,
     cart_service_pb2,
