@@ -14,8 +14,11 @@ from center.dataplane.v1 import (
     backoffice_description_service_pb2,
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
     description_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
     order_import_service_pb2,
     order_service_pb2,
     product_service_pb2,
@@ -41,12 +44,18 @@ from dataplane.catalog import CatalogFollower
 from dataplane.checkout.selling import SellingService
 from dataplane.checkout.service import CheckoutService
 from dataplane.config import Config
+from dataplane.customers.backoffice import CustomerService
+from dataplane.customers.ops import Customers
+from dataplane.customers.service import ShopperService
+from dataplane.customers.sessions import Sessions
 from dataplane.descriptions.service import BackofficeDescriptionService, DescriptionService
 from dataplane.features.follower import FeaturesFollower
 from dataplane.features.local import LocalFeatures
 from dataplane.inventory import sweeper as stock_sweeper
 from dataplane.inventory.service import InventoryService
 from dataplane.inventory.watch import Watches
+from dataplane.merchandising.navigation import NavigationService
+from dataplane.merchandising.service import MerchandisingService
 from dataplane.orders import messages as order_messages
 from dataplane.orders import worker as orders_worker
 from dataplane.orders.import_service import OrderImportService
@@ -59,6 +68,7 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
 from dataplane.storefront.service import StorefrontService
@@ -121,7 +131,11 @@ log = structlog.stdlib.get_logger("center.dataplane")
 COMMANDS = tenant_runtime_service_pb2.DESCRIPTOR.services_by_name["TenantRuntimeService"]
 PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 INVENTORY = inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+MERCHANDISING = merchandising_service_pb2.DESCRIPTOR.services_by_name["MerchandisingService"]
+NAVIGATION = navigation_service_pb2.DESCRIPTOR.services_by_name["NavigationService"]
 CARTS = cart_service_pb2.DESCRIPTOR.services_by_name["CartService"]
+SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
+CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
@@ -210,6 +224,8 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         )
         entries = Entries(db, tables.audit, tokens)
         products = ProductService(db=writes, reads=db, tokens=tokens, clock=clock, features=features)
+        merchandising = MerchandisingService(db=writes, reads=db, clock=clock)
+        navigation = NavigationService(reads=db, tokens=tokens)
         draining = asyncio.Event()
         watches = Watches(db, draining)
 
@@ -255,20 +271,6 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
         )
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
-        pages = Pages(
-            reads=db,
-            names=Names(steward, tenants),
-            closed=tenants.refusal_to_write,
-            signer=Signer(keys.load(config.home, "media")),
-            clock=clock,
-            is_secure=config.public_url.startswith("https:"),
-        )
-        storefront = StorefrontService(
-            pages=pages,
-            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
-            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
-        )
-        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
             db=writes,
@@ -297,6 +299,15 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             events.wake()
             sending.wake()
 
+        customers, sessions = Customers(config.home, clock), Sessions(config.home, clock)
+        shoppers = ShopperService(
+            db=Writes(db, tenants, written),
+            reads=db,
+            customers=customers,
+            sessions=sessions,
+            vault=vault,
+            origin=Origins(steward, config.public_url).of,
+        )
         notifications = NotificationService(
             db=Writes(db, tenants, written),
             reads=db,
@@ -362,6 +373,27 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             cluster_id=config.cluster_id, channel=channel, commands=commands, tenants=tenants, steward=steward
         )
         following = FeaturesFollower(cluster_id=config.cluster_id, channel=channel, features=features, steward=steward)
+        pages = Pages(
+            reads=db,
+            names=Names(steward, tenants),
+            closed=tenants.refusal_to_write,
+            signer=Signer(keys.load(config.home, "media")),
+            clock=clock,
+            is_secure=config.public_url.startswith("https:"),
+        )
+        storefront = StorefrontService(
+            pages=pages,
+            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+            buying=Buying(
+                pages=pages,
+                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
+                # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
+                orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+            ),
+        )
+        look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
         workers = [follower.run(), following.run(), sealer.run(), denials.run()]
         workers.append(upkeep.run(steward, writes, clock, identity_name))
         workers += [sweeper.run(), sending.run(), expiry.run(), unpaid.run(), uses.run()]
@@ -413,11 +445,23 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 [
                     Service(commands, COMMANDS),
                     Service(admitted(products, PRODUCTS, tenants, features), PRODUCTS),
+                    Service(admitted(merchandising, MERCHANDISING, tenants, features), MERCHANDISING),
+                    Service(admitted(navigation, NAVIGATION, tenants, features), NAVIGATION),
                     Service(admitted(inventory, INVENTORY, tenants, features), INVENTORY),
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
+                    Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
+                    Service(
+                        admitted(
+                            CustomerService(db=writes, reads=db, tokens=tokens, customers=customers),
+                            CUSTOMERS,
+                            tenants,
+                            features,
+                        ),
+                        CUSTOMERS,
+                    ),
                     Service(
                         with_pages(admitted(storefront, STOREFRONT, tenants, features), STOREFRONT, pages), STOREFRONT
                     ),
@@ -444,6 +488,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 identity=identity,
                 admin_address=config.admin_address or None,
                 metrics_address=config.metrics_address or None,
+                verify_session=sessions.verify,
                 verify_backoffice=Known(credentials, Verifier(config.home, clock), clock),
                 admit_merchant=admission,
                 denied=denials.note,

@@ -22,7 +22,9 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from dataplane.carts import tables as carts
 from dataplane.checkout import tables as checkout
+from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
+from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
 from dataplane.promotions import tables as promotions
 from dataplane.staff import tables as staff
@@ -227,9 +229,11 @@ MOVED = (
     *payments.MOVED,
     *media.MOVED,
     product_media,
+    *merchandising.MOVED,
     *notifications.MOVED,
     *webhooks.MOVED,
     *inventory.MOVED,
+    *customers.MOVED,
     *carts.MOVED,
     *checkout.MOVED,
     *promotions.MOVED,

@@ -68,6 +68,7 @@ class Cart:
     merged_into: str | None = None
     complete_time: datetime | None = None
     order_id: str | None = None
+    customer_id: str | None = None
     abandon_time: datetime | None = None
     version: int = 1
 
@@ -157,8 +158,13 @@ def remove_code(cart: Cart, code: Code, now: datetime) -> Cart:
     return _changed(cart, now, codes=left)
 
 
-def merge(source: Cart, into: Cart, now: datetime, new_id: Callable[[], str]) -> tuple[Cart, Cart]:
-    """The source, closed, and what it was poured into. What the target has already been told is not overruled."""
+def merge(
+    source: Cart, into: Cart, now: datetime, new_id: Callable[[], str], customer_id: str = ""
+) -> tuple[Cart, Cart]:
+    """The source, closed, and what it was poured into. What the target has already been told is not overruled.
+
+    customer_id: who is signed in, and has the cart from then on; without one it stays whose it was.
+    """
     moved = [replace(line, id=new_id()) for line in source.lines]
     filled = _changed(
         into,
@@ -167,9 +173,15 @@ def merge(source: Cart, into: Cart, now: datetime, new_id: Callable[[], str]) ->
         codes=_with_codes(into.codes, source.codes),
         email=into.email or source.email,
         address=into.address or source.address,
+        customer_id=customer_id or into.customer_id,
     )
     closed = _changed(source, now, state=State.MERGED, merged_into=into.id, lines=(), codes=(), email=b"", address=b"")
     return closed, filled
+
+
+def forget_shopper(cart: Cart, now: datetime) -> Cart:
+    """Without what says who they are."""
+    return _changed(cart, now, email=b"", address=b"")
 
 
 def complete(cart: Cart, order_id: str, now: datetime) -> Cart:

@@ -52,6 +52,7 @@ def listed(cart: Cart, line_count: int) -> pb.Cart:
         etag=cart.etag,
         order_id=cart.order_id or "",
         merged_into=cart.merged_into or "",
+        customer_id=cart.customer_id or "",
     )
     message.create_time.FromDatetime(cart.create_time)
     message.update_time.FromDatetime(cart.update_time)
@@ -74,6 +75,7 @@ def event(happened: str, cart: Cart) -> Event:
         has_address=bool(cart.address),
         version=cart.version,
         merged_into=cart.merged_into or "",
+        customer_id=cart.customer_id or "",
     )
     changed.create_time.FromDatetime(cart.create_time)
     changed.update_time.FromDatetime(cart.update_time)
@@ -104,6 +106,7 @@ def _facts(cart: Cart, before: Cart | None) -> dict[str, str]:
         "address": sealed("address"),
         "codes": str(len(cart.codes)) if cart.codes else "",
         "merged_into": cart.merged_into or "",
+        "customer_id": cart.customer_id or "",
         **_lines(cart.lines),
     }
 

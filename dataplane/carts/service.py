@@ -17,6 +17,7 @@ from dataplane.carts.domain import Cart, Line, State
 from dataplane.carts.messages import ADDRESS, EMAIL, change, event, listed, to_proto
 from dataplane.carts.pricing import Offer, Unavailable, price, refusal
 from dataplane.carts.tables import carts
+from dataplane.customers import sessions
 from dataplane.promotions import store as promotion_store
 from shared.runtime import filters, journal
 from shared.runtime.clock import Clock
@@ -75,8 +76,14 @@ class CartService(pb_grpc.CartServiceServicer):
             why = "no currency that shops sell in"
             raise InvalidArgument("FIELD_INVALID", f"currency_code: {why}", fields={"currency_code": why})
         now = self._clock.now()
-        # Not of version 7: whoever knows the id has the cart, and there half of it is the time.
-        cart = Cart(id=str(uuid.uuid4()), currency=request.currency_code, create_time=now, update_time=now)
+        cart = Cart(
+            # Not of version 7: whoever knows the id has the cart, and there half of it is the time.
+            id=str(uuid.uuid4()),
+            currency=request.currency_code,
+            create_time=now,
+            update_time=now,
+            customer_id=await sessions.signed_in(tx) or None,
+        )
         await store.add(tx, current().tenant_id, cart)
         await journal.record(tx, current().tenant_id, [change(None, cart)], [event("created", cart)])
         return pb.CreateCartResponse(cart=await self._priced(tx, cart, {}, None))
@@ -84,6 +91,7 @@ class CartService(pb_grpc.CartServiceServicer):
     async def GetCart(self, request: pb.GetCartRequest, context: Context) -> pb.GetCartResponse:
         tenant_id = current().tenant_id
         async with self._reads.transaction(tenant_id) as tx:
+            await sessions.signed_in(tx)
             cart, offers = await store.get(tx, tenant_id, request.id)
             if cart.state is State.MERGED:
                 raise store.missing(request.id)
@@ -172,6 +180,7 @@ class CartService(pb_grpc.CartServiceServicer):
         if from_id == into_id:
             why = "a cart is not merged into itself"
             raise InvalidArgument("FIELD_INVALID", f"into_cart_id: {why}", fields={"into_cart_id": why})
+        customer_id = await sessions.signed_in(tx)
         await store.lock(tx, tenant_id, from_id, into_id)
         source, _ = await store.get(tx, tenant_id, from_id)
         into, offers = await store.get(tx, tenant_id, into_id)
@@ -184,7 +193,7 @@ class CartService(pb_grpc.CartServiceServicer):
             return pb.MergeCartsResponse(cart=await self._priced(tx, into, offers, self._address(into)))
         for cart in (source, into):
             domain.refuse_changes(cart)
-        closed, filled = domain.merge(source, into, self._clock.now(), uuid7)
+        closed, filled = domain.merge(source, into, self._clock.now(), uuid7, customer_id)
         # The source first: what a line of it was called is free by then.
         pairs = [(before, after) for before, after in ((source, closed), (into, filled)) if after is not before]
         for before, after in pairs:
@@ -205,6 +214,7 @@ class CartService(pb_grpc.CartServiceServicer):
 
     async def _locked(self, tx: AsyncConnection, cart_id: str, etag: str) -> tuple[Cart, dict[str, Offer]]:
         """A cart that may be changed, locked, and what its variants are offered at."""
+        await sessions.signed_in(tx)
         await store.lock(tx, current().tenant_id, cart_id)
         cart, offers = await store.get(tx, current().tenant_id, cart_id)
         if cart.state is State.MERGED:
@@ -228,7 +238,8 @@ class CartService(pb_grpc.CartServiceServicer):
         self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer], address: pb.Address | None
     ) -> pb.Cart:
         """With what promotions make of it now, where it goes."""
-        found = await promotion_store.candidates(tx, current().tenant_id, [code.code for code in cart.codes], "")
+        codes, customer_id = [code.code for code in cart.codes], cart.customer_id or ""
+        found = await promotion_store.candidates(tx, current().tenant_id, codes, customer_id)
         country = address.country_code if address is not None else ""
         return to_proto(cart, price(cart, offers, found, self._clock.now(), country))
 

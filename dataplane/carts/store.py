@@ -18,9 +18,9 @@ from shared.runtime.paging import Ordering, Value
 
 _CART = (
     "state", "currency", "email", "address", "version", "create_time", "update_time", "abandon_time", "merged_into",
-    "complete_time", "order_id",
+    "complete_time", "order_id", "customer_id",
 )  # fmt: skip
-_IDS = ("merged_into", "order_id")
+_IDS = ("merged_into", "order_id", "customer_id")
 
 # In one order for everybody: of two that merge into each other, one waits for the other.
 _LOCK = text(
@@ -150,6 +150,13 @@ async def save(tx: AsyncConnection, tenant_id: str, before: Cart, after: Cart) -
     if after.codes and before.codes != after.codes:
         codes = {"codes": [code.code for code in after.codes], "entered": [code.entered for code in after.codes]}
         await tx.execute(_KEEP_CODES, {**key, **codes})
+
+
+async def of_customer(tx: AsyncConnection, tenant_id: str, customer_id: str) -> list[str]:
+    """The ids of a customer's carts."""
+    c = carts.c
+    stmt = select(c.id).where(c.tenant_id == tenant_id, c.customer_id == customer_id).order_by(c.id)
+    return list((await tx.execute(stmt)).scalars())
 
 
 async def delete(tx: AsyncConnection, tenant_id: str, cart_ids: Sequence[str]) -> None:

@@ -40,13 +40,17 @@ carts = Table(
     # Set by the checkout.
     Column("complete_time", DateTime(timezone=True)),
     Column("order_id", Uuid(as_uuid=False)),
+    # Who was signed in.
+    Column("customer_id", Uuid(as_uuid=False)),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
+    ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
     CheckConstraint("state IN ('OPEN', 'COMPLETED', 'MERGED')", name="state"),
     CheckConstraint("(state = 'MERGED') = (merged_into IS NOT NULL)", name="merged_into"),
     CheckConstraint("(state = 'COMPLETED') = (complete_time IS NOT NULL)", name="complete_time"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("line_count BETWEEN 0 AND 200", name="line_count"),
     Index(None, "tenant_id", "create_time", "id"),
+    Index("carts_customer", "tenant_id", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
     Index("carts_forgotten", "update_time"),
     Index(
         "carts_abandoned",

@@ -13,7 +13,7 @@ from shared.runtime.context import CallContext
 from shared.runtime.db import Database
 
 # Those whose calls count against the shop's rate; the platform's own do not.
-OUTSIDE = frozenset({rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT})
+OUTSIDE = frozenset({rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_CUSTOMER, rules_pb2.CALLER_MERCHANT})
 
 # When so many tenants have been called, the buckets that are full again are forgotten.
 SWEEP_AT = 10_000

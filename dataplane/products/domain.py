@@ -98,6 +98,12 @@ def archive(product: Product, *, etag: str, now: datetime) -> Product:
     return replace(product, status=Status.ARCHIVED, update_time=now, version=product.version + 1)
 
 
+def touch(product: Product, *, now: datetime) -> Product:
+    """The next version, for what is kept beside the product. FailedPrecondition PRODUCT_ARCHIVED."""
+    _guard(product, "")
+    return replace(product, update_time=now, version=product.version + 1)
+
+
 def handle_of(title: str) -> str:
     """`Crème brûlée, set of 2` -> `creme-brulee-set-of-2`; empty when no letter of the title has an ASCII form."""
     ascii_only = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()

@@ -12,10 +12,11 @@ from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import product_service_pb2_grpc as pb_grpc
 from center.shared.v1 import rules_pb2
 from dataplane.features.local import LocalFeatures
-from dataplane.products import domain, intake, store
+from dataplane.products import domain, intake, search, store
 from dataplane.products.domain import Product, Status
-from dataplane.products.messages import change, event, from_proto, to_proto
+from dataplane.products.messages import change, event, facets_to_proto, from_proto, search_of, to_proto
 from dataplane.tables import products
+from shared import products_csv
 from shared.runtime import filters, journal, masks
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
@@ -95,13 +96,21 @@ class ProductService(pb_grpc.ProductServiceServicer):
         )
 
     async def SearchProducts(self, request: pb.SearchProductsRequest, context: Context) -> pb.SearchProductsResponse:
+        tenant_id = current().tenant_id
+        wanted = search_of(request)
         cursor = self._tokens.read(request.page_token, request)
         size = page_size(request.page_size, maximum=LARGEST_PAGE)
-        async with self._reads.transaction(current().tenant_id) as tx:
-            page, following = await store.search(tx, current().tenant_id, request.query, cursor, size)
+        async with self._reads.transaction(tenant_id) as tx:
+            if wanted.is_words_alone:
+                page, following = await store.search(tx, tenant_id, wanted.words, cursor, size)
+            else:
+                ids, following = await search.find(tx, wanted, cursor, size)
+                page = await store.some(tx, tenant_id, ids)
+            counted = await search.count(tx, wanted) if request.facets else ()
         return pb.SearchProductsResponse(
             products=map(to_proto, page),
             next_page_token=self._tokens.issue(following, request) if following else "",
+            facets=facets_to_proto(counted, wanted.currency) if request.facets else None,
         )
 
     @mutation
@@ -128,6 +137,23 @@ class ProductService(pb_grpc.ProductServiceServicer):
         await store.save(tx, current().tenant_id, [after])
         await _record(tx, "product.archived.v1", before, after)
         return pb.ArchiveProductResponse(product=to_proto(after))
+
+    async def ExportProducts(
+        self, request: pb.ExportProductsRequest, context: Context
+    ) -> AsyncIterator[pb.ExportProductsResponse]:
+        """A page a transaction: whoever reads slowly holds none."""
+        tenant_id = current().tenant_id
+        by_handle = filters.order("handle", _ORDERED, products.c.id)
+        on_sale = products.c.status != Status.ARCHIVED
+        yield pb.ExportProductsResponse(data=products_csv.header().encode())
+        cursor = None
+        while True:
+            async with self._reads.transaction(tenant_id) as tx:
+                page, cursor = await store.page(tx, tenant_id, on_sale, by_handle, cursor, LARGEST_PAGE)
+            if page:
+                yield pb.ExportProductsResponse(data=products_csv.write(map(to_proto, page)).encode())
+            if cursor is None:
+                return
 
     async def ImportProducts(
         self, requests: AsyncIterator[pb.ImportProductsRequest], context: Context

@@ -135,9 +135,7 @@ async def search(
         )
     ).all()
     following: list[Value] | None = [found[size - 1].rank, found[size - 1].id] if len(found) > size else None
-    ids = [row.id for row in found[:size]]
-    by_id = {product.id: product for product in await _some(tx, tenant_id, ids)}
-    return [by_id[id] for id in ids if id in by_id], following
+    return await some(tx, tenant_id, [row.id for row in found[:size]]), following
 
 
 # One look into the index for each name. With `= ANY (names)` the planner takes a name that many shops use for one that
@@ -374,9 +372,12 @@ async def _keep_media(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]
         )
 
 
-async def _some(tx: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> list[Product]:
+async def some(tx: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> list[Product]:
+    """Those that there are, in the order of the ids."""
     stmt = select(*_COLUMNS).where(products.c.tenant_id == tenant_id, products.c.id == func.any(_ids(ids)))
-    return await _with_variants(tx, tenant_id, (await tx.execute(stmt)).all())
+    found = await _with_variants(tx, tenant_id, (await tx.execute(stmt)).all())
+    by_id = {product.id: product for product in found}
+    return [by_id[id] for id in ids if id in by_id]
 
 
 async def _with_variants(tx: AsyncConnection, tenant_id: str, rows: Sequence[Any]) -> list[Product]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -9,9 +10,11 @@ from urllib.parse import urlencode
 import grpc
 import jinja2
 from google.api import httpbody_pb2
+from google.protobuf import timestamp_pb2
 from google.type import money_pb2
 
 from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from dataplane.storefront import assets, domain, store
 from dataplane.storefront.domain import Theme
@@ -67,6 +70,36 @@ def _tile(title: str) -> str:
     return f"tile-{sum(title.encode()) % 6}"
 
 
+def _clock(moment: timestamp_pb2.Timestamp) -> str:
+    """In UTC: where the shopper is, nobody has said."""
+    return f"{moment.ToDatetime(tzinfo=UTC):%d %B %Y, %H:%M} UTC".lstrip("0")
+
+
+def _headline(order: orders_pb.Order) -> str:
+    return _STANDING.get(order.state, ("Your order", ""))[0]
+
+
+def _standing(order: orders_pb.Order) -> str:
+    said = _STANDING.get(order.state, ("", ""))[1]
+    if order.payment_status in _REFUNDED:
+        return f"{said} {_REFUNDED[order.payment_status]}".strip()
+    return said
+
+
+_STANDING = {
+    orders_pb.ORDER_STATE_PENDING_PAYMENT: ("Almost there", "Your order is waiting for its payment."),
+    orders_pb.ORDER_STATE_PLACED: ("Thank you for your order", "It will be on its way soon."),
+    orders_pb.ORDER_STATE_PARTIALLY_FULFILLED: ("Your order is on its way", "Some of it has been shipped."),
+    orders_pb.ORDER_STATE_FULFILLED: ("Your order is on its way", "All of it has been shipped."),
+    orders_pb.ORDER_STATE_EXPIRED: ("Your order has expired", "It was not paid in time. Nothing was charged."),
+    orders_pb.ORDER_STATE_CANCELED: ("Your order is cancelled", "What was paid is given back."),
+}
+_REFUNDED = {
+    orders_pb.PAYMENT_STATUS_PARTIALLY_REFUNDED: "Some of the money has been given back.",
+    orders_pb.PAYMENT_STATUS_REFUNDED: "All of the money has been given back.",
+}
+
+
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("dataplane.storefront"),
     autoescape=True,
@@ -76,6 +109,7 @@ _templates = jinja2.Environment(
     auto_reload=False,
 )
 _templates.filters |= {"money": _money, "tile": _tile, "least_price": _least, "sentence": _sentence}
+_templates.filters |= {"clock": _clock, "headline": _headline, "standing": _standing}
 _templates.globals |= {"request_id": uuid7, "query": lambda **said: urlencode(said)}
 
 
@@ -135,6 +169,13 @@ class Visit:
         """PermissionDenied FORM_OF_ANOTHER_SITE. Who does not come through Envoy is no browser."""
         if current().is_outside:
             domain.check_origin(self.host, self._said.get("origin", ""), self._said.get("referer", ""))
+
+    def address(self, path: str) -> str:
+        """The path as a browser asks for it. The origin names the port, which the host does not; check_origin() has
+        seen that it is of this host."""
+        scheme = "https" if self._is_secure else "http"
+        origin = self._said.get("origin", "")
+        return f"{origin if origin.startswith('http') else f'{scheme}://{self.host}'}{path}"
 
     def keep(self, cart_id: str) -> None:
         """Lets the browser keep the id of its cart; an empty one takes it away."""

@@ -8,7 +8,15 @@ from google.api import httpbody_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dataplane.storefront.pages import Pages, Visit
-from shared.runtime.errors import PlatformError
+from shared.runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PlatformError,
+    ResourceExhausted,
+)
 
 _STATUSES = {
     "INVALID_ARGUMENT": 400,
@@ -43,6 +51,8 @@ _WORDS = {
         "Open the page in this shop, and send the form from there.",
     ),
 }
+# What a form is shown again for, with what is wrong; other refusals have nothing to do with the form.
+WRONG = (InvalidArgument, NotFound, FailedPrecondition, AlreadyExists, Aborted, ResourceExhausted)
 _OTHERWISE = ("That did not work", "Please go back and try again.")
 
 

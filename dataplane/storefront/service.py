@@ -12,37 +12,29 @@ from center.dataplane.v1 import storefront_service_pb2 as pb
 from center.dataplane.v1 import storefront_service_pb2_grpc as pb_grpc
 from dataplane.carts.domain import MOST_OF_A_LINE
 from dataplane.storefront import assets, domain
+from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import HEADERS, Pages, Visit
-from dataplane.storefront.refusals import said, status_of
-from shared.runtime.errors import (
-    Aborted,
-    AlreadyExists,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    PlatformError,
-    ResourceExhausted,
-)
+from dataplane.storefront.refusals import WRONG, said, status_of
+from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
 from shared.runtime.rpc.local import Local
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 PAGE = 24
 _HANDLE = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
-# What a form is shown again for, with what is wrong; other refusals have nothing to do with the form.
-_WRONG = (InvalidArgument, NotFound, FailedPrecondition, AlreadyExists, Aborted, ResourceExhausted)
 # A cart that cannot be filled any more, or that nobody knows: the shopper gets another one.
 _USED_UP = {"CART_NOT_FOUND", "CART_COMPLETED"}
 _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StorefrontService(pb_grpc.StorefrontServiceServicer):
-    """products, carts: their services, called as a shopper."""
+    """products, carts: their services, called as a shopper. buying: the pages that come after the cart."""
 
-    def __init__(self, *, pages: Pages, products: Local, carts: Local) -> None:
+    def __init__(self, *, pages: Pages, products: Local, carts: Local, buying: Buying) -> None:
         self._pages = pages
         self._products = products
         self._carts = carts
+        self._buying = buying
 
     async def GetHomePage(self, request: pb.GetHomePageRequest, context: Context) -> httpbody_pb2.HttpBody:
         visit, query = self._pages.visit(context), request.q.strip()
@@ -71,6 +63,18 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
             raise NotFound("PAGE_NOT_FOUND", f"no form is taken at /cart/{request.action}")
         form = domain.fields(request.form.content_type, request.form.data)
         return await take(self, visit, form)
+
+    async def GetCheckoutPage(self, request: pb.GetCheckoutPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        return await self._buying.page(self._pages.visit(context), request.step)
+
+    async def SubmitCheckout(self, request: pb.SubmitCheckoutRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = self._pages.visit(context)
+        visit.check_origin()
+        form = domain.fields(request.form.content_type, request.form.data)
+        return await self._buying.submitted(visit, request.action, form)
+
+    async def GetOrderPage(self, request: pb.GetOrderPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        return await self._buying.order(self._pages.visit(context), request.id, request.key)
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> httpbody_pb2.HttpBody:
         found = assets.find(request.name)
@@ -116,18 +120,16 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         return await self._pages.show(
             visit,
             "cart.html",
-            **{"cart": cart, "errors": errors or {}, "most": MOST_OF_A_LINE, "form": {}, "can_buy": False, **more},
+            **{"cart": cart, "errors": errors or {}, "most": MOST_OF_A_LINE, "form": {}, **more},
         )
 
     async def _cart(self, visit: Visit) -> carts_pb.Cart | None:
-        """The visitor's cart while it can be filled."""
+        """The visitor's cart, also one that became an order: its payment may not be done."""
         if not visit.cart_id:
             return None
         try:
             cart: carts_pb.Cart = (await self._carts(carts_pb.GetCartRequest(id=visit.cart_id), visit.context)).cart
         except NotFound:
-            cart = carts_pb.Cart()
-        if cart.state != carts_pb.CART_STATE_OPEN:
             visit.keep("")
             return None
         return cart
@@ -144,7 +146,7 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         line = carts_pb.AddLineRequest(variant_id=variant.id, quantity=quantity)
         try:
             await self._put(visit, line, variant.price.currency_code, form)
-        except _WRONG as refusal:
+        except WRONG as refusal:
             errors = {"form": said(refusal)}
             return await self._show_product(visit, product, errors, status=status_of(refusal), form=form)
         return await self._pages.lead(visit, "/cart")
@@ -191,7 +193,7 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         try:
             if visit.cart_id:
                 await self._carts(request, visit.context)
-        except _WRONG as refusal:
+        except WRONG as refusal:
             # What is gone already is as it was wanted, and a cart that is used up is shown as it is.
             if refusal.reason not in {"LINE_NOT_FOUND", "CODE_NOT_FOUND", *_USED_UP}:
                 return await self._show_cart(visit, {part: said(refusal)}, status=status_of(refusal), form=form)

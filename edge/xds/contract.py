@@ -16,6 +16,8 @@ from center.shared.v1 import rules_pb2
 # The packages whose services a shop's cluster serves.
 OF_SHOPS = ("center.dataplane.", "center.shared.")
 
+OUTSIDERS = frozenset({rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_CUSTOMER, rules_pb2.CALLER_MERCHANT})
+
 # Its stub does not say that it is an extension of MethodOptions.
 _RULES: Any = rules_pb2.rules
 
@@ -90,8 +92,7 @@ class Contract:
         found = []
         for service, method in self._methods:
             rules: rules_pb2.MethodRules = method.options.Extensions[_RULES]
-            outside = {rules_pb2.CALLER_SHOPPER, rules_pb2.CALLER_MERCHANT} & set(rules.callers)
-            if outside and service.startswith(OF_SHOPS) and wanted(method, rules):
+            if OUTSIDERS & set(rules.callers) and service.startswith(OF_SHOPS) and wanted(method, rules):
                 found.append(f"/{service}/{method.name}")
         return tuple(sorted(found))
 

@@ -40,7 +40,7 @@ def import_tenants(
 
     async def work(call: Call) -> None:
         began = time.monotonic()
-        with _Bars() as bars:
+        with Bars() as bars:
             loaded = await load.import_tenants(call.client, shops, bars, load.VERIFIED_REASON if verified else "")
         _tenants(loaded, time.monotonic() - began)
 
@@ -61,9 +61,9 @@ def import_products(
     _not_products(found, report)
 
     async def work(call: Call) -> None:
-        with _Bars() as bars:
+        with Bars() as bars:
             loaded = await load.import_products(call.client, tenant, found.products, bars)
-        _products(tenant, loaded)
+        products_loaded(tenant, loaded)
 
     run(work)
 
@@ -82,10 +82,10 @@ def import_orders(
 
     async def work(call: Call) -> None:
         began = time.monotonic()
-        with _Bars() as bars:
+        with Bars() as bars:
             loaded = await load.import_products(call.client, tenant, found.products, bars)
             replayed = await replay.import_orders(call.client, tenant, file, bars)
-        _products(tenant, loaded)
+        products_loaded(tenant, loaded)
         _orders(tenant, replayed, time.monotonic() - began)
         _refusals(replayed.history, report)
         _totals(replayed)
@@ -98,16 +98,16 @@ def demo() -> None:
 
     async def work(call: Call) -> None:
         began = time.monotonic()
-        with _Bars() as bars:
+        with Bars() as bars:
             tenants, products = await load.demo(call.client, bars)
         _tenants(tenants, time.monotonic() - began)
         for code, loaded in products.items():
-            _products(code, loaded)
+            products_loaded(code, loaded)
 
     run(work)
 
 
-class _Bars:
+class Bars:
     """Progress of phases, a bar each, on the error stream."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class _Bars:
         )  # fmt: skip
         self._tasks: dict[str, int] = {}
 
-    def __enter__(self) -> "_Bars":
+    def __enter__(self) -> "Bars":
         self._progress.start()
         return self
 
@@ -141,7 +141,7 @@ def _tenants(loaded: TenantsLoaded, took_s: float) -> None:
         raise typer.Exit(1)
 
 
-def _products(code: str, loaded: ProductsLoaded) -> None:
+def products_loaded(code: str, loaded: ProductsLoaded) -> None:
     counts = f"{loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged"
     out.print(f"products of {code}: {counts}")
     _some("refused", loaded.refused)

@@ -18,6 +18,7 @@ from center.control.v1 import (
 from center.dataplane.v1 import (
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
     order_import_service_pb2,
     product_service_pb2,
@@ -57,6 +58,7 @@ CLUSTER_SERVICES: Sequence[ServiceDescriptor] = [
         product_service_pb2,
         inventory_service_pb2,
         cart_service_pb2,
+        customer_service_pb2,
         checkout_service_pb2,
         promotion_service_pb2,
         order_import_service_pb2,

@@ -34,6 +34,7 @@ class CallContext:
     tenant_id: the tenant that the call acts in; empty where the contract knows none.
     method: `package.Service/Method`; workers name what they do, as `workflow/KIND/STEP`.
     deadline: when the caller stops waiting, on the event loop's clock; None without a deadline.
+    session_epoch: of a customer's session, which holds as long as it is the customer's, too.
     is_outside: whether the call came through Envoy.
     is_recorded: whether the contract has what the method changes recorded in the audit.
     metadata: as the caller sent it; None for work that no request carries.
@@ -45,6 +46,7 @@ class CallContext:
     tenant_id: str = ""
     method: str = ""
     deadline: float | None = None
+    session_epoch: int = 0
     is_outside: bool = False
     is_recorded: bool = False
     metadata: Mapping[str, str | bytes] | None = None

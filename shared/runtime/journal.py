@@ -62,8 +62,8 @@ def masked(said: str) -> str:
 
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _SECRET = re.compile(r"\bcc[a-z]_[A-Za-z0-9]+_[A-Za-z0-9_]{8,}")
-# An API key, a session or an invitation of a shop's people.
-_OF_SHOPS = re.compile(r"\b(?:ck|st|si)_[A-Za-z0-9_-]{64}")
+# An API key, a session or an invitation of a shop's people; a session of its customers.
+_OF_SHOPS = re.compile(r"\b(?:(?:ck|st|si)_[A-Za-z0-9_-]{64}|cs_[A-Za-z0-9._-]{64,})")
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:

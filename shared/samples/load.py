@@ -202,7 +202,19 @@ async def _applied(client: Client, progress: Progress) -> list[str]:
 async def import_products(
     client: Client, code: str, products: Sequence[Product], progress: Progress = silent
 ) -> ProductsLoaded:
-    """The products into the shop's own cluster. Sent again from the last durable row when the shop is on the move."""
+    """The products into the shop's own cluster."""
+    messages = [_message(product) for product in products]
+    return await send_products(client, code, messages, [product.sku for product in products], progress)
+
+
+async def send_products(
+    client: Client,
+    code: str,
+    products: Sequence[product_service_pb2.Product],
+    names: Sequence[str],
+    progress: Progress = silent,
+) -> ProductsLoaded:
+    """Sent again from the last durable row when the shop is on the move. names: of the products, in refusals."""
     loaded = ProductsLoaded()
     durable = 0
     tries = 0
@@ -221,8 +233,7 @@ async def import_products(
                 loaded.unchanged += answer.unchanged - unchanged
                 created, updated, unchanged = answer.created, answer.updated, answer.unchanged
                 for bad in answer.errors:
-                    sku = products[start + bad.row - 1].sku
-                    loaded.refused[sku] = f"{bad.reason} {bad.field}: {bad.message}"
+                    loaded.refused[names[start + bad.row - 1]] = f"{bad.reason} {bad.field}: {bad.message}"
                 progress(f"products of {code}", durable, len(products))
                 tries = 0
             break
@@ -235,11 +246,11 @@ async def import_products(
     return loaded
 
 
-async def _rows(products: Sequence[Product]) -> AsyncIterator[product_service_pb2.ImportProductsRequest]:
+async def _rows(
+    products: Sequence[product_service_pb2.Product],
+) -> AsyncIterator[product_service_pb2.ImportProductsRequest]:
     for start in range(0, len(products), BATCH):
-        yield product_service_pb2.ImportProductsRequest(
-            products=[_message(product) for product in products[start : start + BATCH]]
-        )
+        yield product_service_pb2.ImportProductsRequest(products=products[start : start + BATCH])
 
 
 def _message(product: Product) -> product_service_pb2.Product:

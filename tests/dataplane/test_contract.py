@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -20,24 +21,33 @@ from dataplane.app import (
     CARTS,
     CHECKOUTS,
     COMMANDS,
+    CUSTOMERS,
     DESCRIPTION,
     MEDIA,
     NOTIFICATIONS,
     PRODUCTS,
     SELLING,
+    SHOPPERS,
 )
+from dataplane.customers.domain import Customer
+from dataplane.customers.sessions import Sessions
+from shared.runtime.clock import SystemClock
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
 from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-SERVICES = (PRODUCTS, CARTS, CHECKOUTS, SELLING, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION, COMMANDS)
+SERVICES = (
+    PRODUCTS, CARTS, CHECKOUTS, SELLING, SHOPPERS, CUSTOMERS, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION,
+    COMMANDS,
+)  # fmt: skip
 METHODS = [method for service in SERVICES for method in service.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,
     "control": rules_pb2.CALLER_CONTROL,
     "edge": rules_pb2.CALLER_EDGE,
     "envoy": rules_pb2.CALLER_SHOPPER,
+    "customer": rules_pb2.CALLER_CUSTOMER,
     "merchant": rules_pb2.CALLER_MERCHANT,
     "cluster/eu-1": rules_pb2.CALLER_CLUSTER,
     "cluster/us-1": rules_pb2.CALLER_CLUSTER,
@@ -60,7 +70,7 @@ async def send(
 ) -> tuple[str, str]:
     """The status and the reason that the method answers with."""
     path = f"/{method.containing_service.full_name}/{method.name}"
-    channel = running.channel("envoy" if identity == "merchant" else identity)
+    channel = running.channel("envoy" if identity in ("merchant", "customer") else identity)
     kind = ("stream" if method.client_streaming else "unary") + "_" + ("stream" if method.server_streaming else "unary")
     call = getattr(channel, kind)(path, request_serializer=None, response_deserializer=None)
 
@@ -86,10 +96,21 @@ async def send(
 async def test_only_those_whom_the_contract_names_may_call(
     eu: Running, tenant: str, method: MethodDescriptor, identity: str
 ) -> None:
-    metadata = of(tenant, *([bearer(eu.home, tenant)] if identity == "merchant" else []))
+    metadata = of(tenant, *_credentials(eu, tenant, identity))
     empty = message_factory.GetMessageClass(method.input_type)().SerializeToString()
     _, reason = await send(eu, method, identity, [empty], metadata)
-    assert (reason != "CALLER_NOT_ALLOWED") is (CALLERS[identity] in rules.of(method).callers)
+    roles = {CALLERS[identity]}
+    if identity == "customer":
+        roles.add(rules_pb2.CALLER_SHOPPER)
+    assert (reason != "CALLER_NOT_ALLOWED") is bool(roles & rules.of(method).callers)
+
+
+def _credentials(eu: Running, tenant: str, identity: str) -> list[tuple[str, str]]:
+    if identity == "customer":
+        now = datetime.now(UTC)
+        session, _ = Sessions(eu.home, SystemClock()).issue(tenant, Customer(uuid7(), now, now))
+        return [("authorization", f"Bearer {session}")]
+    return [bearer(eu.home, tenant)] if identity == "merchant" else []
 
 
 @pytest.mark.parametrize("method", [*PRODUCTS.methods, *MEDIA.methods, *NOTIFICATIONS.methods], ids=lambda m: m.name)

@@ -21,7 +21,10 @@ from sqlalchemy import text
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
+from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
@@ -31,6 +34,9 @@ from center.dataplane.v1 import storefront_settings_service_pb2 as storefront_se
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
+from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
@@ -45,17 +51,23 @@ from dataplane.app import (
     CARTS,
     CHECKOUTS,
     COMMANDS,
+    CUSTOMERS,
     INVENTORY,
     MEDIA,
+    MERCHANDISING,
+    NAVIGATION,
     NOTIFICATIONS,
     ORDERS,
     PRODUCTS,
     PROMOTIONS,
     SELLING,
+    SHOPPERS,
     STAFF,
     STOREFRONT,
     WEBHOOKS,
 )
+from dataplane.customers.domain import Customer
+from dataplane.customers.sessions import Sessions
 from dataplane.orders import ops as order_ops
 from dataplane.orders import store as order_store
 from dataplane.orders.domain import Adjustment, Fulfillment, FulfillmentLine, Refund, RefundLine
@@ -64,6 +76,7 @@ from dataplane.promotions.ops import redeem
 from shared.audit.schema import CHAIN
 from shared.media.signing import Signer
 from shared.runtime import keys
+from shared.runtime.clock import SystemClock
 from shared.runtime.db import app_url
 from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
@@ -102,7 +115,9 @@ NOTICES = (
 )
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
+ARRANGED = ("categories", "product_categories", "collections", "collection_products")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
+CUSTOMER_ROWS = ("customers", "customer_addresses", "customer_consents", "customer_logins")
 STAFF_ROWS = ("staff_members", "api_keys")
 ORDER_ROWS = (
     "orders",
@@ -119,6 +134,7 @@ ROWS = (
     "products",
     "variants",
     "product_media",
+    *ARRANGED,
     "idempotency",
     "audit_entries",
     *CHAIN,
@@ -131,6 +147,7 @@ ROWS = (
     *MEDIA_ROWS,
     *STOCK_ROWS,
     *PROMOTION_ROWS,
+    *CUSTOMER_ROWS,
     *STAFF_ROWS,
     *ORDER_ROWS,
     "event_gaps",
@@ -143,7 +160,9 @@ ROWS = (
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
+KEPT |= {"customers", "customer_consents"}
 APPENDED = {
+    "customer_consents",
     "payment_events",
     "promotion_redemptions",
     "stock_movements",
@@ -195,10 +214,12 @@ async def furnish(running: Running) -> Two:
         thumb = media_pb.CreateVariantRequest(id=picture.id, name="thumb", width=8)
         await running.media.CreateVariant(thumb, metadata=of(tenant.id))
         await _shown(running, tenant.id, picture.id, f"Lamp of {mark}")
+        await _arranged(running, tenant.id, f"Lamp of {mark}")
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id, mark)
         await _promoted(running, tenant.id, f"Lamp of {mark}")
+        await _registered(running, tenant.id, mark)
         await _themed(running, tenant.id, f"Lamps of {mark}")
         await _run(running, tenant.id, mark)
         await _ordered(running, tenant.id, f"Lamp of {mark}")
@@ -211,6 +232,24 @@ async def _shown(running: Running, tenant: str, media_id: str, alt_text: str) ->
     [found] = (await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))).products
     pictured = pb.Product(id=found.id, media=[{"media_id": media_id, "alt_text": alt_text}])
     await running.products.UpdateProduct(pb.UpdateProductRequest(product=pictured), metadata=of(tenant))
+
+
+async def _arranged(running: Running, tenant: str, title: str) -> None:
+    """A category below another, and a collection, each with a product."""
+    stub: Any = MerchandisingServiceStub(running.channel("operator"))
+    listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant))
+    of_product = {"product_id": listed.products[0].id}
+    parent_id = ""
+    for handle in ("above", "below"):
+        named = {"handle": handle, "title": title, "parent_id": parent_id}
+        made = await stub.CreateCategory(arranged_pb.CreateCategoryRequest(category=named), metadata=of(tenant))
+        parent_id = made.category.id
+    into = arranged_pb.SetProductCategoriesRequest(category_ids=[parent_id], **of_product)
+    await stub.SetProductCategories(into, metadata=of(tenant))
+    new = arranged_pb.CreateCollectionRequest(collection={"handle": "new", "title": title})
+    collection = (await stub.CreateCollection(new, metadata=of(tenant))).collection
+    held = arranged_pb.SetCollectionProductsRequest(collection_id=collection.id, product_ids=of_product.values())
+    await stub.SetCollectionProducts(held, metadata=of(tenant))
 
 
 async def _filled(running: Running, tenant: str, mark: str) -> None:
@@ -326,6 +365,33 @@ async def _promoted(running: Running, tenant_id: str, name: str) -> None:
         applied = [Applied(promotion.id, Money("EUR", 5))]
         await redeem(tx, tenant_id, uuid7(), applied, uuid7(), datetime.now(UTC))
     await db.close()
+
+
+async def _registered(running: Running, tenant_id: str, mark: str) -> None:
+    """A customer with an address and a consent, whose password somebody did not know."""
+    stub: Any = CustomerServiceStub(running.channel("operator"))
+    request = customers_pb.UpsertCustomerRequest(
+        external_id=f"Lamp of {mark}", email=SAME_EMAIL, marketing_consent=True
+    )
+    made = (await stub.UpsertCustomer(request, metadata=of(tenant_id))).customer
+    address = carts_pb.Address(name=mark, lines=["1"], city="London", country_code="GB")
+    shopper: Any = ShopperServiceStub(running.channel("envoy"))
+    metadata = of(tenant_id, _session(running, tenant_id, made.id))
+    await shopper.AddMyAddress(customers_pb.AddMyAddressRequest(address=address), metadata=metadata)
+    with psycopg.connect(running.database_url) as owner:
+        owner.execute(
+            "INSERT INTO customer_logins SELECT tenant_id, email_hash, 1, now() FROM customers WHERE id = %s",
+            (made.id,),
+        )
+
+
+def _session(running: Running, tenant_id: str, customer_id: str) -> tuple[str, str]:
+    now = datetime.now(UTC)
+    token, _ = Sessions(running.home, SystemClock()).issue(tenant_id, Customer(customer_id, now, now))
+    return "authorization", f"Bearer {token}"
+
+
+SAME_EMAIL = "ada@mail.example"
 
 
 async def _themed(running: Running, tenant_id: str, title: str) -> None:
@@ -480,6 +546,13 @@ def _roles(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     # The words in `doc` name the tenant, too, so no result shows this fence; it is the one that needs no trust in them.
     if "tenant_id = (NULLIF(current_setting('app.tenant_id'" not in str(definition).replace("\\", ""):
         wrong.append("search does not ask for the tenant's own column")
+    for name, aliases in (("matching_products", "cwsm"), ("count_products", "v")):
+        row = owner.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", (name,)).fetchone()
+        asks = all(f"{alias}.tenant_id = mine" in str(row) for alias in (*aliases, "pc"))
+        if not asks or "mine uuid := nullif(current_setting('app.tenant_id', true), '')" not in str(row).replace(
+            "\\", ""
+        ):
+            wrong.append(f"{name} does not ask for the tenant's own column")
     wrong += [
         f"{table}.{column} is {kind}, whose operators are not leakproof"
         for table, column, kind in owner.execute(
@@ -622,6 +695,51 @@ async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> N
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method is asked for of another tenant: its category, its collection and a product in both.
+ARRANGED_REQUESTS: dict[str, Callable[[str, str, str], Message]] = {
+    "CreateCategory": lambda c, o, p: arranged_pb.CreateCategoryRequest(category={"title": "a", "parent_id": c}),
+    "UpdateCategory": lambda c, o, p: arranged_pb.UpdateCategoryRequest(category={"id": c, "title": "stolen"}),
+    "DeleteCategory": lambda c, o, p: arranged_pb.DeleteCategoryRequest(id=c),
+    "SetProductCategories": lambda c, o, p: arranged_pb.SetProductCategoriesRequest(product_id=p),
+    "CreateCollection": lambda c, o, p: arranged_pb.CreateCollectionRequest(collection={"title": uuid7()}),
+    "UpdateCollection": lambda c, o, p: arranged_pb.UpdateCollectionRequest(collection={"id": o, "title": "stolen"}),
+    "DeleteCollection": lambda c, o, p: arranged_pb.DeleteCollectionRequest(id=o),
+    "SetCollectionProducts": lambda c, o, p: arranged_pb.SetCollectionProductsRequest(collection_id=o),
+    "GetCollectionProducts": lambda c, o, p: arranged_pb.GetCollectionProductsRequest(collection_id=o),
+    "ListCategories": lambda c, o, p: navigation_pb.ListCategoriesRequest(filter=f'id = "{c}"', product_id=p),
+    "GetCategory": lambda c, o, p: navigation_pb.GetCategoryRequest(handle="theirs"),
+    "ListCollections": lambda c, o, p: navigation_pb.ListCollectionsRequest(filter=f'id = "{o}"'),
+    "GetCollection": lambda c, o, p: navigation_pb.GetCollectionRequest(handle="theirs"),
+}
+
+
+@pytest.mark.parametrize("method", [*MERCHANDISING.methods, *NAVIGATION.methods], ids=lambda method: method.name)
+async def test_no_method_reaches_what_another_tenant_arranged(two: Two, method: MethodDescriptor) -> None:
+    channel = two.running.channel("operator")
+    navigation: Any = NavigationServiceStub(channel)
+    of_service = MerchandisingServiceStub if method.containing_service is MERCHANDISING else NavigationServiceStub
+    [category] = (
+        await navigation.ListCategories(
+            navigation_pb.ListCategoriesRequest(filter='handle = "below"'), metadata=of(two.b)
+        )
+    ).categories
+    listed = await navigation.ListCollections(navigation_pb.ListCollectionsRequest(), metadata=of(two.b))
+    theirs = category.id, listed.collections[0].id, (await list_all(two, two.b))[0].id
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    request = ARRANGED_REQUESTS[method.name](*theirs)
+    seen = ""
+    try:
+        seen = str(await getattr(of_service(channel), method.name)(request, metadata=of(two.a)))
+        assert method.name in ("CreateCollection", "ListCategories", "ListCollections")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert not any(id in seen for id in (*theirs, two.b, "Lamp of b")), seen
+    found = pb.SearchProductsRequest(category_id=theirs[0], collection_id=theirs[1], facets=True)
+    answer = await two.running.products.SearchProducts(found, metadata=of(two.a))
+    assert (len(answer.products), answer.facets.products) == (0, 0)
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
     "GetRequirements": lambda c: checkouts_pb.GetRequirementsRequest(cart_id=c),
     "StartCheckout": lambda c: checkouts_pb.StartCheckoutRequest(cart_id=c),
@@ -675,6 +793,15 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
             "data": f"product=lamp-0&variant={p.variants[0].id}".encode(),
         },
     ),
+    "GetCheckoutPage": lambda p: storefront_pb.GetCheckoutPageRequest(),
+    "SubmitCheckout": lambda p: storefront_pb.SubmitCheckoutRequest(
+        action="pay",
+        form={
+            "content_type": "application/x-www-form-urlencoded",
+            "data": b"payment_method=pm_card_visa&total=EUR+1+0",
+        },
+    ),
+    "GetOrderPage": lambda p: storefront_pb.GetOrderPageRequest(id=p.id, key=p.id),
     "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
 }
 
@@ -690,7 +817,7 @@ async def test_no_page_shows_another_tenants_shop(two: Two, name: str) -> None:
     seen = ""
     try:
         seen = str(await getattr(pages, name)(PAGES[name](theirs), metadata=metadata))
-        assert name in ("GetHomePage", "GetCartPage", "SubmitCart")
+        assert name not in ("GetProductPage", "GetOrderPage", "GetAsset")
     except grpc.aio.AioRpcError as error:
         assert error.code() is grpc.StatusCode.NOT_FOUND, error
     assert not any(id in seen for id in (theirs.id, theirs.variants[0].id, listed.id, two.b)) and "of b" not in seen
@@ -720,6 +847,87 @@ async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str)
     except grpc.aio.AioRpcError as error:
         assert error.code() is grpc.StatusCode.NOT_FOUND, error
     assert not any(id in seen for id in (*theirs, two.b, "Lamp of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+# What each method of CustomerService is asked for of another tenant's customer.
+CUSTOMER_REQUESTS: dict[str, Callable[[customers_pb.Customer], Message]] = {
+    "GetCustomer": lambda c: customers_pb.GetCustomerRequest(id=c.id),
+    "ListCustomers": lambda c: customers_pb.ListCustomersRequest(
+        filter=f'id = "{c.id}" OR external_id = "{c.external_id}"'
+    ),
+    "UpsertCustomer": lambda c: customers_pb.UpsertCustomerRequest(email=c.email, name="stolen"),
+    "ExportCustomer": lambda c: customers_pb.ExportCustomerRequest(id=c.id),
+    "EraseCustomer": lambda c: customers_pb.EraseCustomerRequest(id=c.id),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in CUSTOMERS.methods])
+async def test_no_method_reaches_another_tenants_customers(two: Two, name: str) -> None:
+    stub: Any = CustomerServiceStub(two.running.channel("operator"))
+    [theirs] = (await stub.ListCustomers(customers_pb.ListCustomersRequest(), metadata=of(two.b))).customers
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(CUSTOMER_REQUESTS[name](theirs), metadata=of(two.a)))
+        assert name in ("ListCustomers", "UpsertCustomer")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    assert theirs.id not in seen and two.b not in seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+# What a shopper asks of one shop with what is another's: an e-mail, a session, a link, an address.
+SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "RegisterCustomer": lambda a, link: customers_pb.RegisterCustomerRequest(
+        email="not-theirs@mail.example", password="password"
+    ),
+    "LogIn": lambda a, link: customers_pb.LogInRequest(email=SAME_EMAIL, password="password"),
+    "RequestPasswordReset": lambda a, link: customers_pb.RequestPasswordResetRequest(email=SAME_EMAIL),
+    "ResetPassword": lambda a, link: customers_pb.ResetPasswordRequest(token=link, password="password"),
+    "LogOut": lambda a, link: customers_pb.LogOutRequest(),
+    "GetMe": lambda a, link: customers_pb.GetMeRequest(),
+    "UpdateMe": lambda a, link: customers_pb.UpdateMeRequest(name="stolen"),
+    "ListMyAddresses": lambda a, link: customers_pb.ListMyAddressesRequest(),
+    "AddMyAddress": lambda a, link: customers_pb.AddMyAddressRequest(
+        address={"name": "a", "lines": ["1"], "city": "b", "country_code": "GB"}
+    ),
+    "UpdateMyAddress": lambda a, link: customers_pb.UpdateMyAddressRequest(id=a, is_default=True),
+    "DeleteMyAddress": lambda a, link: customers_pb.DeleteMyAddressRequest(id=a),
+    "ChangeMyPassword": lambda a, link: customers_pb.ChangeMyPasswordRequest(password="", new_password="password"),
+    "ExportMe": lambda a, link: customers_pb.ExportMeRequest(),
+    "EraseMe": lambda a, link: customers_pb.EraseMeRequest(),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in SHOPPERS.methods])
+async def test_no_method_knows_another_tenants_customer_again(two: Two, name: str) -> None:
+    backoffice: Any = CustomerServiceStub(two.running.channel("operator"))
+    everybody = customers_pb.ListCustomersRequest()
+    listed = (await backoffice.ListCustomers(everybody, metadata=of(two.b))).customers[0]
+    get = customers_pb.GetCustomerRequest(id=listed.id)
+    theirs = (await backoffice.GetCustomer(get, metadata=of(two.b))).customer
+    mine = (await backoffice.ListCustomers(everybody, metadata=of(two.a))).customers[0]
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    stub: Any = ShopperServiceStub(two.running.channel("envoy"))
+    now = datetime.now(UTC)
+    link = Sessions(two.running.home, SystemClock()).link(two.b, Customer(theirs.id, now, now))
+    request = SHOPPER_REQUESTS[name](theirs.addresses[0].id, link)
+    method = getattr(stub, name)
+    # With their session, and with one of mine that names them; without any where none is asked for.
+    for tenant in (two.b, two.a):
+        metadata = of(two.a, _session(two.running, tenant, theirs.id))
+        try:
+            seen = str(await method(request, metadata=metadata))
+            assert tenant == two.a and name == "RegisterCustomer"
+        except grpc.aio.AioRpcError as error:
+            seen = error.code().name
+            assert seen in ("UNAUTHENTICATED", "ALREADY_EXISTS", "FAILED_PRECONDITION"), error
+        assert theirs.id not in seen and theirs.addresses[0].id not in seen
+    if name in ("UpdateMyAddress", "DeleteMyAddress"):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await method(request, metadata=of(two.a, _session(two.running, two.a, mine.id)))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
@@ -852,7 +1060,8 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 34, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 41, "product_media": 1}
+    held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(
         ("carts", "cart_lines", "cart_codes", "checkouts", "selling_settings", "storefront_themes"), 1
@@ -860,7 +1069,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys((*PROMOTION_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
+    held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -959,6 +1168,9 @@ async def test_one_tenants_request_id_is_not_anothers(two: Two) -> None:
 
 # c) raw SQL
 
+# What the search functions are asked for: everything.
+_ANY = "'', NULL, NULL, 'EUR', NULL, NULL, '[]', false"
+
 HOSTILE = (
     "SELECT * FROM products",
     "SELECT * FROM products WHERE tenant_id = '{b}'",
@@ -983,6 +1195,15 @@ HOSTILE = (
     "SELECT alt_text FROM product_media WHERE tenant_id <> '{a}' OR true",
     "UPDATE product_media SET tenant_id = '{b}'",
     "INSERT INTO product_media SELECT tenant_id, '{theirs}', 9, media_id, '' FROM product_media",
+    f"SELECT * FROM browse_products({_ANY}, 'TITLE', NULL, NULL, NULL, 1000)",
+    f"SELECT * FROM count_products({_ANY})",
+    f"SELECT * FROM matching_products({_ANY})",
+    "SELECT * FROM categories c FULL JOIN collections o ON o.tenant_id <> c.tenant_id",
+    "UPDATE categories SET parent_id = NULL, title = 'stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE categories SET tenant_id = '{b}'",
+    "INSERT INTO product_categories SELECT '{b}', '{theirs}', category_id FROM product_categories",
+    "INSERT INTO collection_products SELECT tenant_id, collection_id, '{theirs}', 9 FROM collection_products",
+    "DELETE FROM collection_products WHERE tenant_id <> '{a}' RETURNING *",
     "SELECT * FROM webhook_endpoints",
     "SELECT * FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id",
     "UPDATE webhook_endpoints SET url = 'https://evil.example', secret = '' WHERE tenant_id = '{b}'",
@@ -1082,6 +1303,15 @@ HOSTILE = (
     "UPDATE promotion_redemptions SET cancel_time = now() WHERE tenant_id = '{b}' RETURNING *",
     "INSERT INTO promotion_redemptions SELECT '{b}', gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "
     "1, now(), NULL FROM promotion_redemptions",
+    "SELECT c.*, a.* FROM customers c FULL JOIN customer_addresses a ON a.tenant_id <> c.tenant_id",
+    "SELECT * FROM customers WHERE tenant_id = '{b}' OR external_id LIKE 'Lamp of b%'",
+    "SELECT * FROM customer_logins l JOIN customers c USING (email_hash)",
+    "UPDATE customers SET password = '', epoch = 9 WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE customer_addresses SET tenant_id = '{b}'",
+    "UPDATE customer_consents SET given = true WHERE tenant_id <> '{a}' RETURNING *",
+    "UPDATE carts SET customer_id = (SELECT id FROM customers WHERE tenant_id = '{b}') RETURNING *",
+    "DELETE FROM customer_logins WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO customer_consents SELECT '{b}', customer_id, 99, true, now() FROM customer_consents",
     "SELECT * FROM staff_members m FULL JOIN api_keys k ON k.tenant_id <> m.tenant_id",
     "UPDATE staff_members SET role = 'OWNER', email_hash = id::text WHERE tenant_id = '{b}' RETURNING *",
     "UPDATE api_keys SET tenant_id = '{b}'",
@@ -1237,10 +1467,14 @@ async def test_without_any_one_policy_the_suite_is_red(two: Two, make_database: 
         faults.append((table, sql.SQL(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")))
         faults.append((table, sql.SQL(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")))
     faults.append(("tenants", sql.SQL("GRANT SELECT ON tenants TO center_app")))
+    faults.append(("products", sql.SQL(f"GRANT EXECUTE ON FUNCTION count_products({_ANY_TYPES}) TO PUBLIC")))
     everybody = "GRANT EXECUTE ON FUNCTION search_products(text, integer, uuid, integer) TO PUBLIC"
     faults.append(("products", sql.SQL(everybody)))
     unseen = [fault for table, fault in faults if not broken(two, fault, [table])]
     assert unseen == []
+
+
+_ANY_TYPES = "text, uuid, uuid, text, bigint, bigint, jsonb, boolean"
 
 
 def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str]:
@@ -1257,6 +1491,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _closed(owner, two, tables),
             lambda: _steward(owner),
             lambda: _search(owner, two),
+            lambda: _browses(owner, two),
             lambda: _forgets(owner, two),
             lambda: _webhooks(owner, two),
             lambda: _swept(owner, two),
@@ -1443,6 +1678,13 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "update_time) SELECT tenant_id, gen_random_uuid(), 'copy', '', 'SMS', '', '', '', '', 'PENDING', 0, 0, 0, "
         "now(), '', '', 1, now(), now() FROM notifications LIMIT 1",
         "product_media": "SELECT tenant_id, product_id, 9, media_id, '' FROM product_media LIMIT 1",
+        "categories": "SELECT tenant_id, gen_random_uuid(), 'copy', '', NULL, 1, 1, now(), now() FROM categories "
+        "LIMIT 1",
+        "product_categories": "SELECT tenant_id, product_id, (SELECT id FROM categories WHERE handle = 'above') "
+        "FROM product_categories LIMIT 1",
+        "collections": "SELECT tenant_id, gen_random_uuid(), 'copy', '', '', 1, now(), now() FROM collections LIMIT 1",
+        "collection_products": "SELECT tenant_id, collection_id, p.id, 9 FROM collection_products c "
+        "JOIN products p USING (tenant_id) WHERE p.id <> c.product_id LIMIT 1",
         "idempotency": "SELECT tenant_id, 'x', 'x', gen_random_uuid(), '', '', now() FROM idempotency LIMIT 1",
         "media_usage": "SELECT * FROM media_usage ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1",
         "media_blobs": "SELECT tenant_id, repeat('0', 64), 1, 0 FROM media_blobs LIMIT 1",
@@ -1454,6 +1696,12 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "cart_lines": "SELECT tenant_id, gen_random_uuid(), cart_id, gen_random_uuid(), '[]', '', 1 FROM cart_lines "
         "LIMIT 1",
         "cart_codes": "SELECT tenant_id, cart_id, 'copy', '', 9 FROM cart_codes LIMIT 1",
+        "customers": "SELECT (json_populate_record(c, json_build_object('id', gen_random_uuid(), 'external_id', '', "
+        "'email_hash', '', 'email', ''))).* FROM customers c LIMIT 1",
+        "customer_addresses": "SELECT tenant_id, gen_random_uuid(), customer_id, '', false, now() "
+        "FROM customer_addresses LIMIT 1",
+        "customer_consents": "SELECT tenant_id, customer_id, 99, true, now() FROM customer_consents LIMIT 1",
+        "customer_logins": "SELECT tenant_id, 'copy', 1, now() FROM customer_logins LIMIT 1",
         "payment_settings": "SELECT * FROM payment_settings ON CONFLICT DO NOTHING",
         "checkouts": "SELECT * FROM checkouts ON CONFLICT DO NOTHING",
         "selling_settings": "SELECT * FROM selling_settings ON CONFLICT DO NOTHING",
@@ -1566,6 +1814,30 @@ def _search(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
     found = _as(owner, "center_app", two.a, "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     nobody = _as(owner, "center_app", "", "SELECT count(*) FROM search_products('lamp', NULL, NULL, 9)")
     return [] if found not in ([0], "42501") and nobody == [0] else [f"search finds {found}, for nobody {nobody}"]
+
+
+def _browses(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """By category, collection, price and stock, and counted, for its tenant alone."""
+    wrong = []
+    categories = _as(owner, "center_app", two.a, "SELECT id FROM categories WHERE handle = 'above'")
+    collections = _as(owner, "center_app", two.a, "SELECT id FROM collections WHERE handle = 'new'")
+    if not (isinstance(categories, list) and isinstance(collections, list) and categories and collections):
+        return []  # told by another probe
+    place = f"'{categories[0]}', '{collections[0]}'"
+    for asked, tenant, outcome in (
+        (f"'', {place}, 'EUR', 1, NULL, '[]', true", two.a, [1]),
+        (f"'', {place}, '', NULL, NULL, '[]', false", two.b, [0]),
+        ("'', NULL, NULL, '', NULL, NULL, '[]', false", "", [0]),
+    ):
+        page = f"SELECT count(*) FROM browse_products({asked}, 'COLLECTION', NULL, NULL, NULL, 9)"
+        counted = f"SELECT products FROM count_products({asked}) WHERE kind = 'ALL'"
+        for statement in (page, counted):
+            if (seen := _as(owner, "center_app", tenant, statement)) != outcome:
+                wrong.append(f"{statement} finds {seen}")
+    named = f"SELECT count(*) FROM count_products('', {place}, '', NULL, NULL, '[]', false) WHERE kind = 'CATEGORY'"
+    if (seen := _as(owner, "center_app", two.a, named)) != [2]:
+        wrong.append(f"a product counts in {seen} categories")
+    return wrong
 
 
 def _forgets(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
@@ -1706,7 +1978,10 @@ async def answers(two: Two, name: str, request: Message, tenant: str) -> list[ob
     """All answers, or the code of the refusal."""
     method = getattr(two.running.products, name)
     try:
-        if not PRODUCTS.methods_by_name[name].client_streaming:
+        kind = PRODUCTS.methods_by_name[name]
+        if kind.server_streaming and not kind.client_streaming:
+            return [answer async for answer in method(request, metadata=of(tenant))]
+        if not kind.client_streaming:
             return [await method(request, metadata=of(tenant))]
 
         async def requests() -> AsyncIterator[Message]:

@@ -1,6 +1,7 @@
 """What PostgreSQL does with the shipped queries below the row policies, on tables that are not small."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from sqlalchemy import event, text, true
 from dataplane.carts import domain
 from dataplane.carts import store as cart_store
 from dataplane.carts.service import _ORDER
+from dataplane.customers import backoffice as customers_backoffice
+from dataplane.customers import domain as customers
+from dataplane.customers import store as customer_store
 from dataplane.products import store
 from dataplane.products.domain import Status
 from dataplane.products.service import _FIELDS, _ORDERED
@@ -62,8 +66,10 @@ async def large(start: Start) -> AsyncIterator[Large]:
                     )
                 )
         async with db.transaction(tenants[0].id) as tx:
+            await _fill_customers(tx, tenants[0].id)
             carts = await _fill_carts(tx, tenants[0].id)
             await _fill_media(tx, tenants[0].id)
+            await _arrange(tx, tenants[0].id)
         owner = running.database()
         async with owner.transaction() as tx:
             await tx.execute(text("ANALYZE"))
@@ -93,6 +99,25 @@ async def _fill_carts(tx: Any, tenant: str) -> list[str]:
     return [row.id for row in await tx.execute(text("SELECT id::text FROM carts LIMIT 2"))]
 
 
+async def _fill_customers(tx: Any, tenant: str) -> None:
+    """Two thousand, with two addresses, two consents and a try to sign in."""
+    await tx.execute(
+        text(
+            "INSERT INTO customers (tenant_id, id, state, external_id, email_hash, email, name, phone, locale, "
+            "marketing_consent, password, epoch, is_imported, version, create_time, update_time) "
+            f"SELECT '{tenant}', gen_random_uuid(), 'ACTIVE', n::text, 'hash-' || n, 'x', '', '', '', true, '', 1, "
+            "true, 1, now() - make_interval(mins => n), now() FROM generate_series(1, 2000) n"
+        )
+    )
+    for insert in (
+        "customer_addresses SELECT tenant_id, gen_random_uuid(), id, 'x', n = 1, now() FROM customers, "
+        "generate_series(1, 2) n",
+        "customer_consents SELECT tenant_id, id, n, true, now() FROM customers, generate_series(1, 2) n",
+        "customer_logins SELECT tenant_id, email_hash, 1, create_time FROM customers",
+    ):
+        await tx.execute(text(f"INSERT INTO {insert}"))
+
+
 async def _fill_media(tx: Any, tenant: str) -> None:
     """A picture of each product."""
     await tx.execute(text(f"INSERT INTO media_blobs VALUES ('{tenant}', repeat('0', 64), 1, 1)"))
@@ -104,6 +129,35 @@ async def _fill_media(tx: Any, tenant: str) -> None:
     )
     await tx.execute(
         text("INSERT INTO product_media SELECT tenant_id, id, 0, (SELECT id FROM media LIMIT 1), '' FROM products")
+    )
+
+
+async def _arrange(tx: Any, tenant: str) -> None:
+    """A hundred categories, each with a part of the products, ten collections, and some of everything in stock."""
+    here = f"INSERT INTO locations SELECT '{tenant}', gen_random_uuid(), 'here', '', 1, true, 1, now(), now()"
+    await tx.execute(text(here))
+    await tx.execute(
+        text(
+            "INSERT INTO stock_levels SELECT v.tenant_id, v.id, l.id, 1, 0, 0, false, NULL, 1, now() "
+            "FROM variants v, locations l"
+        )
+    )
+    named = "gen_random_uuid(), 'c-' || n, 'C'"
+    some = f"INSERT INTO categories SELECT '{tenant}', {named}, NULL, n, 1, now(), now() FROM generate_series(1, 100) n"
+    await tx.execute(text(some))
+    await tx.execute(
+        text(
+            "INSERT INTO product_categories SELECT p.tenant_id, p.id, c.id FROM products p "
+            "JOIN categories c ON c.position = 1 + abs(hashtext(p.handle)) % 100"
+        )
+    )
+    some = f"INSERT INTO collections SELECT '{tenant}', {named}, '', 1, now(), now() FROM generate_series(1, 10) n"
+    await tx.execute(text(some))
+    await tx.execute(
+        text(
+            "INSERT INTO collection_products SELECT p.tenant_id, c.id, p.id, row_number() OVER () FROM collections c "
+            "CROSS JOIN (SELECT tenant_id, id FROM products ORDER BY id LIMIT 50) p"
+        )
     )
 
 
@@ -139,7 +193,20 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-TABLES = ("products", "variants", "product_media", "idempotency", "carts", "cart_lines", "cart_codes")
+CUSTOMER_TABLES = ("customers", "customer_addresses", "customer_consents", "customer_logins")
+TABLES = (
+    "products",
+    "variants",
+    "product_media",
+    "stock_levels",
+    "product_categories",
+    "collection_products",
+    "idempotency",
+    "carts",
+    "cart_lines",
+    "cart_codes",
+    *CUSTOMER_TABLES,
+)
 
 
 def scans(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -316,3 +383,79 @@ async def test_a_command_finds_its_tenants_by_their_keys(large: Large) -> None:
     [(plan,)] = await steward.once(f"EXPLAIN (ANALYZE, FORMAT JSON) {tenant_store._SOME}", {"ids": [large.tenant]})
     assert [node for node in nodes(plan[0]["Plan"]) if "tenant_id" in str(node.get("Index Cond"))]
     await steward.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        ({"of_category": "category"}, 300),
+        ({"of_collection": "collection"}, 50),
+        ({"of_category": "category", "in_stock": "true", "lowest": "1"}, 300),
+        ({"words": "'number77'", "with_options": """'[["Size", ["S"]]]'::jsonb"""}, 10),
+    ],
+)
+async def test_a_search_by_more_than_words_looks_at_what_it_asks_for(
+    large: Large, asked: dict[str, str], most: int
+) -> None:
+    """Inside the function, as its owner, with what is asked for in place of the parameters."""
+    owner = large.running.database()
+    async with owner.transaction() as tx:
+        places = {}
+        for kind, table in (("category", "categories"), ("collection", "collections")):
+            row = await tx.execute(text(f"SELECT id FROM {table} WHERE tenant_id = '{large.tenant}' LIMIT 1"))
+            places[kind] = f"'{row.scalar_one()}'::uuid"
+        source = (await tx.execute(text("SELECT prosrc FROM pg_proc WHERE proname = 'matching_products'"))).scalar_one()
+        values = {
+            "words": "''", "of_category": "NULL::uuid", "of_collection": "NULL::uuid", "in_currency": "'EUR'",
+            "lowest": "NULL::bigint", "highest": "NULL::bigint", "with_options": "'[]'::jsonb", "in_stock": "false",
+            **{name: places.get(value, value) for name, value in asked.items()},
+        }  # fmt: skip
+        values["within"] = f"ARRAY[{values['of_category']}]"
+        tenant_word = f"quote_literal('tenant:{large.tenant}')::tsquery"
+        values["asked"] = f"(websearch_to_tsquery('english', {values['words']}) && {tenant_word})"
+        values["by_variant"] = "true" if len(asked) > 1 else "false"
+        values["mine"] = f"'{large.tenant}'::uuid"
+        names = re.compile(rf"(?<![\w.])({'|'.join(values)})(?!\w)")
+        query = names.sub(lambda found: values[found[1]], source.split("RETURN QUERY")[1].split(";")[0])
+        await tx.execute(text("SET LOCAL ROLE center_search"))
+        driver: Any = (await tx.get_raw_connection()).driver_connection
+        [(plan,)] = await (await driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")).fetchall()
+    await owner.close()
+    found = scans(list(nodes(plan[0]["Plan"])))
+    assert found
+    for node in found:
+        assert node["Node Type"] != "Seq Scan", node
+        if node["Node Type"] != "Bitmap Heap Scan":
+            assert "tenant_id" in node["Index Cond"] and " AND " in node["Index Cond"], node
+        assert node["Actual Rows"] * node["Actual Loops"] <= most, node
+
+
+async def test_a_customer_is_found_and_changed_by_a_key(large: Large) -> None:
+    async def change(tx: Any) -> None:
+        now = datetime.now(UTC)
+        found = await customer_store.by_email(tx, large.tenant, "hash-7", lock=True)
+        assert found is not None
+        assert await customer_store.by_external_id(tx, large.tenant, "7", lock=True) == found
+        assert await customer_store.epoch_of(tx, large.tenant, found.id) == 1
+        await customer_store.consents(tx, large.tenant, found.id)
+        await cart_store.of_customer(tx, large.tenant, found.id)
+        after = customers.delete_address(found, found.addresses[0].id, now)
+        after = customers.update(after, customers.Said(marketing_consent=False), now)
+        await customer_store.save(tx, large.tenant, found, after)
+        await customer_store.take_try(tx, large.tenant, "hash-7", now)
+        await customer_store.forgive(tx, large.tenant, "hash-7")
+        raise StopAsyncIteration
+
+    for statement, plan in await plans_of_failing(large, change):
+        if not statement.lstrip().startswith("INSERT"):
+            assert_narrow(plan, at_most=20)
+
+
+async def test_a_page_of_customers_is_read_in_the_order_of_an_index(large: Large) -> None:
+    ordering = customers_backoffice._ORDER
+    page = partial(customer_store.page, tenant_id=large.tenant, ordering=ordering, cursor=None, size=50)
+    [(_, plan)] = await plans(large, partial(page, condition=true()))
+    assert not [node for node in plan if node["Node Type"] in ("Sort", "Seq Scan")]
+    condition = filters.where("external_id = 7", customers_backoffice._FIELDS)
+    [(_, plan)] = await plans(large, partial(page, condition=condition))
+    assert_narrow(plan, at_most=1)

@@ -33,6 +33,7 @@ REQUESTS: dict[str, Callable[[pb.Product], Message]] = {
     "SearchProducts": lambda _: pb.SearchProductsRequest(query="lamp"),
     "UpdateProduct": lambda p: pb.UpdateProductRequest(product=pb.Product(id=p.id, title="Copper lamp")),
     "ArchiveProduct": lambda p: pb.ArchiveProductRequest(id=p.id),
+    "ExportProducts": lambda _: pb.ExportProductsRequest(),
     "ImportProducts": lambda _: pb.ImportProductsRequest(products=[product()]),
 }
 METHODS = sorted(method.name for method in PRODUCTS.methods)
@@ -64,7 +65,12 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str], tuple[str, str]]] = {
 async def call(running: Running, tenant_id: str, name: str, request: Message) -> None:
     method = getattr(running.products, name)
     if not PRODUCTS.methods_by_name[name].client_streaming:
-        await method(request, metadata=of(tenant_id))
+        answer = method(request, metadata=of(tenant_id))
+        if not PRODUCTS.methods_by_name[name].server_streaming:
+            await answer
+            return
+        async for _ in answer:
+            pass
         return
 
     async def requests() -> AsyncIterator[Message]:

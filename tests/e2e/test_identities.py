@@ -28,12 +28,21 @@ from center.control.v1 import (
     validator_service_pb2,
 )
 from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
     cart_service_pb2,
     checkout_service_pb2,
+    customer_service_pb2,
+    description_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
+    order_import_service_pb2,
+    order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
     tenant_runtime_service_pb2,
 )
 from center.edge.v1 import edge_service_pb2
@@ -82,11 +91,20 @@ SERVED = {
     "eu-1": [
         *_services(
             product_service_pb2,
+            merchandising_service_pb2,
+            navigation_service_pb2,
             inventory_service_pb2,
             cart_service_pb2,
+            description_service_pb2,
+            backoffice_description_service_pb2,
+            order_import_service_pb2,
+            customer_service_pb2,
             checkout_service_pb2,
+            order_service_pb2,
             promotion_service_pb2,
             staff_service_pb2,
+            storefront_service_pb2,
+            storefront_settings_service_pb2,
             media_service_pb2,
             notification_service_pb2,
             tenant_runtime_service_pb2,
@@ -141,7 +159,9 @@ async def test_a_method_takes_exactly_the_callers_of_its_contract(
 ) -> None:
     caller = ANYONE[who]
     tenant_id, token = shop
-    metadata = [("x-tenant-id", tenant_id), *([("authorization", token)] if caller.has_token else [])]
+    # As of a page of the shop's own: forms of others are refused for that.
+    form = [("x-center-host", "shop.example"), ("origin", "http://shop.example")]
+    metadata = [("x-tenant-id", tenant_id), *form, *([("authorization", token)] if caller.has_token else [])]
     channel = platform.channel(server, caller.certificate)
     # A watch that is allowed may stay silent; a refusal is worth waiting for.
     patience_s = 0.5 if caller.roles & rules.of(method).callers else 9.0

@@ -25,13 +25,17 @@ from center.control.v1.plan_service_pb2_grpc import PlanServiceStub
 from center.control.v1.solution_service_pb2_grpc import SolutionServiceStub
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
@@ -73,7 +77,12 @@ CERTIFICATES = {
     rules_pb2.CALLER_ENVOY: "envoy",
     rules_pb2.CALLER_SHOPPER: "envoy",
     rules_pb2.CALLER_SOLUTION: "solution/search",
+    rules_pb2.CALLER_CUSTOMER: "envoy",
 }
+# What lets anyone in is a signature or a password, and nobody makes one up.
+NOBODY_KNOWS = {"MEDIA_URL_INVALID", "SIGN_IN_REFUSED", "LOGIN_FAILED", "RESET_INVALID", "PASSWORD_WRONG"}
+# Each by a customer of its own: the session is over with the first that succeeds.
+SESSIONS_END = ("LogOut", "ChangeMyPassword", "EraseMe")
 
 
 @dataclass
@@ -84,6 +93,7 @@ class World:
     shop: str  # the tenant that data-plane calls act in
     token: str  # of its merchant
     known: dict[str, list[str]] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)  # by the method they are for
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +120,9 @@ async def test_a_method_answers_anything_or_says_what_is_wrong(
     requests = Requests(world.known).encoded(method.input_type)
     stream = data.draw(st.lists(requests, max_size=3) if method.client_streaming else st.tuples(requests))
     channel = world.platform.channel(server, _certificate(method))
-    refusal = await told(lambda: _sent(channel, method, stream, world.shop))
+    is_for_customers = rules.of(method).callers == {rules_pb2.CALLER_CUSTOMER}
+    session = world.sessions.get(method.name, world.sessions[""]) if is_for_customers else ""
+    refusal = await told(lambda: _sent(channel, method, stream, world.shop, session))
     _assert_typed(refusal, method)
     await _serves(world.platform, server)
 
@@ -263,8 +275,8 @@ def _assert_typed(refusal: Refusal, method: MethodDescriptor) -> None:
         and f"DECISION_CODE_{refusal.reason}" in access_pb.DecisionCode.DESCRIPTOR.values_by_name
     ):
         return  # a decision, as the error that `http_status` asks for
-    if refusal.reason in ("MEDIA_URL_INVALID", "SIGN_IN_REFUSED"):
-        return  # what lets anyone in is a signature or a password, and nobody makes one up
+    if refusal.reason in NOBODY_KNOWS or (refusal.reason == "SESSION_ENDED" and method.name in SESSIONS_END):
+        return
     assert refusal.code not in (
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
@@ -313,13 +325,13 @@ def _certificate(method: MethodDescriptor) -> str:
 
 
 async def _sent(
-    channel: grpc.aio.Channel, method: MethodDescriptor, stream: Sequence[bytes], tenant_id: str
+    channel: grpc.aio.Channel, method: MethodDescriptor, stream: Sequence[bytes], tenant_id: str, session: str
 ) -> Refusal:
     """What becomes of a call with these bytes; a stream of answers is read to its end or for a moment."""
     shape = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
     path = f"/{method.containing_service.full_name}/{method.name}"
     make = getattr(channel, shape)(path)  # bytes in, bytes out
-    metadata = (("x-tenant-id", tenant_id),)
+    metadata = [("x-tenant-id", tenant_id), *([("authorization", f"Bearer {session}")] if session else [])]
     call = make(_one_by_one(stream) if method.client_streaming else stream[0], metadata=metadata, timeout=PATIENCE_S)
     answers = message_factory.GetMessageClass(method.output_type)
     try:
@@ -392,12 +404,40 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_carts(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_shelves(platform, world.shop, made.id)).items():
+        world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_customers(world)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_orders(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_promotions(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
         world.known.setdefault(name, []).extend(values)
+
+
+async def _populate_shelves(platform: Platform, shop: str, product_id: str) -> dict[str, list[str]]:
+    """A category and a collection, each with a product, by the names of request fields."""
+    call, metadata = MerchandisingServiceStub(platform.channel("eu-1")), (("x-tenant-id", shop),)
+    named = {"handle": "shelf", "title": "A shelf"}
+    category = (await call.CreateCategory(shelves_pb.CreateCategoryRequest(category=named), metadata=metadata)).category
+    new = shelves_pb.CreateCollectionRequest(collection=named)
+    collection = (await call.CreateCollection(new, metadata=metadata)).collection
+    into = shelves_pb.SetProductCategoriesRequest(product_id=product_id, category_ids=[category.id])
+    await call.SetProductCategories(into, metadata=metadata)
+    held = shelves_pb.SetCollectionProductsRequest(collection_id=collection.id, product_ids=[product_id])
+    await call.SetCollectionProducts(held, metadata=metadata)
+    return {
+        "id": [category.id, collection.id],
+        "parent_id": [category.id],
+        "category_id": [category.id],
+        "category_ids": [category.id],
+        "collection_id": [collection.id],
+        "product_id": [product_id],
+        "product_ids": [product_id],
+        "handle": ["shelf", "a-lamp"],
+        "currency_code": ["EUR"],
+    }
 
 
 async def _populate_notifications(platform: Platform, shop: str) -> dict[str, list[str]]:
@@ -459,6 +499,30 @@ async def _populate_carts(platform: Platform, shop: str, variant_id: str) -> dic
         "variant_id": [variant_id],
         "shipping_method": ["free"],
         "email": ["ada@mail.example", "ada"],
+    }
+
+
+async def _populate_customers(world: World) -> dict[str, list[str]]:
+    """A customer who is signed in, with an address, and one from elsewhere, by the names of request fields."""
+    metadata = (("x-tenant-id", world.shop),)
+    shopper = ShopperServiceStub(world.platform.channel("eu-1", "envoy"))
+    for method in ("", *SESSIONS_END):
+        new = customers_pb.RegisterCustomerRequest(email=f"input{method}@mail.example", password="input-input")
+        made = await shopper.RegisterCustomer(new, metadata=metadata)
+        world.sessions[method] = made.session.token
+    request = customers_pb.AddMyAddressRequest(address={"name": "a", "lines": ["1"], "city": "b", "country_code": "GB"})
+    signed = (*metadata, ("authorization", f"Bearer {world.sessions['']}"))
+    address = await shopper.AddMyAddress(request, metadata=signed)
+    backoffice = CustomerServiceStub(world.platform.channel("eu-1"))
+    upsert = customers_pb.UpsertCustomerRequest(external_id="14646")
+    other = (await backoffice.UpsertCustomer(upsert, metadata=metadata)).customer
+    return {
+        "id": [address.id, other.id],
+        "email": ["input@mail.example"],
+        "external_id": ["14646"],
+        "password": ["input-input"],
+        "new_password": ["other-input"],
+        "locale": ["de", "de-AT"],
     }
 
 

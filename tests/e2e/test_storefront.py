@@ -10,9 +10,16 @@ import pytest
 from playwright.async_api import expect
 
 from center.control.v1 import tenant_pb2, tenant_service_pb2
+from center.dataplane.v1 import checkout_service_pb2 as checkout_pb
+from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
+from center.dataplane.v1.checkout_service_pb2_grpc import SellingServiceStub
+from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
+from center.shared.v1 import payment_service_pb2 as payments_pb
+from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
+from shared.platform import ports
 from tests.dataplane.cluster import of, variant
 from tests.e2e.test_cli import said
 from tests.support.accessibility import barriers
@@ -21,6 +28,13 @@ from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
 
+DETAILS = {
+    "E-mail": "ada@mail.example",
+    "Full name": "Ada Lovelace",
+    "Street and house number": "12 St James's Square",
+    "Postal code": "SW1Y 4LB",
+    "Town": "London",
+}
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
@@ -56,7 +70,35 @@ async def shop(platform: Platform) -> AsyncIterator[Shop]:
     promotion = {"display_name": "Welcome", "code": "WELCOME", "effect": effect}
     stub: Any = PromotionServiceStub(platform.channel("eu-1"))
     await stub.CreatePromotion(promotions_pb.CreatePromotionRequest(promotion=promotion), metadata=of(tenant.id))
+    await _opened(platform, tenant.id)
     yield Shop(platform, tenant, "pages.center.localhost")
+
+
+async def _opened(platform: Platform, tenant_id: str) -> None:
+    """With some of each in stock, two ways to ship, tax in the prices, and somebody who takes the money."""
+    listed = await platform.products("eu-1").ListProducts(
+        products_pb.ListProductsRequest(page_size=100), metadata=of(tenant_id)
+    )
+    received: Any = {"kind": stock_pb.STOCK_MOVEMENT_KIND_RECEIVED, "quantity": 100}
+    adjustments = [{"variant_id": each.id, **received} for sold in listed.products for each in sold.variants]
+    stock: Any = InventoryServiceStub(platform.channel("eu-1"))
+    await stock.AdjustStock(stock_pb.AdjustStockRequest(adjustments=adjustments), metadata=of(tenant_id))
+    free: Any = {"currency_code": "EUR", "units": 0}
+    fast: Any = {"currency_code": "EUR", "units": 5}
+    rates: Any = [
+        {"id": "standard", "name": "Standard", "currency_code": "EUR", "rows": [{"price": free}]},
+        {"id": "express", "name": "Express", "currency_code": "EUR", "rows": [{"price": fast}]},
+    ]
+    tax: Any = [{"basis_points": 1900, "name": "VAT"}]
+    settings: Any = {"prices_include_tax": True, "tax_rates": tax, "shipping_rates": rates}
+    selling: Any = SellingServiceStub(platform.channel("eu-1"))
+    await selling.SetSellingSettings(checkout_pb.SetSellingSettingsRequest(settings=settings), metadata=of(tenant_id))
+    provider = f"http://127.0.0.1:{ports.PAYMENTS + platform.offset}"
+    payments: Any = PaymentServiceStub(platform.channel("eu-1"))
+    taken = payments_pb.SetPaymentSettingsRequest(
+        settings={"api_base": provider}, secret_key=f"sk_test_{uuid.uuid4().hex}"
+    )
+    await payments.SetPaymentSettings(taken, metadata=of(tenant_id))
 
 
 def _sized(title: str, units: int) -> products_pb.Variant:
@@ -167,6 +209,39 @@ async def test_a_shopper_finds_a_product_and_fills_a_cart(shop: Shop) -> None:
         await page.get_by_role("button", name="Apply").click()
         await expect(page.locator(".total dd")).to_have_text("55.35 EUR")
         assert await barriers(page) == []
+        await page.get_by_role("link", name="Check out").click()
+        assert await barriers(page) == []
+        for label, value in DETAILS.items():
+            await page.get_by_label(label).fill(value)
+        # What the browser itself would not let through.
+        await page.evaluate("document.querySelector('main form').noValidate = true")
+        await page.get_by_label("E-mail").fill("nobody")
+        await page.get_by_label("Country").select_option("GB")
+        await page.get_by_role("button", name="Go on to shipping").click()
+        await expect(page.get_by_label("E-mail")).to_have_attribute("aria-describedby", "email-mistake")
+        assert await barriers(page) == []
+        await page.get_by_label("E-mail").fill(DETAILS["E-mail"])
+        await page.get_by_role("button", name="Go on to shipping").click()
+        await page.get_by_label("Express").check()
+        assert await barriers(page) == []
+        await page.get_by_role("button", name="Go on to payment").click()
+        await page.get_by_label("Payment token").fill("pm_card_visa_chargeDeclined")
+        assert await barriers(page) == []
+        await page.get_by_role("button", name="Pay 60.35 EUR").click()
+        await expect(page.get_by_role("alert")).to_contain_text("declined")
+        await page.goto(f"{shop.url}/cart")
+        await page.get_by_role("link", name="Look at your order").click()
+        await page.get_by_label("Payment token").fill("pm_card_visa")
+        await page.get_by_role("button", name="Pay 60.35 EUR").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Thank you for your order")
+        await expect(page.locator(".given")).to_contain_text("Ada Lovelace")
+        await expect(page.locator(".total dd")).to_have_text("60.35 EUR")
+        assert await barriers(page) == []
+        order = page.url
+        assert not [each for each in await context.cookies() if each["name"] == "cart"]
+        for other in (order[:-1] + ("0" if order[-1] != "0" else "1"), order.partition("?")[0]):
+            assert (await page.goto(other)).status == 404  # type: ignore[union-attr]
+        assert (await page.goto(order)).status == 200  # type: ignore[union-attr]
         await page.goto(f"{shop.url}/products/nothing")
         assert await barriers(page) == []
         assert not faults

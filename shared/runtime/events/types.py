@@ -10,7 +10,9 @@ from google.protobuf.message import DecodeError, Message
 from center.control.v1 import catalog_service_pb2
 from center.dataplane.v1 import (
     cart_service_pb2,
+    customer_service_pb2,
     inventory_service_pb2,
+    merchandising_service_pb2,
     order_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
@@ -28,9 +30,11 @@ from shared.runtime.events.subjects import Subject
 FILES = (
     catalog_service_pb2,
     product_service_pb2,
+    merchandising_service_pb2,
     inventory_service_pb2,
     order_service_pb2,
     cart_service_pb2,
+    customer_service_pb2,
     promotion_service_pb2,
     media_service_pb2,
     notification_service_pb2,

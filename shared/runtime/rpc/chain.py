@@ -58,6 +58,8 @@ VerifyBackoffice = Callable[[str, str], str]
 AdmitMerchant = Callable[[CallContext, rules.Rules], Awaitable[None]]
 # Checks a solution's key and answers which solution's it is, or raises Unauthenticated.
 VerifySolution = Callable[[str], str]
+# Checks a customer's session for a tenant and answers whose it is and of which epoch, or raises Unauthenticated.
+VerifySession = Callable[[str, str], tuple[str, int]]
 # Hears of every call of a mutating method that was refused.
 Denied = Callable[[CallContext, PlatformError], None]
 
@@ -70,6 +72,7 @@ class Method:
     rules: rules.Rules
     verify_backoffice: VerifyBackoffice | None
     verify_solution: VerifySolution | None = None
+    verify_session: VerifySession | None = None
 
 
 # grpc's classes are generic in its stubs only.
@@ -114,6 +117,8 @@ def caller(method: Method) -> Callable[[CallContext, Metadata, Context], None]:
                 message += "; the shop's own people send `authorization: Bearer TOKEN`"
             if rules_pb2.CALLER_SOLUTION in allowed and method.verify_solution is not None:
                 message += "; a solution sends `authorization: Bearer KEY` with a key of its own"
+            if rules_pb2.CALLER_CUSTOMER in allowed:
+                message += "; a customer sends `authorization: Bearer SESSION` with the session of having signed in"
             raise PermissionDenied("CALLER_NOT_ALLOWED", message, caller=call.caller, role=who)
 
     return fill
@@ -140,6 +145,8 @@ def _outside(method: Method, call: CallContext, metadata: Metadata) -> int:
         return rules_pb2.CALLER_ENVOY
     solution = method.verify_solution if rules_pb2.CALLER_SOLUTION in method.rules.callers else None
     authorization = metadata.get("authorization")
+    if method.verify_session is not None and isinstance(authorization, str) and _SESSION.match(authorization):
+        return _customer(method, call, metadata, method.verify_session)
     if (method.verify_backoffice is None and solution is None) or not isinstance(authorization, str):
         return rules_pb2.CALLER_SHOPPER
     scheme, _, token = authorization.partition(" ")
@@ -151,6 +158,20 @@ def _outside(method: Method, call: CallContext, metadata: Metadata) -> int:
     assert method.verify_backoffice is not None
     call.caller = method.verify_backoffice(token.strip(), str(metadata.get("x-tenant-id", "")))
     return rules_pb2.CALLER_MERCHANT
+
+
+_SESSION = re.compile(r"bearer +cs_", re.IGNORECASE)
+
+
+def _customer(method: Method, call: CallContext, metadata: Metadata, verify: VerifySession) -> int:
+    """A customer; where a method asks for shoppers only, one of those, with a session that holds none the less."""
+    token = str(metadata["authorization"]).partition(" ")[2].strip()
+    caller, epoch = verify(token, str(metadata.get("x-tenant-id", "")))
+    callers = method.rules.callers
+    if rules_pb2.CALLER_SHOPPER in callers and rules_pb2.CALLER_CUSTOMER not in callers:
+        return rules_pb2.CALLER_SHOPPER
+    call.caller, call.session_epoch = caller, epoch
+    return rules_pb2.CALLER_CUSTOMER
 
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -190,6 +211,7 @@ def handler(
     verify: VerifyBackoffice | None,
     verify_solution: VerifySolution | None = None,
     denied: Denied | None = None,
+    verify_session: VerifySession | None = None,
     admit_merchant: AdmitMerchant | None = None,
 ) -> Handler:
     """The method's implementation in `servicer`, with every part around it.
@@ -202,6 +224,7 @@ def handler(
         rules=rules.of(descriptor),
         verify_backoffice=verify,
         verify_solution=verify_solution,
+        verify_session=verify_session,
     )
     serve = getattr(servicer, descriptor.name)
     if not descriptor.server_streaming:

@@ -72,6 +72,7 @@ async def serving(
     verify_backoffice: chain.VerifyBackoffice | None = None,
     admit_merchant: chain.AdmitMerchant | None = None,
     verify_solution: chain.VerifySolution | None = None,
+    verify_session: chain.VerifySession | None = None,
     denied: chain.Denied | None = None,
     draining: asyncio.Event | None = None,
     drain_s: float = 10.0,
@@ -110,7 +111,7 @@ async def serving(
     server = grpc.aio.server(options=options)
     methods = _Methods()
     for service in (*services, *standard):
-        _register(methods, service, verify_backoffice, verify_solution, denied, admit_merchant)
+        _register(methods, service, verify_backoffice, verify_solution, denied, verify_session, admit_merchant)
     server.add_generic_rpc_handlers((methods,))
     credentials = grpc.ssl_server_credentials(
         [(identity.key_pem, identity.cert_pem)], identity.ca_pem, require_client_auth=True
@@ -164,13 +165,14 @@ def _register(
     verify: chain.VerifyBackoffice | None,
     verify_solution: chain.VerifySolution | None,
     denied: chain.Denied | None,
+    verify_session: chain.VerifySession | None,
     admit_merchant: chain.AdmitMerchant | None,
 ) -> None:
     """Puts every method behind the chain; a method without rules, or without an implementation, stops the start."""
     for method in service.descriptor.methods:
         path = f"/{service.descriptor.full_name}/{method.name}"
         methods.handlers[path] = chain.handler(
-            service.servicer, method, verify, verify_solution, denied, admit_merchant
+            service.servicer, method, verify, verify_solution, denied, verify_session, admit_merchant
         )
 
 

@@ -42,7 +42,7 @@ UNAVAILABLE_CURRENCY_MISMATCH: Unavailable
 UNAVAILABLE_AMOUNT_TOO_LARGE: Unavailable
 
 class Cart(_message.Message):
-    __slots__ = ("id", "state", "currency_code", "lines", "codes", "adjustments", "subtotal", "discount", "total", "explanation", "email", "address", "line_count", "etag", "create_time", "update_time", "complete_time", "order_id", "merged_into")
+    __slots__ = ("id", "state", "currency_code", "lines", "codes", "adjustments", "subtotal", "discount", "total", "explanation", "email", "address", "line_count", "etag", "create_time", "update_time", "complete_time", "order_id", "merged_into", "customer_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Cart(_message.Message):
     COMPLETE_TIME_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     MERGED_INTO_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: CartState
     currency_code: str
@@ -81,7 +82,8 @@ class Cart(_message.Message):
     complete_time: _timestamp_pb2.Timestamp
     order_id: str
     merged_into: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[CartState, str]] = ..., currency_code: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[CartLine, _Mapping]]] = ..., codes: _Optional[_Iterable[_Union[CartCode, _Mapping]]] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping]]] = ..., subtotal: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., explanation: _Optional[_Union[CartExplanation, _Mapping]] = ..., email: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., line_count: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order_id: _Optional[str] = ..., merged_into: _Optional[str] = ...) -> None: ...
+    customer_id: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[CartState, str]] = ..., currency_code: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[CartLine, _Mapping]]] = ..., codes: _Optional[_Iterable[_Union[CartCode, _Mapping]]] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping]]] = ..., subtotal: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., explanation: _Optional[_Union[CartExplanation, _Mapping]] = ..., email: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., line_count: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order_id: _Optional[str] = ..., merged_into: _Optional[str] = ..., customer_id: _Optional[str] = ...) -> None: ...
 
 class CartLine(_message.Message):
     __slots__ = ("id", "variant_id", "quantity", "options", "product_id", "product_title", "variant_title", "sku", "unit_price", "amount", "unavailable", "explanation")
@@ -166,7 +168,7 @@ class Address(_message.Message):
     def __init__(self, name: _Optional[str] = ..., lines: _Optional[_Iterable[str]] = ..., postal_code: _Optional[str] = ..., city: _Optional[str] = ..., country_code: _Optional[str] = ...) -> None: ...
 
 class CartChanged(_message.Message):
-    __slots__ = ("id", "state", "currency_code", "lines", "codes", "has_email", "has_address", "version", "merged_into", "create_time", "update_time")
+    __slots__ = ("id", "state", "currency_code", "lines", "codes", "has_email", "has_address", "version", "merged_into", "create_time", "update_time", "customer_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -178,6 +180,7 @@ class CartChanged(_message.Message):
     MERGED_INTO_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: CartState
     currency_code: str
@@ -189,7 +192,8 @@ class CartChanged(_message.Message):
     merged_into: str
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[CartState, str]] = ..., currency_code: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[CartChangedLine, _Mapping]]] = ..., codes: _Optional[int] = ..., has_email: _Optional[bool] = ..., has_address: _Optional[bool] = ..., version: _Optional[int] = ..., merged_into: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    customer_id: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[CartState, str]] = ..., currency_code: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[CartChangedLine, _Mapping]]] = ..., codes: _Optional[int] = ..., has_email: _Optional[bool] = ..., has_address: _Optional[bool] = ..., version: _Optional[int] = ..., merged_into: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., customer_id: _Optional[str] = ...) -> None: ...
 
 class CartChangedLine(_message.Message):
     __slots__ = ("id", "variant_id", "quantity")

@@ -37,7 +37,8 @@ class CartServiceStub:
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     def __init__(self, channel):
@@ -120,7 +121,8 @@ class CartServiceServicer:
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     def CreateCart(self, request, context):
@@ -210,8 +212,8 @@ class CartServiceServicer:
 
     def MergeCarts(self, request, context):
         """Pours one cart into another, as when a shopper signs in: quantities of the same line are added; codes come along;
-        e-mail and address do where the other cart has none. The source is closed and empty. The same merge again changes
-        nothing.
+        e-mail and address do where the other cart has none. The source is closed and empty. A customer who is signed in has
+        the cart from then on. The same merge again changes nothing.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED (either of them),
         RESOURCE_EXHAUSTED/CART_FULL, RESOURCE_EXHAUSTED/CODE_LIMIT_REACHED, INVALID_ARGUMENT/QUANTITY_TOO_LARGE,
         INVALID_ARGUMENT/FIELD_INVALID (into itself).
@@ -311,7 +313,8 @@ class CartService:
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     @staticmethod

@@ -38,7 +38,8 @@ class CartServiceStub:
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     @_typing.overload
@@ -92,8 +93,8 @@ class CartServiceStub:
     """
     MergeCarts: _grpc.UnaryUnaryMultiCallable[_cart_service_pb2.MergeCartsRequest, _cart_service_pb2.MergeCartsResponse]
     """Pours one cart into another, as when a shopper signs in: quantities of the same line are added; codes come along;
-    e-mail and address do where the other cart has none. The source is closed and empty. The same merge again changes
-    nothing.
+    e-mail and address do where the other cart has none. The source is closed and empty. A customer who is signed in has
+    the cart from then on. The same merge again changes nothing.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED (either of them),
     RESOURCE_EXHAUSTED/CART_FULL, RESOURCE_EXHAUSTED/CODE_LIMIT_REACHED, INVALID_ARGUMENT/QUANTITY_TOO_LARGE,
     INVALID_ARGUMENT/FIELD_INVALID (into itself).
@@ -116,7 +117,8 @@ class CartServiceAsyncStub(CartServiceStub):
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -167,8 +169,8 @@ class CartServiceAsyncStub(CartServiceStub):
     """
     MergeCarts: _aio.UnaryUnaryMultiCallable[_cart_service_pb2.MergeCartsRequest, _cart_service_pb2.MergeCartsResponse]  # type: ignore[assignment]
     """Pours one cart into another, as when a shopper signs in: quantities of the same line are added; codes come along;
-    e-mail and address do where the other cart has none. The source is closed and empty. The same merge again changes
-    nothing.
+    e-mail and address do where the other cart has none. The source is closed and empty. A customer who is signed in has
+    the cart from then on. The same merge again changes nothing.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED (either of them),
     RESOURCE_EXHAUSTED/CART_FULL, RESOURCE_EXHAUSTED/CODE_LIMIT_REACHED, INVALID_ARGUMENT/QUANTITY_TOO_LARGE,
     INVALID_ARGUMENT/FIELD_INVALID (into itself).
@@ -190,7 +192,8 @@ class CartServiceServicer(metaclass=_abc_1.ABCMeta):
     UNAVAILABLE/TENANT_MOVING with the time to wait; and from outside RESOURCE_EXHAUSTED/RATE_LIMITED. A cart of another
     shop, one that was merged into another and one that was never there are all NOT_FOUND/CART_NOT_FOUND. Those that
     change a cart may answer FAILED_PRECONDITION/CART_COMPLETED, ABORTED/ETAG_MISMATCH where an `etag` is given, and
-    FAILED_PRECONDITION/REQUEST_ID_REUSED.
+    FAILED_PRECONDITION/REQUEST_ID_REUSED. A customer's session that does not hold is UNAUTHENTICATED/SESSION_INVALID or
+    UNAUTHENTICATED/SESSION_ENDED, though nobody needs one here.
     """
 
     @_abc_1.abstractmethod
@@ -305,8 +308,8 @@ class CartServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cart_service_pb2.MergeCartsResponse, _abc.Awaitable[_cart_service_pb2.MergeCartsResponse]]:
         """Pours one cart into another, as when a shopper signs in: quantities of the same line are added; codes come along;
-        e-mail and address do where the other cart has none. The source is closed and empty. The same merge again changes
-        nothing.
+        e-mail and address do where the other cart has none. The source is closed and empty. A customer who is signed in has
+        the cart from then on. The same merge again changes nothing.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/CART_COMPLETED (either of them),
         RESOURCE_EXHAUSTED/CART_FULL, RESOURCE_EXHAUSTED/CODE_LIMIT_REACHED, INVALID_ARGUMENT/QUANTITY_TOO_LARGE,
         INVALID_ARGUMENT/FIELD_INVALID (into itself).

@@ -22,10 +22,27 @@ class ProductStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRODUCT_STATUS_DRAFT: _ClassVar[ProductStatus]
     PRODUCT_STATUS_ACTIVE: _ClassVar[ProductStatus]
     PRODUCT_STATUS_ARCHIVED: _ClassVar[ProductStatus]
+
+class ProductSort(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRODUCT_SORT_UNSPECIFIED: _ClassVar[ProductSort]
+    PRODUCT_SORT_RELEVANCE: _ClassVar[ProductSort]
+    PRODUCT_SORT_PRICE: _ClassVar[ProductSort]
+    PRODUCT_SORT_PRICE_DESC: _ClassVar[ProductSort]
+    PRODUCT_SORT_NEWEST: _ClassVar[ProductSort]
+    PRODUCT_SORT_TITLE: _ClassVar[ProductSort]
+    PRODUCT_SORT_COLLECTION: _ClassVar[ProductSort]
 PRODUCT_STATUS_UNSPECIFIED: ProductStatus
 PRODUCT_STATUS_DRAFT: ProductStatus
 PRODUCT_STATUS_ACTIVE: ProductStatus
 PRODUCT_STATUS_ARCHIVED: ProductStatus
+PRODUCT_SORT_UNSPECIFIED: ProductSort
+PRODUCT_SORT_RELEVANCE: ProductSort
+PRODUCT_SORT_PRICE: ProductSort
+PRODUCT_SORT_PRICE_DESC: ProductSort
+PRODUCT_SORT_NEWEST: ProductSort
+PRODUCT_SORT_TITLE: ProductSort
+PRODUCT_SORT_COLLECTION: ProductSort
 
 class Product(_message.Message):
     __slots__ = ("id", "handle", "title", "description", "status", "variants", "create_time", "update_time", "etag", "options", "media")
@@ -150,22 +167,94 @@ class ListProductsResponse(_message.Message):
     def __init__(self, products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SearchProductsRequest(_message.Message):
-    __slots__ = ("query", "page_size", "page_token")
+    __slots__ = ("query", "page_size", "page_token", "category_id", "collection_id", "currency_code", "min_price", "max_price", "options", "in_stock", "sort", "facets")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_ID_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_CODE_FIELD_NUMBER: _ClassVar[int]
+    MIN_PRICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_PRICE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    IN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     query: str
     page_size: int
     page_token: str
-    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    category_id: str
+    collection_id: str
+    currency_code: str
+    min_price: _money_pb2.Money
+    max_price: _money_pb2.Money
+    options: _containers.RepeatedCompositeFieldContainer[OptionFilter]
+    in_stock: bool
+    sort: ProductSort
+    facets: bool
+    def __init__(self, query: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., category_id: _Optional[str] = ..., collection_id: _Optional[str] = ..., currency_code: _Optional[str] = ..., min_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., max_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., options: _Optional[_Iterable[_Union[OptionFilter, _Mapping]]] = ..., in_stock: _Optional[bool] = ..., sort: _Optional[_Union[ProductSort, str]] = ..., facets: _Optional[bool] = ...) -> None: ...
+
+class OptionFilter(_message.Message):
+    __slots__ = ("name", "values")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchProductsResponse(_message.Message):
-    __slots__ = ("products", "next_page_token")
+    __slots__ = ("products", "next_page_token", "facets")
     PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     products: _containers.RepeatedCompositeFieldContainer[Product]
     next_page_token: str
-    def __init__(self, products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    facets: Facets
+    def __init__(self, products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Union[Facets, _Mapping]] = ...) -> None: ...
+
+class Facets(_message.Message):
+    __slots__ = ("products", "categories", "options", "price_bands")
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_BANDS_FIELD_NUMBER: _ClassVar[int]
+    products: int
+    categories: _containers.RepeatedCompositeFieldContainer[CategoryCount]
+    options: _containers.RepeatedCompositeFieldContainer[OptionCount]
+    price_bands: _containers.RepeatedCompositeFieldContainer[PriceBandCount]
+    def __init__(self, products: _Optional[int] = ..., categories: _Optional[_Iterable[_Union[CategoryCount, _Mapping]]] = ..., options: _Optional[_Iterable[_Union[OptionCount, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBandCount, _Mapping]]] = ...) -> None: ...
+
+class CategoryCount(_message.Message):
+    __slots__ = ("category_id", "handle", "title", "products")
+    CATEGORY_ID_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    category_id: str
+    handle: str
+    title: str
+    products: int
+    def __init__(self, category_id: _Optional[str] = ..., handle: _Optional[str] = ..., title: _Optional[str] = ..., products: _Optional[int] = ...) -> None: ...
+
+class OptionCount(_message.Message):
+    __slots__ = ("name", "value", "products")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    products: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., products: _Optional[int] = ...) -> None: ...
+
+class PriceBandCount(_message.Message):
+    __slots__ = ("start", "below", "products")
+    START_FIELD_NUMBER: _ClassVar[int]
+    BELOW_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    start: _money_pb2.Money
+    below: _money_pb2.Money
+    products: int
+    def __init__(self, start: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., below: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., products: _Optional[int] = ...) -> None: ...
 
 class UpdateProductRequest(_message.Message):
     __slots__ = ("product", "update_mask", "request_id")
@@ -198,6 +287,16 @@ class ArchiveProductResponse(_message.Message):
     PRODUCT_FIELD_NUMBER: _ClassVar[int]
     product: Product
     def __init__(self, product: _Optional[_Union[Product, _Mapping]] = ...) -> None: ...
+
+class ExportProductsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ExportProductsResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class ImportProductsRequest(_message.Message):
     __slots__ = ("products",)

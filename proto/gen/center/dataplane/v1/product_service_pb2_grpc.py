@@ -74,6 +74,11 @@ class ProductServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.FromString,
                 _registered_method=True)
+        self.ExportProducts = channel.unary_stream(
+                '/center.dataplane.v1.ProductService/ExportProducts',
+                request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.FromString,
+                _registered_method=True)
         self.ImportProducts = channel.stream_stream(
                 '/center.dataplane.v1.ProductService/ImportProducts',
                 request_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ImportProductsRequest.SerializeToString,
@@ -126,9 +131,10 @@ class ProductServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchProducts(self, request, context):
-        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-        matches, some 10,000 are ranked.
-        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+        options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+        matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +155,14 @@ class ProductServiceServicer:
     def ArchiveProduct(self, request, context):
         """Takes a product off sale for good. It stays readable for the shop's own people.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportProducts(self, request, context):
+        """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+        another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,6 +216,11 @@ def add_ProductServiceServicer_to_server(servicer, server):
                     servicer.ArchiveProduct,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.SerializeToString,
+            ),
+            'ExportProducts': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportProducts,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.SerializeToString,
             ),
             'ImportProducts': grpc.stream_stream_rpc_method_handler(
                     servicer.ImportProducts,
@@ -403,6 +422,33 @@ class ProductService:
             '/center.dataplane.v1.ProductService/ArchiveProduct',
             center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductRequest.SerializeToString,
             center_dot_dataplane_dot_v1_dot_product__service__pb2.ArchiveProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/center.dataplane.v1.ProductService/ExportProducts',
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_product__service__pb2.ExportProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,

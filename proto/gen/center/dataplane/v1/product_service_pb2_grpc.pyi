@@ -59,9 +59,10 @@ class ProductServiceStub:
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]
-    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-    matches, some 10,000 are ranked.
-    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+    options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+    matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]
     """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
@@ -74,6 +75,10 @@ class ProductServiceStub:
     ArchiveProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_service_pb2.ArchiveProductResponse]
     """Takes a product off sale for good. It stays readable for the shop's own people.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+    """
+    ExportProducts: _grpc.UnaryStreamMultiCallable[_product_service_pb2.ExportProductsRequest, _product_service_pb2.ExportProductsResponse]
+    """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+    another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
     """
     ImportProducts: _grpc.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
@@ -114,9 +119,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     Errors: INVALID_ARGUMENT/FILTER_INVALID, INVALID_ARGUMENT/ORDER_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     SearchProducts: _aio.UnaryUnaryMultiCallable[_product_service_pb2.SearchProductsRequest, _product_service_pb2.SearchProductsResponse]  # type: ignore[assignment]
-    """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-    matches, some 10,000 are ranked.
-    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+    options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+    matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names: handle, title, description, status, options, variants, media. Variants are replaced
@@ -129,6 +135,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     ArchiveProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ArchiveProductRequest, _product_service_pb2.ArchiveProductResponse]  # type: ignore[assignment]
     """Takes a product off sale for good. It stays readable for the shop's own people.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+    """
+    ExportProducts: _aio.UnaryStreamMultiCallable[_product_service_pb2.ExportProductsRequest, _product_service_pb2.ExportProductsResponse]  # type: ignore[assignment]
+    """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+    another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
     """
     ImportProducts: _aio.StreamStreamMultiCallable[_product_service_pb2.ImportProductsRequest, _product_service_pb2.ImportProductsResponse]  # type: ignore[assignment]
     """Takes products in bulk: each row makes the product of its handle or changes it. Rows are kept in batches; each
@@ -196,9 +206,10 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _product_service_pb2.SearchProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.SearchProductsResponse, _abc.Awaitable[_product_service_pb2.SearchProductsResponse]]:
-        """Finds active products by the words of their titles and descriptions, the best match first. Of more than 10,000
-        matches, some 10,000 are ranked.
-        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """Finds active products by the words of their titles and descriptions, by where they are arranged, by their prices and
+        options and by what is in stock. Without words it finds all that the rest of the request asks for. Of more than 10,000
+        matches, some 10,000 are looked at; where the request asks for more than words, they are the newest.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -223,6 +234,16 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_product_service_pb2.ArchiveProductResponse, _abc.Awaitable[_product_service_pb2.ArchiveProductResponse]]:
         """Takes a product off sale for good. It stays readable for the shop's own people.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND, ABORTED/ETAG_MISMATCH, FAILED_PRECONDITION/PRODUCT_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportProducts(
+        self,
+        request: _product_service_pb2.ExportProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_product_service_pb2.ExportProductsResponse], _abc.AsyncIterator[_product_service_pb2.ExportProductsResponse]]:
+        """Writes all products that are not archived as CSV, by their handles, a row a variant. An import of the same file into
+        another shop, by `center products import`, makes the same products there. Files, categories and stock stay in the shop.
         """
 
     @_abc_1.abstractmethod

@@ -59,6 +59,21 @@ class StorefrontServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCartRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetCheckoutPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetCheckoutPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCheckoutPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.SubmitCheckout = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/SubmitCheckout',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetOrderPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetOrderPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetOrderPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetAsset = channel.unary_unary(
                 '/center.dataplane.v1.StorefrontService/GetAsset',
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAssetRequest.SerializeToString,
@@ -105,6 +120,31 @@ class StorefrontServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCheckoutPage(self, request, context):
+        """What is still to be said before the cart can be bought, how it is shipped, and what is to pay; where it is paid
+        already, it leads to the order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitCheckout(self, request, context):
+        """Takes a form of the checkout, as SubmitCart takes those of the cart.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+        of CartService and CheckoutService.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrderPage(self, request, context):
+        """What became of an order, for who has its address.
+        Errors: NOT_FOUND/ORDER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAsset(self, request, context):
         """What pages are made up with. A name is made of the content, which may be kept for ever.
         Errors: NOT_FOUND/ASSET_NOT_FOUND.
@@ -134,6 +174,21 @@ def add_StorefrontServiceServicer_to_server(servicer, server):
             'SubmitCart': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitCart,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCartRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetCheckoutPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckoutPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCheckoutPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'SubmitCheckout': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitCheckout,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetOrderPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrderPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetOrderPageRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetAsset': grpc.unary_unary_rpc_method_handler(
@@ -253,6 +308,87 @@ class StorefrontService:
             target,
             '/center.dataplane.v1.StorefrontService/SubmitCart',
             center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCartRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckoutPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetCheckoutPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCheckoutPageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitCheckout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/SubmitCheckout',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrderPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetOrderPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetOrderPageRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

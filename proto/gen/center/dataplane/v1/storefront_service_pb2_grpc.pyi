@@ -52,6 +52,19 @@ class StorefrontServiceStub:
     Errors: NOT_FOUND/PAGE_NOT_FOUND, NOT_FOUND/PRODUCT_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE,
     INVALID_ARGUMENT/FORM_MALFORMED, and those of CartService.
     """
+    GetCheckoutPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCheckoutPageRequest, _httpbody_pb2.HttpBody]
+    """What is still to be said before the cart can be bought, how it is shipped, and what is to pay; where it is paid
+    already, it leads to the order.
+    """
+    SubmitCheckout: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitCheckoutRequest, _httpbody_pb2.HttpBody]
+    """Takes a form of the checkout, as SubmitCart takes those of the cart.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+    of CartService and CheckoutService.
+    """
+    GetOrderPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]
+    """What became of an order, for who has its address.
+    Errors: NOT_FOUND/ORDER_NOT_FOUND.
+    """
     GetAsset: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]
     """What pages are made up with. A name is made of the content, which may be kept for ever.
     Errors: NOT_FOUND/ASSET_NOT_FOUND.
@@ -79,6 +92,19 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     wrong. The same form again has no second effect. A browser has to say that the form is from a page of the shop.
     Errors: NOT_FOUND/PAGE_NOT_FOUND, NOT_FOUND/PRODUCT_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE,
     INVALID_ARGUMENT/FORM_MALFORMED, and those of CartService.
+    """
+    GetCheckoutPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCheckoutPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """What is still to be said before the cart can be bought, how it is shipped, and what is to pay; where it is paid
+    already, it leads to the order.
+    """
+    SubmitCheckout: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitCheckoutRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Takes a form of the checkout, as SubmitCart takes those of the cart.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+    of CartService and CheckoutService.
+    """
+    GetOrderPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """What became of an order, for who has its address.
+    Errors: NOT_FOUND/ORDER_NOT_FOUND.
     """
     GetAsset: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What pages are made up with. A name is made of the content, which may be kept for ever.
@@ -128,6 +154,37 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         wrong. The same form again has no second effect. A browser has to say that the form is from a page of the shop.
         Errors: NOT_FOUND/PAGE_NOT_FOUND, NOT_FOUND/PRODUCT_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE,
         INVALID_ARGUMENT/FORM_MALFORMED, and those of CartService.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCheckoutPage(
+        self,
+        request: _storefront_service_pb2.GetCheckoutPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """What is still to be said before the cart can be bought, how it is shipped, and what is to pay; where it is paid
+        already, it leads to the order.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitCheckout(
+        self,
+        request: _storefront_service_pb2.SubmitCheckoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Takes a form of the checkout, as SubmitCart takes those of the cart.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+        of CartService and CheckoutService.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrderPage(
+        self,
+        request: _storefront_service_pb2.GetOrderPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """What became of an order, for who has its address.
+        Errors: NOT_FOUND/ORDER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x65nter/shared/v1/rules.proto\x12\x10\x63\x65nter.shared.v1\x1a google/protobuf/descriptor.proto\"\xd6\x01\n\x0bMethodRules\x12)\n\x07\x63\x61llers\x18\x01 \x03(\x0e\x32\x18.center.shared.v1.Caller\x12/\n\x06tenant\x18\x02 \x01(\x0e\x32\x1f.center.shared.v1.TenantContext\x12\x0f\n\x07mutates\x18\x03 \x01(\x08\x12\x12\n\nidempotent\x18\x04 \x01(\x08\x12\x1b\n\x13not_audited_because\x18\x05 \x01(\t\x12)\n\x04role\x18\x06 \x01(\x0e\x32\x1b.center.shared.v1.StaffRole*\x85\x01\n\tStaffRole\x12\x1a\n\x16STAFF_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14STAFF_ROLE_READ_ONLY\x10\x01\x12\x14\n\x10STAFF_ROLE_STAFF\x10\x02\x12\x16\n\x12STAFF_ROLE_MANAGER\x10\x03\x12\x14\n\x10STAFF_ROLE_OWNER\x10\x04*\xbe\x01\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41LLER_OPERATOR\x10\x01\x12\x12\n\x0e\x43\x41LLER_CONTROL\x10\x02\x12\x12\n\x0e\x43\x41LLER_CLUSTER\x10\x03\x12\x0f\n\x0b\x43\x41LLER_EDGE\x10\x04\x12\x12\n\x0e\x43\x41LLER_SHOPPER\x10\x05\x12\x13\n\x0f\x43\x41LLER_MERCHANT\x10\x06\x12\x10\n\x0c\x43\x41LLER_ENVOY\x10\x07\x12\x13\n\x0f\x43\x41LLER_SOLUTION\x10\x08*e\n\rTenantContext\x12\x1e\n\x1aTENANT_CONTEXT_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_CONTEXT_NONE\x10\x01\x12\x1b\n\x17TENANT_CONTEXT_REQUIRED\x10\x02:N\n\x05rules\x12\x1e.google.protobuf.MethodOptions\x18\xa9\x8b\x03 \x01(\x0b\x32\x1d.center.shared.v1.MethodRulesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x65nter/shared/v1/rules.proto\x12\x10\x63\x65nter.shared.v1\x1a google/protobuf/descriptor.proto\"\xd6\x01\n\x0bMethodRules\x12)\n\x07\x63\x61llers\x18\x01 \x03(\x0e\x32\x18.center.shared.v1.Caller\x12/\n\x06tenant\x18\x02 \x01(\x0e\x32\x1f.center.shared.v1.TenantContext\x12\x0f\n\x07mutates\x18\x03 \x01(\x08\x12\x12\n\nidempotent\x18\x04 \x01(\x08\x12\x1b\n\x13not_audited_because\x18\x05 \x01(\t\x12)\n\x04role\x18\x06 \x01(\x0e\x32\x1b.center.shared.v1.StaffRole*\x85\x01\n\tStaffRole\x12\x1a\n\x16STAFF_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14STAFF_ROLE_READ_ONLY\x10\x01\x12\x14\n\x10STAFF_ROLE_STAFF\x10\x02\x12\x16\n\x12STAFF_ROLE_MANAGER\x10\x03\x12\x14\n\x10STAFF_ROLE_OWNER\x10\x04*\xd3\x01\n\x06\x43\x61ller\x12\x16\n\x12\x43\x41LLER_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41LLER_OPERATOR\x10\x01\x12\x12\n\x0e\x43\x41LLER_CONTROL\x10\x02\x12\x12\n\x0e\x43\x41LLER_CLUSTER\x10\x03\x12\x0f\n\x0b\x43\x41LLER_EDGE\x10\x04\x12\x12\n\x0e\x43\x41LLER_SHOPPER\x10\x05\x12\x13\n\x0f\x43\x41LLER_MERCHANT\x10\x06\x12\x10\n\x0c\x43\x41LLER_ENVOY\x10\x07\x12\x13\n\x0f\x43\x41LLER_SOLUTION\x10\x08\x12\x13\n\x0f\x43\x41LLER_CUSTOMER\x10\t*e\n\rTenantContext\x12\x1e\n\x1aTENANT_CONTEXT_UNSPECIFIED\x10\x00\x12\x17\n\x13TENANT_CONTEXT_NONE\x10\x01\x12\x1b\n\x17TENANT_CONTEXT_REQUIRED\x10\x02:N\n\x05rules\x12\x1e.google.protobuf.MethodOptions\x18\xa9\x8b\x03 \x01(\x0b\x32\x1d.center.shared.v1.MethodRulesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAFFROLE']._serialized_start=302
   _globals['_STAFFROLE']._serialized_end=435
   _globals['_CALLER']._serialized_start=438
-  _globals['_CALLER']._serialized_end=628
-  _globals['_TENANTCONTEXT']._serialized_start=630
-  _globals['_TENANTCONTEXT']._serialized_end=731
+  _globals['_CALLER']._serialized_end=649
+  _globals['_TENANTCONTEXT']._serialized_start=651
+  _globals['_TENANTCONTEXT']._serialized_end=752
   _globals['_METHODRULES']._serialized_start=85
   _globals['_METHODRULES']._serialized_end=299
 # @@protoc_insertion_point(module_scope)

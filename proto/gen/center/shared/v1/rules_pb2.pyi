@@ -27,6 +27,7 @@ class Caller(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALLER_MERCHANT: _ClassVar[Caller]
     CALLER_ENVOY: _ClassVar[Caller]
     CALLER_SOLUTION: _ClassVar[Caller]
+    CALLER_CUSTOMER: _ClassVar[Caller]
 
 class TenantContext(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -47,6 +48,7 @@ CALLER_SHOPPER: Caller
 CALLER_MERCHANT: Caller
 CALLER_ENVOY: Caller
 CALLER_SOLUTION: Caller
+CALLER_CUSTOMER: Caller
 TENANT_CONTEXT_UNSPECIFIED: TenantContext
 TENANT_CONTEXT_NONE: TenantContext
 TENANT_CONTEXT_REQUIRED: TenantContext

@@ -1,0 +1,1 @@
+"""Shoppers who are customers of a tenant's shop: who they are, how they sign in, and that they can be forgotten."""
