@@ -133,6 +133,7 @@ def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str, shipping_mi
             for line, offer in counted
         ),
         codes=tuple(code.code for code in cart.codes),
+        customer_id=cart.customer_id or "",
         country=country,
         shipping_minor=shipping_minor,
     )

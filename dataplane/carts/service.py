@@ -238,7 +238,8 @@ class CartService(pb_grpc.CartServiceServicer):
         self, tx: AsyncConnection, cart: Cart, offers: dict[str, Offer], address: pb.Address | None
     ) -> pb.Cart:
         """With what promotions make of it now, where it goes."""
-        found = await promotion_store.candidates(tx, current().tenant_id, [code.code for code in cart.codes], "")
+        codes, customer_id = [code.code for code in cart.codes], cart.customer_id or ""
+        found = await promotion_store.candidates(tx, current().tenant_id, codes, customer_id)
         country = address.country_code if address is not None else ""
         return to_proto(cart, price(cart, offers, found, self._clock.now(), country))
 

@@ -284,7 +284,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         return Found(
             cart,
             offers,
-            await promotion_store.candidates(tx, tenant_id, [code.code for code in cart.codes], ""),
+            await promotion_store.candidates(tx, tenant_id, [code.code for code in cart.codes], cart.customer_id or ""),
             await store.settings(tx, tenant_id),
             address,
         )
@@ -345,6 +345,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
             update_time=now,
             expire_time=now + found.settings.hold,
             cart_id=cart.id,
+            customer_id=cart.customer_id or "",
             lines=_lines(quoted),
             adjustments=tuple(
                 Adjustment(each.promotion_id, each.code, each.amount_minor, each.explanation)

@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.carts.tables import carts
+from dataplane.customers.tables import customers
 from dataplane.inventory.tables import stock_levels
 from dataplane.orders.tables import orders
 from dataplane.tables import products, variants
@@ -44,6 +45,7 @@ class Figures:
     variants: int
     last_write: datetime | None
     open_carts: int
+    customers: int
     stock: Stock
     media_bytes: int
     orders: list[Orders]
@@ -59,6 +61,7 @@ async def count(tx: AsyncConnection, tenant_id: str) -> Figures:
         variants=one.variants,
         last_write=one.last_write,
         open_carts=one.open_carts,
+        customers=one.customers,
         stock=await _stock(tx, tenant_id),
         media_bytes=one.media_bytes or 0,
         orders=await _orders(tx, tenant_id),
@@ -69,11 +72,14 @@ def _single(tenant_id: str) -> Select[Any]:
     of_variants = select(func.count()).select_from(variants).where(variants.c.tenant_id == tenant_id)
     last = select(func.max(products.c.update_time)).where(products.c.tenant_id == tenant_id)
     is_open = select(func.count()).select_from(carts).where(carts.c.tenant_id == tenant_id, carts.c.state == "OPEN")
+    known = select(func.count()).select_from(customers)
+    known = known.where(customers.c.tenant_id == tenant_id, customers.c.state == "ACTIVE")
     stored = select(media_usage.c.stored_bytes).where(media_usage.c.tenant_id == tenant_id)
     return select(
         of_variants.scalar_subquery().label("variants"),
         last.scalar_subquery().label("last_write"),
         is_open.scalar_subquery().label("open_carts"),
+        known.scalar_subquery().label("customers"),
         stored.scalar_subquery().label("media_bytes"),
     )
 

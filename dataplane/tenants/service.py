@@ -155,6 +155,7 @@ class TenantRuntimeService(pb_grpc.TenantRuntimeServiceServicer):
             variants=found.variants,
             revision=local.revision,
             open_carts=found.open_carts,
+            customers=found.customers,
             stock=pb.StockFigures(
                 levels=stock.levels, on_hand=stock.on_hand, reserved=stock.reserved, backordered=stock.backordered
             ),

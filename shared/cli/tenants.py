@@ -93,6 +93,7 @@ def figures(stats: tenant_runtime_service_pb2.GetTenantStatsResponse) -> Table:
             ),
             ("variants", str(stats.variants)),
             ("in stock", f"{stock.on_hand} units, {stock.reserved} reserved, {stock.backordered} backordered"),
+            ("customers", str(stats.customers)),
             ("open carts", str(stats.open_carts)),
             *(
                 (

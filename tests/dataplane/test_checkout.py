@@ -21,6 +21,8 @@ from shared.payments.simulator.faults import Fault
 from shared.runtime.ids import uuid7
 from tests.dataplane.checkouts import ADDRESS, EMAIL, Shop, open_for_sale
 from tests.dataplane.cluster import Running, entry, of
+from tests.dataplane.test_customers import Shop as Customers
+from tests.dataplane.test_customers import signed
 from tests.dataplane.test_payments import eur, minor
 from tests.support import payments as providers
 from tests.support.grpc import refuses
@@ -85,6 +87,28 @@ async def test_a_cart_becomes_an_order_that_is_paid(shop: Shop) -> None:
     assert (payment.state, minor(payment.captured)) == (CAPTURED, 4068)
     assert [intent["amount_received"] for intent in shop.account.intents.values()] == [4068]
     assert await shop.level(lamp) == (10, 2), "held for the order until it ships"
+
+
+async def test_an_order_is_the_customers_whose_cart_it_was(shop: Shop) -> None:
+    """And what each customer may use once is used up by it."""
+    lamp = await shop.sells(10)
+    promotions: Any = PromotionServiceStub(shop.running.channel("operator"))
+    tenth = {"type": "PROMOTION_EFFECT_TYPE_PERCENT", "basis_points": 1000}
+    welcome = {"display_name": "Welcome", "automatic": True, "per_customer_limit": 1, "effect": tenth}
+    create = promotions_pb.CreatePromotionRequest(promotion=welcome)
+    await promotions.CreatePromotion(create, metadata=of(shop.id))
+    id, session = await Customers(shop.running, shop.id).customer()
+    totals = []
+    for _ in range(2):
+        guest, mine = await shop.cart((lamp, 1)), await shop.cart(is_ready=False)
+        merge = carts_pb.MergeCartsRequest(from_cart_id=guest, into_cart_id=mine)
+        await shop.carts.MergeCarts(merge, metadata=of(shop.id, *signed(session)))
+        cart, done = await shop.get_cart(mine), await shop.buy(mine)
+        assert minor(cart.total) == minor(done.total)
+        totals.append(minor(done.total))
+        assert (await shop.order(done.order_id)).customer_id == id
+    assert totals == [900, 1000]
+    assert not (await shop.order((await shop.buy(await shop.cart((lamp, 1)))).order_id)).customer_id
 
 
 async def test_what_is_missing_is_named_and_how_it_could_be_shipped(shop: Shop) -> None:

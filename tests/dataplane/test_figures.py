@@ -3,10 +3,12 @@
 from google.type import money_pb2
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as inventory_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub
 from shared.runtime.ids import uuid7
 from tests.dataplane.cluster import Running, create, entry, of, product
 from tests.dataplane.test_order_import import back, bring, order, pounds
@@ -30,7 +32,7 @@ async def test_figures_count_stock_open_carts_and_media(eu: Running, tenant: str
         await _furnish(eu, shop)
     stats = await _stats(eu, tenant)
     assert stats.stock == pb.StockFigures(levels=2, on_hand=7, reserved=3)
-    assert (stats.open_carts, stats.media_bytes) == (2, 12)
+    assert (stats.open_carts, stats.media_bytes, stats.customers) == (2, 12, 2)
 
 
 async def test_figures_add_up_orders_by_state_and_currency(eu: Running, tenant: str) -> None:
@@ -48,7 +50,8 @@ async def test_figures_add_up_orders_by_state_and_currency(eu: Running, tenant: 
 
 
 async def _furnish(eu: Running, tenant: str) -> None:
-    """Seven of two variants in stock, three of them reserved; two carts and one that became part of another; a file."""
+    """Seven of two variants in stock, three of them reserved; two carts
+    and one that became part of another; two customers and one who was erased; a file."""
     lamp, table = [made.variants[0].id for made in await create(eu, tenant, product(), product())]
     counted = [
         inventory_pb.StockAdjustment(variant_id=id, kind="STOCK_MOVEMENT_KIND_RECEIVED", quantity=units)
@@ -62,6 +65,11 @@ async def _furnish(eu: Running, tenant: str) -> None:
     made = [(await carts.CreateCart(request, metadata=of(tenant))).cart.id for _ in range(3)]
     merge = carts_pb.MergeCartsRequest(from_cart_id=made[0], into_cart_id=made[1])
     await carts.MergeCarts(merge, metadata=of(tenant))
+    customers = CustomerServiceStub(eu.channel("operator"))
+    for number in ("1", "2", "3"):
+        wanted = customers_pb.UpsertCustomerRequest(external_id=number)
+        known = (await customers.UpsertCustomer(wanted, metadata=of(tenant))).customer
+    await customers.EraseCustomer(customers_pb.EraseCustomerRequest(id=known.id), metadata=of(tenant))
     upload = await begin(eu.media, tenant, b"twelve bytes")
     await send(eu.media, tenant, upload.id, b"twelve bytes")
     await finalize(eu.media, tenant, upload.id)

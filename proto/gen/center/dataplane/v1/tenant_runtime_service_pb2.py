@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0center/dataplane/v1/tenant_runtime_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/control/v1/catalog_service.proto\x1a\'center/dataplane/v1/order_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"U\n\x13\x41pplyTenantsRequest\x12>\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.control.v1.CatalogTenantB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x16\n\x14\x41pplyTenantsResponse\"D\n\x13RemoveTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\'\n\x14RemoveTenantResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"O\n\x13ResyncTenantRequest\x12\x38\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantB\x06\xbaH\x03\xc8\x01\x01\"%\n\x14ResyncTenantResponse\x12\r\n\x05\x64rift\x18\x01 \x03(\t\"4\n\x15GetTenantStatsRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xcb\x02\n\x16GetTenantStatsResponse\x12\x17\n\x0f\x61\x63tive_products\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raft_products\x18\x02 \x01(\x03\x12\x19\n\x11\x61rchived_products\x18\x03 \x01(\x03\x12\x10\n\x08variants\x18\x04 \x01(\x03\x12\x33\n\x0flast_write_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x12\n\nopen_carts\x18\x07 \x01(\x03\x12\x30\n\x05stock\x18\x08 \x01(\x0b\x32!.center.dataplane.v1.StockFigures\x12\x13\n\x0bmedia_bytes\x18\t \x01(\x03\x12\x31\n\x06orders\x18\n \x03(\x0b\x32!.center.dataplane.v1.OrderFigures\"\xb8\x01\n\x0cOrderFigures\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.center.dataplane.v1.OrderState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12!\n\x05total\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x04paid\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08refunded\x18\x05 \x01(\x0b\x32\x12.google.type.Money\"V\n\x0cStockFigures\x12\x0e\n\x06levels\x18\x01 \x01(\x03\x12\x0f\n\x07on_hand\x18\x02 \x01(\x03\x12\x10\n\x08reserved\x18\x03 \x01(\x03\x12\x13\n\x0b\x62\x61\x63kordered\x18\x04 \x01(\x03\"E\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x13ListTenantsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.LocalTenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x0bLocalTenant\x12\x30\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenant\x12\x0e\n\x06served\x18\x02 \x01(\x08\"Y\n\x13\x45xportTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x13target_object_place\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"x\n\x14\x45xportTenantResponse\x12-\n\x04rows\x18\x01 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRows\x12\x31\n\x06object\x18\x02 \x01(\x0b\x32!.center.dataplane.v1.TenantObject\"A\n\x0cTenantObject\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x04\"\x17\n\x15GetObjectPlaceRequest\"\'\n\x16GetObjectPlaceResponse\x12\r\n\x05place\x18\x01 \x01(\t\"R\n\nTenantRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x16\n\x0eschema_version\x18\x04 \x01(\t\"\xc1\x01\n\x13ImportTenantRequest\x12\x32\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12/\n\x04rows\x18\x02 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRowsH\x00\x12\x33\n\x06object\x18\x03 \x01(\x0b\x32!.center.dataplane.v1.TenantObjectH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"$\n\x14ImportTenantResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\"5\n\x16GetTenantDigestRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x17GetTenantDigestResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.TableDigest\"<\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t2\x9c\n\n\x14TenantRuntimeService\x12\xf0\x01\n\x0c\x41pplyTenants\x12(.center.dataplane.v1.ApplyTenantsRequest\x1a).center.dataplane.v1.ApplyTenantsResponse\"\x8a\x01\xca\xda\x18\x85\x01\n\x01\x02\x10\x01\x18\x01 \x01*zit copies entries of the catalog, each with the revision under which the control plane has recorded who changed it and why\x12r\n\x0cRemoveTenant\x12(.center.dataplane.v1.RemoveTenantRequest\x1a).center.dataplane.v1.RemoveTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01\x12\xd4\x01\n\x0cResyncTenant\x12(.center.dataplane.v1.ResyncTenantRequest\x1a).center.dataplane.v1.ResyncTenantResponse\"o\xca\xda\x18k\n\x01\x02\x10\x01\x18\x01 \x01*`it copies an entry of the catalog again; the control plane has recorded the change that it is of\x12w\n\x0eGetTenantStats\x12*.center.dataplane.v1.GetTenantStatsRequest\x1a+.center.dataplane.v1.GetTenantStatsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12n\n\x0bListTenants\x12\'.center.dataplane.v1.ListTenantsRequest\x1a(.center.dataplane.v1.ListTenantsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12r\n\x0c\x45xportTenant\x12(.center.dataplane.v1.ExportTenantRequest\x1a).center.dataplane.v1.ExportTenantResponse\"\x0b\xca\xda\x18\x07\n\x01\x02\x10\x01 \x01\x30\x01\x12w\n\x0eGetObjectPlace\x12*.center.dataplane.v1.GetObjectPlaceRequest\x1a+.center.dataplane.v1.GetObjectPlaceResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12t\n\x0cImportTenant\x12(.center.dataplane.v1.ImportTenantRequest\x1a).center.dataplane.v1.ImportTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01(\x01\x12z\n\x0fGetTenantDigest\x12+.center.dataplane.v1.GetTenantDigestRequest\x1a,.center.dataplane.v1.GetTenantDigestResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0center/dataplane/v1/tenant_runtime_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/control/v1/catalog_service.proto\x1a\'center/dataplane/v1/order_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"U\n\x13\x41pplyTenantsRequest\x12>\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.control.v1.CatalogTenantB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"\x16\n\x14\x41pplyTenantsResponse\"D\n\x13RemoveTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\'\n\x14RemoveTenantResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"O\n\x13ResyncTenantRequest\x12\x38\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantB\x06\xbaH\x03\xc8\x01\x01\"%\n\x14ResyncTenantResponse\x12\r\n\x05\x64rift\x18\x01 \x03(\t\"4\n\x15GetTenantStatsRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xde\x02\n\x16GetTenantStatsResponse\x12\x17\n\x0f\x61\x63tive_products\x18\x01 \x01(\x03\x12\x16\n\x0e\x64raft_products\x18\x02 \x01(\x03\x12\x19\n\x11\x61rchived_products\x18\x03 \x01(\x03\x12\x10\n\x08variants\x18\x04 \x01(\x03\x12\x33\n\x0flast_write_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12\x12\n\nopen_carts\x18\x07 \x01(\x03\x12\x30\n\x05stock\x18\x08 \x01(\x0b\x32!.center.dataplane.v1.StockFigures\x12\x13\n\x0bmedia_bytes\x18\t \x01(\x03\x12\x31\n\x06orders\x18\n \x03(\x0b\x32!.center.dataplane.v1.OrderFigures\x12\x11\n\tcustomers\x18\x0b \x01(\x03\"\xb8\x01\n\x0cOrderFigures\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.center.dataplane.v1.OrderState\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12!\n\x05total\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x04paid\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08refunded\x18\x05 \x01(\x0b\x32\x12.google.type.Money\"V\n\x0cStockFigures\x12\x0e\n\x06levels\x18\x01 \x01(\x03\x12\x0f\n\x07on_hand\x18\x02 \x01(\x03\x12\x10\n\x08reserved\x18\x03 \x01(\x03\x12\x13\n\x0b\x62\x61\x63kordered\x18\x04 \x01(\x03\"E\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"a\n\x13ListTenantsResponse\x12\x31\n\x07tenants\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.LocalTenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x0bLocalTenant\x12\x30\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenant\x12\x0e\n\x06served\x18\x02 \x01(\x08\"Y\n\x13\x45xportTenantRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\x13target_object_place\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"x\n\x14\x45xportTenantResponse\x12-\n\x04rows\x18\x01 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRows\x12\x31\n\x06object\x18\x02 \x01(\x0b\x32!.center.dataplane.v1.TenantObject\"A\n\x0cTenantObject\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x18\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x04\"\x17\n\x15GetObjectPlaceRequest\"\'\n\x16GetObjectPlaceResponse\x12\r\n\x05place\x18\x01 \x01(\t\"R\n\nTenantRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x16\n\x0eschema_version\x18\x04 \x01(\t\"\xc1\x01\n\x13ImportTenantRequest\x12\x32\n\x06tenant\x18\x01 \x01(\x0b\x32 .center.control.v1.CatalogTenantH\x00\x12/\n\x04rows\x18\x02 \x01(\x0b\x32\x1f.center.dataplane.v1.TenantRowsH\x00\x12\x33\n\x06object\x18\x03 \x01(\x0b\x32!.center.dataplane.v1.TenantObjectH\x00\x42\x10\n\x07request\x12\x05\xbaH\x02\x08\x01\"$\n\x14ImportTenantResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\"5\n\x16GetTenantDigestRequest\x12\x1b\n\ttenant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"K\n\x17GetTenantDigestResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .center.dataplane.v1.TableDigest\"<\n\x0bTableDigest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t2\x9c\n\n\x14TenantRuntimeService\x12\xf0\x01\n\x0c\x41pplyTenants\x12(.center.dataplane.v1.ApplyTenantsRequest\x1a).center.dataplane.v1.ApplyTenantsResponse\"\x8a\x01\xca\xda\x18\x85\x01\n\x01\x02\x10\x01\x18\x01 \x01*zit copies entries of the catalog, each with the revision under which the control plane has recorded who changed it and why\x12r\n\x0cRemoveTenant\x12(.center.dataplane.v1.RemoveTenantRequest\x1a).center.dataplane.v1.RemoveTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01\x12\xd4\x01\n\x0cResyncTenant\x12(.center.dataplane.v1.ResyncTenantRequest\x1a).center.dataplane.v1.ResyncTenantResponse\"o\xca\xda\x18k\n\x01\x02\x10\x01\x18\x01 \x01*`it copies an entry of the catalog again; the control plane has recorded the change that it is of\x12w\n\x0eGetTenantStats\x12*.center.dataplane.v1.GetTenantStatsRequest\x1a+.center.dataplane.v1.GetTenantStatsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12n\n\x0bListTenants\x12\'.center.dataplane.v1.ListTenantsRequest\x1a(.center.dataplane.v1.ListTenantsResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12r\n\x0c\x45xportTenant\x12(.center.dataplane.v1.ExportTenantRequest\x1a).center.dataplane.v1.ExportTenantResponse\"\x0b\xca\xda\x18\x07\n\x01\x02\x10\x01 \x01\x30\x01\x12w\n\x0eGetObjectPlace\x12*.center.dataplane.v1.GetObjectPlaceRequest\x1a+.center.dataplane.v1.GetObjectPlaceResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x12t\n\x0cImportTenant\x12(.center.dataplane.v1.ImportTenantRequest\x1a).center.dataplane.v1.ImportTenantResponse\"\r\xca\xda\x18\t\n\x01\x02\x10\x01\x18\x01 \x01(\x01\x12z\n\x0fGetTenantDigest\x12+.center.dataplane.v1.GetTenantDigestRequest\x1a,.center.dataplane.v1.GetTenantDigestResponse\"\x0c\xca\xda\x18\x08\n\x02\x02\x01\x10\x01 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -92,39 +92,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTENANTSTATSREQUEST']._serialized_start=614
   _globals['_GETTENANTSTATSREQUEST']._serialized_end=666
   _globals['_GETTENANTSTATSRESPONSE']._serialized_start=669
-  _globals['_GETTENANTSTATSRESPONSE']._serialized_end=1000
-  _globals['_ORDERFIGURES']._serialized_start=1003
-  _globals['_ORDERFIGURES']._serialized_end=1187
-  _globals['_STOCKFIGURES']._serialized_start=1189
-  _globals['_STOCKFIGURES']._serialized_end=1275
-  _globals['_LISTTENANTSREQUEST']._serialized_start=1277
-  _globals['_LISTTENANTSREQUEST']._serialized_end=1346
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=1348
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=1445
-  _globals['_LOCALTENANT']._serialized_start=1447
-  _globals['_LOCALTENANT']._serialized_end=1526
-  _globals['_EXPORTTENANTREQUEST']._serialized_start=1528
-  _globals['_EXPORTTENANTREQUEST']._serialized_end=1617
-  _globals['_EXPORTTENANTRESPONSE']._serialized_start=1619
-  _globals['_EXPORTTENANTRESPONSE']._serialized_end=1739
-  _globals['_TENANTOBJECT']._serialized_start=1741
-  _globals['_TENANTOBJECT']._serialized_end=1806
-  _globals['_GETOBJECTPLACEREQUEST']._serialized_start=1808
-  _globals['_GETOBJECTPLACEREQUEST']._serialized_end=1831
-  _globals['_GETOBJECTPLACERESPONSE']._serialized_start=1833
-  _globals['_GETOBJECTPLACERESPONSE']._serialized_end=1872
-  _globals['_TENANTROWS']._serialized_start=1874
-  _globals['_TENANTROWS']._serialized_end=1956
-  _globals['_IMPORTTENANTREQUEST']._serialized_start=1959
-  _globals['_IMPORTTENANTREQUEST']._serialized_end=2152
-  _globals['_IMPORTTENANTRESPONSE']._serialized_start=2154
-  _globals['_IMPORTTENANTRESPONSE']._serialized_end=2190
-  _globals['_GETTENANTDIGESTREQUEST']._serialized_start=2192
-  _globals['_GETTENANTDIGESTREQUEST']._serialized_end=2245
-  _globals['_GETTENANTDIGESTRESPONSE']._serialized_start=2247
-  _globals['_GETTENANTDIGESTRESPONSE']._serialized_end=2322
-  _globals['_TABLEDIGEST']._serialized_start=2324
-  _globals['_TABLEDIGEST']._serialized_end=2384
-  _globals['_TENANTRUNTIMESERVICE']._serialized_start=2387
-  _globals['_TENANTRUNTIMESERVICE']._serialized_end=3695
+  _globals['_GETTENANTSTATSRESPONSE']._serialized_end=1019
+  _globals['_ORDERFIGURES']._serialized_start=1022
+  _globals['_ORDERFIGURES']._serialized_end=1206
+  _globals['_STOCKFIGURES']._serialized_start=1208
+  _globals['_STOCKFIGURES']._serialized_end=1294
+  _globals['_LISTTENANTSREQUEST']._serialized_start=1296
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1365
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1367
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1464
+  _globals['_LOCALTENANT']._serialized_start=1466
+  _globals['_LOCALTENANT']._serialized_end=1545
+  _globals['_EXPORTTENANTREQUEST']._serialized_start=1547
+  _globals['_EXPORTTENANTREQUEST']._serialized_end=1636
+  _globals['_EXPORTTENANTRESPONSE']._serialized_start=1638
+  _globals['_EXPORTTENANTRESPONSE']._serialized_end=1758
+  _globals['_TENANTOBJECT']._serialized_start=1760
+  _globals['_TENANTOBJECT']._serialized_end=1825
+  _globals['_GETOBJECTPLACEREQUEST']._serialized_start=1827
+  _globals['_GETOBJECTPLACEREQUEST']._serialized_end=1850
+  _globals['_GETOBJECTPLACERESPONSE']._serialized_start=1852
+  _globals['_GETOBJECTPLACERESPONSE']._serialized_end=1891
+  _globals['_TENANTROWS']._serialized_start=1893
+  _globals['_TENANTROWS']._serialized_end=1975
+  _globals['_IMPORTTENANTREQUEST']._serialized_start=1978
+  _globals['_IMPORTTENANTREQUEST']._serialized_end=2171
+  _globals['_IMPORTTENANTRESPONSE']._serialized_start=2173
+  _globals['_IMPORTTENANTRESPONSE']._serialized_end=2209
+  _globals['_GETTENANTDIGESTREQUEST']._serialized_start=2211
+  _globals['_GETTENANTDIGESTREQUEST']._serialized_end=2264
+  _globals['_GETTENANTDIGESTRESPONSE']._serialized_start=2266
+  _globals['_GETTENANTDIGESTRESPONSE']._serialized_end=2341
+  _globals['_TABLEDIGEST']._serialized_start=2343
+  _globals['_TABLEDIGEST']._serialized_end=2403
+  _globals['_TENANTRUNTIMESERVICE']._serialized_start=2406
+  _globals['_TENANTRUNTIMESERVICE']._serialized_end=3714
 # @@protoc_insertion_point(module_scope)

@@ -57,7 +57,7 @@ class GetTenantStatsRequest(_message.Message):
     def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
 
 class GetTenantStatsResponse(_message.Message):
-    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision", "open_carts", "stock", "media_bytes", "orders")
+    __slots__ = ("active_products", "draft_products", "archived_products", "variants", "last_write_time", "revision", "open_carts", "stock", "media_bytes", "orders", "customers")
     ACTIVE_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     DRAFT_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_PRODUCTS_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class GetTenantStatsResponse(_message.Message):
     STOCK_FIELD_NUMBER: _ClassVar[int]
     MEDIA_BYTES_FIELD_NUMBER: _ClassVar[int]
     ORDERS_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
     active_products: int
     draft_products: int
     archived_products: int
@@ -78,7 +79,8 @@ class GetTenantStatsResponse(_message.Message):
     stock: StockFigures
     media_bytes: int
     orders: _containers.RepeatedCompositeFieldContainer[OrderFigures]
-    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., open_carts: _Optional[int] = ..., stock: _Optional[_Union[StockFigures, _Mapping]] = ..., media_bytes: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[OrderFigures, _Mapping]]] = ...) -> None: ...
+    customers: int
+    def __init__(self, active_products: _Optional[int] = ..., draft_products: _Optional[int] = ..., archived_products: _Optional[int] = ..., variants: _Optional[int] = ..., last_write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ..., open_carts: _Optional[int] = ..., stock: _Optional[_Union[StockFigures, _Mapping]] = ..., media_bytes: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[OrderFigures, _Mapping]]] = ..., customers: _Optional[int] = ...) -> None: ...
 
 class OrderFigures(_message.Message):
     __slots__ = ("state", "count", "total", "paid", "refunded")
