@@ -13,7 +13,7 @@ from shared.runtime.rpc import rules
 # Their effect is the same however often they come: they carry the state that is to be, and its revision.
 COMMANDS = "center.dataplane.v1.TenantRuntimeService"
 # The same question asked twice is two questions, and spends twice.
-SPENDING = {"AccessService/ValidateToken", "ValidatorService/AdmitToken"}
+SPENDING = {"AccessService/ValidateToken", "ValidatorService/AdmitToken", "ShopperService/LogIn"}
 # What it hands in has ids of its own, and numbers that only grow.
 ACCOUNTS = {"ValidatorService/SettleLeases"}
 # An upload becomes one file, and a file has one variant of a name.
