@@ -41,6 +41,8 @@ VERIFIED_REASON = "imported by an operator as already proven"
 LOOK_S = 0.3
 WAIT_APPLIED_S = 40.0
 
+# A month of a shop's order lines.
+MONTH = "online-retail-2010-12.csv.gz"
 # What the shelves of a sample shop get of each variant.
 SHELF = 100
 
@@ -89,7 +91,7 @@ def all_shops() -> list[Shop]:
 
 
 def sample_catalogue() -> retail.Catalogue:
-    return retail.catalogue(retail.read(data("online-retail-2010-12.csv.gz")))
+    return retail.catalogue(retail.read(data(MONTH)))
 
 
 async def import_tenants(
