@@ -54,7 +54,7 @@ generate: install
 bench: install
 	$(BIN)/python -m pytest tests/bench -o addopts= --import-mode=importlib -s
 
-# Kills, odd requests, events and payments for as long as one likes:
+# Kills, odd requests, events, payments and checkouts for as long as one likes:
 # make soak SECONDS_OF_KILLS=3600 EXAMPLES_A_METHOD=5000 EVENTS=1000000 SCHEDULES=10000
 SECONDS_OF_KILLS ?= 600
 EXAMPLES_A_METHOD ?= 500
@@ -64,4 +64,5 @@ SCHEDULES ?= 10000
 soak: install
 	SOAK_S=$(SECONDS_OF_KILLS) SOAK_EXAMPLES=$(EXAMPLES_A_METHOD) SOAK_EVENTS=$(EVENTS) \
 		SOAK_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest tests/e2e/test_faults.py tests/e2e/test_input.py \
-		tests/shared/test_events.py tests/dataplane/test_payment_schedules.py
+		tests/shared/test_events.py tests/dataplane/test_payment_schedules.py \
+		tests/dataplane/test_checkout_races.py

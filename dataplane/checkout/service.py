@@ -23,6 +23,7 @@ from dataplane.inventory import messages as stock
 from dataplane.inventory import ops as inventory
 from dataplane.inventory.domain import Line as StockLine
 from dataplane.inventory.domain import Reservation
+from dataplane.orders import domain as orders
 from dataplane.orders import messages as order_messages
 from dataplane.orders import ops as order_ops
 from dataplane.orders import store as order_store
@@ -124,6 +125,8 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         cart_id = request.cart_id.lower()
         await cart_store.lock(tx, tenant_id, cart_id)
         found = await self._found(tx, cart_id)
+        if found.cart.state is carts.State.COMPLETED and await self._unpaid_ended(tx, cart_id):
+            found = await self._found(tx, cart_id)
         carts.refuse_changes(found.cart)
         methods = found.methods(self._clock)
         method = domain.chosen(methods, request.shipping_method) if methods else domain.FREE
@@ -185,6 +188,18 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
 
     # -- in the transaction
 
+    async def _unpaid_ended(self, tx: AsyncConnection, cart_id: str) -> bool:
+        """Whether the cart is free again: an order that was not paid in time does not keep it until it is swept."""
+        tenant_id, now = current().tenant_id, self._clock.now()
+        order = await order_store.of_cart(tx, tenant_id, cart_id)
+        if order is None or not orders.is_overdue(order, now):
+            return False
+        order, ledger = await order_ops.locked_with_payments(tx, tenant_id, order.id)
+        if not orders.is_overdue(order, now) or any(map(orders.is_pending, ledger.payments)):
+            return False
+        await order_ops.give_up(tx, tenant_id, order, State.EXPIRED, now)
+        return True
+
     async def _completed(self, tx: AsyncConnection, request: pb.CompleteCheckoutRequest) -> Step:
         """Makes the order and begins its payment, or goes on with the order that there is."""
         tenant_id, cart_id = current().tenant_id, request.cart_id.lower()
@@ -227,7 +242,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         )
         if not is_waiting:
             return await self._going_on(tx, order.id)
-        if order.expire_time is not None and order.expire_time <= self._clock.now():
+        if orders.is_overdue(order, self._clock.now()):
             raise _expired(order.cart_id)
         _refuse_price(request, Money(order.currency, order.total_minor), order.total_minor)
         return Step(order.id, (await self._authorize(tx, order, request),))

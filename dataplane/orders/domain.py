@@ -292,6 +292,11 @@ def let_go(payment: Payment) -> Kind | None:
     return None
 
 
+def is_overdue(order: Order, at: datetime) -> bool:
+    """It was to be paid by then, and is not."""
+    return order.expire_time is not None and order.expire_time <= at
+
+
 def is_pending(payment: Payment) -> bool:
     """Something may still become of it."""
     return payment.state not in (payments.State.FAILED, payments.State.VOIDED)

@@ -76,7 +76,7 @@ class Sweeper:
         async with self._db.transaction(tenant_id) as tx:
             journal.unchanged(tx)
             order, ledger = await ops.locked(tx, tenant_id, order_id)
-            if order.expire_time is None or order.expire_time > at:
+            if not domain.is_overdue(order, at):
                 return None
             pending = [payment for payment in ledger.payments if domain.is_pending(payment)]
             if not pending:

@@ -94,7 +94,7 @@ class CheckoutServiceServicer:
 
     def StartCheckout(self, request, context):
         """Holds the cart's stock for a while, and says what is to pay. Starting again holds what the cart is by now, for as
-        long again.
+        long again. An order of the cart that was not paid in time, and of whose payments none is open, is over by that.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/REQUIREMENTS_MISSING (which, as GetRequirements names them),
         FAILED_PRECONDITION/OUT_OF_STOCK (how many lack, by variant), FAILED_PRECONDITION/CART_COMPLETED,
         NOT_FOUND/SHIPPING_METHOD_NOT_FOUND.

@@ -49,7 +49,7 @@ class CheckoutServiceStub:
     """
     StartCheckout: _grpc.UnaryUnaryMultiCallable[_checkout_service_pb2.StartCheckoutRequest, _checkout_service_pb2.StartCheckoutResponse]
     """Holds the cart's stock for a while, and says what is to pay. Starting again holds what the cart is by now, for as
-    long again.
+    long again. An order of the cart that was not paid in time, and of whose payments none is open, is over by that.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/REQUIREMENTS_MISSING (which, as GetRequirements names them),
     FAILED_PRECONDITION/OUT_OF_STOCK (how many lack, by variant), FAILED_PRECONDITION/CART_COMPLETED,
     NOT_FOUND/SHIPPING_METHOD_NOT_FOUND.
@@ -99,7 +99,7 @@ class CheckoutServiceAsyncStub(CheckoutServiceStub):
     """
     StartCheckout: _aio.UnaryUnaryMultiCallable[_checkout_service_pb2.StartCheckoutRequest, _checkout_service_pb2.StartCheckoutResponse]  # type: ignore[assignment]
     """Holds the cart's stock for a while, and says what is to pay. Starting again holds what the cart is by now, for as
-    long again.
+    long again. An order of the cart that was not paid in time, and of whose payments none is open, is over by that.
     Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/REQUIREMENTS_MISSING (which, as GetRequirements names them),
     FAILED_PRECONDITION/OUT_OF_STOCK (how many lack, by variant), FAILED_PRECONDITION/CART_COMPLETED,
     NOT_FOUND/SHIPPING_METHOD_NOT_FOUND.
@@ -158,7 +158,7 @@ class CheckoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_checkout_service_pb2.StartCheckoutResponse, _abc.Awaitable[_checkout_service_pb2.StartCheckoutResponse]]:
         """Holds the cart's stock for a while, and says what is to pay. Starting again holds what the cart is by now, for as
-        long again.
+        long again. An order of the cart that was not paid in time, and of whose payments none is open, is over by that.
         Errors: NOT_FOUND/CART_NOT_FOUND, FAILED_PRECONDITION/REQUIREMENTS_MISSING (which, as GetRequirements names them),
         FAILED_PRECONDITION/OUT_OF_STOCK (how many lack, by variant), FAILED_PRECONDITION/CART_COMPLETED,
         NOT_FOUND/SHIPPING_METHOD_NOT_FOUND.
