@@ -100,12 +100,15 @@ async def save(
     happened: Sequence[Happened],
     now: datetime,
     *,
+    ledger: Ledger | None = None,
     reason: str = "",
 ) -> Order:
-    """The one place where an order changes: its row, the audit, the events and the timeline."""
+    """The one place where an order changes: its row, the audit, the events and the timeline. ledger: as it is by now,
+    of whoever knows it."""
     after = replace(after, version=before.version + 1, update_time=now)
     await store.save(tx, tenant_id, before, after)
-    ledger = await store.ledger(tx, tenant_id, after.id)
+    if ledger is None:
+        ledger = await store.ledger(tx, tenant_id, after.id)
     events = [
         event(_EVENTS[each.kind], after, ledger, fulfillment_id=each.fulfillment_id, refund_id=each.refund_id)
         for each in happened
@@ -146,7 +149,7 @@ class Following:
         after, told = _followed(before, payment, ledger, now)
         happened = [*told, *happened]
         if after != before or happened:
-            after = await save(tx, tenant_id, before, after, happened, now)
+            after = await save(tx, tenant_id, before, after, happened, now, ledger=ledger)
         return await self._begin(tx, tenant_id, after, payment, ledger, now)
 
     async def _begin(

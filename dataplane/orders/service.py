@@ -131,7 +131,8 @@ class OrderService(pb_grpc.OrderServiceServicer):
         await store.deliver(tx, tenant_id, id, now)
         ledger = await store.ledger(tx, tenant_id, before.id)
         happened = [Happened("delivered", found.tracking_number, fulfillment_id=id)]
-        after = await ops.save(tx, tenant_id, before, domain.derived(before, ledger, now), happened, now)
+        after = domain.derived(before, ledger, now)
+        after = await ops.save(tx, tenant_id, before, after, happened, now, ledger=ledger)
         return pb.MarkDeliveredResponse(order=to_proto(after, ledger))
 
     async def RefundOrder(self, request: pb.RefundOrderRequest, context: Context) -> pb.RefundOrderResponse:
@@ -228,7 +229,8 @@ class OrderService(pb_grpc.OrderServiceServicer):
         ledger = replace(ledger, fulfillments=(*ledger.fulfillments, new))
         what = f"{sum(line.quantity for line in lines)} shipped {request.carrier} {request.tracking_number}".strip()
         happened = [Happened("fulfilled", what, fulfillment_id=new.id)]
-        after = await ops.save(tx, tenant_id, order, domain.derived(order, ledger, now), happened, now)
+        after = domain.derived(order, ledger, now)
+        after = await ops.save(tx, tenant_id, order, after, happened, now, ledger=ledger)
         return pb.CreateFulfillmentResponse(order=to_proto(after, ledger), fulfillment=fulfillment_to_proto(new))
 
     async def _capture(self, request: pb.CreateFulfillmentRequest) -> None:

@@ -46,12 +46,13 @@ _KEY = "tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid)"
 # A statement of its own: one that waits for a lock gets the row as it is then, and other rows as they were.
 _LOCK = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY} FOR UPDATE")
 _GET = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY}")
-_REFERRING = text(
-    "SELECT id::text FROM payments WHERE tenant_id = CAST(:tenant_id AS uuid) AND reference = :reference ORDER BY id"
+_REFERRING = (
+    f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments "
+    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND reference = :reference ORDER BY id"
 )
 _OPERATIONS = text(
-    f"SELECT id::text AS id, {', '.join(_OPERATION)} FROM payment_operations "
-    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = CAST(:id AS uuid) ORDER BY id"
+    f"SELECT payment_id::text AS payment_id, id::text AS id, {', '.join(_OPERATION)} FROM payment_operations "
+    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = ANY (CAST(:ids AS uuid[])) ORDER BY id"
 )
 _KEEP_OPERATIONS = f"""
     INSERT INTO payment_operations (tenant_id, payment_id, id, {", ".join(_OPERATION)})
@@ -88,13 +89,15 @@ async def get(tx: AsyncConnection, tenant_id: str, payment_id: str, *, lock: boo
     row = (await tx.execute(_LOCK if lock else _GET, key)).one_or_none()
     if row is None:
         raise missing(payment_id)
-    return _payment(row, tuple(map(_operation, await tx.execute(_OPERATIONS, key))))
+    [payment] = await _with_operations(tx, tenant_id, [row])
+    return payment
 
 
 async def of_reference(tx: AsyncConnection, tenant_id: str, reference: str, *, lock: bool = False) -> list[Payment]:
     """In the order in which they began; locked in that order."""
-    found = await tx.execute(_REFERRING, {"tenant_id": tenant_id, "reference": reference})
-    return [await get(tx, tenant_id, payment_id, lock=lock) for payment_id in found.scalars().all()]
+    stmt = text(_REFERRING + " FOR UPDATE" * lock)
+    rows = (await tx.execute(stmt, {"tenant_id": tenant_id, "reference": reference})).all()
+    return await _with_operations(tx, tenant_id, rows)
 
 
 def missing(payment_id: str) -> NotFound:
@@ -240,6 +243,14 @@ def _values(tenant_id: str, payment: Payment, operations: Sequence[Operation]) -
         "ids": [operation.id for operation in operations],
         **{f"{name}s": [getattr(operation, name) for operation in operations] for name in _OPERATION},
     }
+
+
+async def _with_operations(tx: AsyncConnection, tenant_id: str, rows: Sequence[Any]) -> list[Payment]:
+    operations: dict[str, list[Operation]] = {row.id: [] for row in rows}
+    if rows:
+        for each in await tx.execute(_OPERATIONS, {"tenant_id": tenant_id, "ids": list(operations)}):
+            operations[each.payment_id].append(_operation(each))
+    return [_payment(row, tuple(operations[row.id])) for row in rows]
 
 
 def _payment(row: Any, operations: tuple[Operation, ...]) -> Payment:
