@@ -83,8 +83,8 @@ SCHEDULES = SOAK or 60
 FIRST_SEED = random.randrange(1 << 32) if SOAK else 0
 AT_ONCE = 8
 DEADLINE_S, TIMEOUT_S, LATE_S = 0.4, 0.5, 0.05
-# How far a place's clock runs behind: at first, once what is held then is held no more, once nothing at all is, and then
-# step by step. It never runs ahead, since webhooks are signed by the real time and would be too old.
+# How far a place's clock runs behind: at first, once what was held then is free, once nothing is held any more, and
+# then on step by step. It never runs ahead: webhooks are signed by the real time and would be too old.
 EARLY, LATER, LAST, STEP = timedelta(minutes=36), timedelta(minutes=24), timedelta(minutes=12), timedelta(minutes=1)
 PRICE, STOCKED = 1000, 4
 # Where a call may die: within its transaction, and between two.
