@@ -215,15 +215,20 @@ async def send_products(
     products: Sequence[product_service_pb2.Product],
     names: Sequence[str],
     progress: Progress = silent,
+    *,
+    tenant_id: str = "",
 ) -> ProductsLoaded:
-    """Sent again from the last durable row when the shop is on the move. names: of the products, in refusals."""
+    """Sent again from the last durable row when the shop is on the move.
+
+    names: of the products, in refusals. tenant_id: of the shop, where `code` is another word for it.
+    """
     loaded = ProductsLoaded()
     durable = 0
     tries = 0
     while durable < len(products):
         start = durable
         try:
-            tenant_id, channel = await client.shop(code)
+            tenant_id, channel = await client.shop(code, id=tenant_id)
             stub = product_service_pb2_grpc.ProductServiceStub(channel)
             call = stub.ImportProducts(_rows(products[start:]), metadata=(("x-tenant-id", tenant_id),))
             created = updated = unchanged = 0
