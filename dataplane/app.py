@@ -68,6 +68,7 @@ from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.accounts import Accounts
 from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
@@ -303,6 +304,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         shoppers = ShopperService(
             db=Writes(db, tenants, written),
             reads=db,
+            tokens=tokens,
             customers=customers,
             sessions=sessions,
             vault=vault,
@@ -379,6 +381,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             closed=tenants.refusal_to_write,
             signer=Signer(keys.load(config.home, "media")),
             clock=clock,
+            sessions=sessions,
             is_secure=config.public_url.startswith("https:"),
         )
         storefront = StorefrontService(
@@ -391,6 +394,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
                 # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
                 orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+            ),
+            accounts=Accounts(
+                pages=pages,
+                # A wrong password is counted wherever it is typed in.
+                shoppers=Local(shoppers, SHOPPERS, rules_pb2.CALLER_SHOPPER, denials.note),
+                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
             ),
         )
         look = StorefrontSettingsService(db=writes, reads=db, clock=clock)

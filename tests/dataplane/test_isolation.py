@@ -801,6 +801,11 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
             "data": b"payment_method=pm_card_visa&total=EUR+1+0",
         },
     ),
+    "GetAccountPage": lambda p: storefront_pb.GetAccountPageRequest(),
+    "GetAccountForm": lambda p: storefront_pb.GetAccountFormRequest(name="sign-in"),
+    "SubmitAccount": lambda p: storefront_pb.SubmitAccountRequest(
+        action="sign-out", form={"content_type": "application/x-www-form-urlencoded", "data": b""}
+    ),
     "GetOrderPage": lambda p: storefront_pb.GetOrderPageRequest(id=p.id, key=p.id),
     "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
 }
@@ -894,6 +899,7 @@ SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
     ),
     "UpdateMyAddress": lambda a, link: customers_pb.UpdateMyAddressRequest(id=a, is_default=True),
     "DeleteMyAddress": lambda a, link: customers_pb.DeleteMyAddressRequest(id=a),
+    "ListMyOrders": lambda a, link: customers_pb.ListMyOrdersRequest(),
     "ChangeMyPassword": lambda a, link: customers_pb.ChangeMyPasswordRequest(password="", new_password="password"),
     "ExportMe": lambda a, link: customers_pb.ExportMeRequest(),
     "EraseMe": lambda a, link: customers_pb.EraseMeRequest(),
