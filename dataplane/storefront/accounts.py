@@ -32,7 +32,7 @@ _FORMS = ("sign-in", "register", "forgot", "password")
 
 
 class Accounts:
-    """shoppers: called as a shopper, or as the customer who is signed in. carts, checkouts: of the cart that goes along."""
+    """shoppers: called as a shopper, or as the customer who is signed in."""
 
     def __init__(self, *, pages: Pages, shoppers: Local, carts: Local, checkouts: Local) -> None:
         self._pages = pages

@@ -28,6 +28,8 @@ from dataplane.storefront import assets, domain
 from shared.runtime.clock import SystemClock
 from tests.dataplane import orders
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product, variant
+from tests.dataplane.notices import until
+from tests.dataplane.test_audit import listed
 from tests.support.grpc import refuses
 
 FORM = "application/x-www-form-urlencoded"
@@ -345,6 +347,9 @@ async def test_a_wrong_password_and_an_unknown_email_look_the_same_and_have_to_w
     assert not browser.cookies
     with psycopg.connect(browser.running.database_url) as owner:
         owner.execute("UPDATE customer_logins SET failures = 5 WHERE tenant_id = %s", (browser.tenant,))
+    # As one that a program sends, so that whoever guesses on pages is seen, too.
+    [counted, *_] = await until(lambda: listed(browser.running, browser.tenant, 'resource_id = "LOGIN_FAILED"'))
+    assert counted.method == "center.dataplane.v1.ShopperService/LogIn"
     shown = await browser.account("sign-in", email=EMAIL, password=PASSWORD)
     assert shown.status == 429 and 0 < int(shown.header("retry-after")) <= 30
     assert re.search(r"Please try again in \d+ seconds\.", shown.text)
