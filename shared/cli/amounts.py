@@ -5,6 +5,8 @@ from decimal import Decimal, InvalidOperation
 import typer
 from google.type import money_pb2
 
+from shared.runtime import money
+
 
 def read(text: str) -> money_pb2.Money | None:
     """12.50EUR; None for nothing."""
@@ -21,6 +23,6 @@ def read(text: str) -> money_pb2.Money | None:
     return money_pb2.Money(currency_code=text[-3:].upper(), units=units, nanos=rest)
 
 
-def text(money: money_pb2.Money) -> str:
-    amount = Decimal(money.units) + Decimal(money.nanos).scaleb(-9)
-    return f"{amount.normalize():f} {money.currency_code}" if amount else ""
+def text(amount: money_pb2.Money) -> str:
+    """12.50 EUR; nothing for none."""
+    return money.written(money.from_proto(amount)) if amount.units or amount.nanos else ""

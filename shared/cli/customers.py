@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 
 from center.dataplane.v1 import customer_service_pb2 as pb
-from shared.cli.call import UUID, Call, Limit, Reason, card, filtered_by, operator, text, word
+from shared.cli.call import UUID, Call, Limit, Reason, TenantArgument, card, filtered_by, operator, text, word
 from shared.runtime.errors import NotFound
 from shared.runtime.ids import uuid7
 
@@ -15,14 +15,13 @@ app = typer.Typer(help="Shoppers who are customers of a shop.", no_args_is_help=
 
 CUSTOMERS = pb.DESCRIPTOR.services_by_name["CustomerService"]
 
-Tenant = Annotated[str, typer.Option("--tenant", "-t", help="The shop, by its code, id or domain.")]
 CustomerArgument = Annotated[str, typer.Argument(metavar="CUSTOMER", help="A customer's id or e-mail.")]
 
 
 @operator(app, "list")
 async def list_(
     call: Call,
-    tenant: Tenant,
+    tenant: TenantArgument,
     filter: Annotated[str, filtered_by("external_id = 14646")] = "",
     email: Annotated[str, typer.Option(help="Only the customer who has it.")] = "",
     limit: Limit = 100,
@@ -44,7 +43,7 @@ async def list_(
 
 
 @operator(app)
-async def show(call: Call, customer: CustomerArgument, tenant: Tenant) -> None:
+async def show(call: Call, tenant: TenantArgument, customer: CustomerArgument) -> None:
     """Show one customer."""
     request = pb.GetCustomerRequest(id=await _id(call, tenant, customer))
     answer = await call.in_shop(tenant, CUSTOMERS, "GetCustomer", request)
@@ -52,7 +51,7 @@ async def show(call: Call, customer: CustomerArgument, tenant: Tenant) -> None:
 
 
 @operator(app)
-async def export(call: Call, customer: CustomerArgument, tenant: Tenant) -> None:
+async def export(call: Call, tenant: TenantArgument, customer: CustomerArgument) -> None:
     """Show everything that is kept of a customer; --json is what the customer gets."""
     request = pb.ExportCustomerRequest(id=await _id(call, tenant, customer))
     answer = await call.in_shop(tenant, CUSTOMERS, "ExportCustomer", request)
@@ -60,7 +59,7 @@ async def export(call: Call, customer: CustomerArgument, tenant: Tenant) -> None
 
 
 @operator(app)
-async def erase(call: Call, customer: CustomerArgument, tenant: Tenant, reason: Reason) -> None:
+async def erase(call: Call, tenant: TenantArgument, customer: CustomerArgument, reason: Reason) -> None:
     """Forget a customer for good; what is left is an id that orders refer to."""
     request = pb.EraseCustomerRequest(id=await _id(call, tenant, customer), reason=reason, request_id=uuid7())
     answer = await call.in_shop(tenant, CUSTOMERS, "EraseCustomer", request)

@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from shared.cli.call import Call, err, out, run
+from shared.platform import ports
 from shared.samples import domains, load, replay, retail
 from shared.samples.history import History
 from shared.samples.load import ProductsLoaded, TenantsLoaded
@@ -94,15 +95,22 @@ def import_orders(
 
 
 def demo() -> None:
-    """Load all 10,000 sample domains, and the sample catalogue for a few of them."""
+    """Load all 10,000 sample domains, the sample catalogue for a few, and for one of them a month of orders."""
+    shop = domains.code(load.CATALOGUE_SHOPS[0])
 
     async def work(call: Call) -> None:
         began = time.monotonic()
         with Bars() as bars:
             tenants, products = await load.demo(call.client, bars)
-        _tenants(tenants, time.monotonic() - began)
+            took_s, began_orders = time.monotonic() - began, time.monotonic()
+            replayed = await replay.import_orders(call.client, shop, load.data(load.MONTH), bars)
+        _tenants(tenants, took_s)
         for code, loaded in products.items():
             products_loaded(code, loaded)
+        _orders(shop, replayed, time.monotonic() - began_orders)
+        _totals(replayed)
+        config = call.client.config
+        out.print(f"in a browser: http://{shop}.{config.zone}:{ports.ENVOY + config.offset}/", soft_wrap=True)
 
     run(work)
 

@@ -10,21 +10,18 @@ import typer
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from shared import products_csv
-from shared.cli.call import Call, err, operator, out
+from shared.cli.call import Call, TenantArgument, err, operator, out
 from shared.cli.imports import Bars, products_loaded
 from shared.samples import load
 
 app = typer.Typer(help="What a shop sells, as CSV.", no_args_is_help=True)
-
-Tenant = Annotated[str, typer.Option(help="The shop's code.")]
-
 
 PRODUCTS = pb.DESCRIPTOR.services_by_name["ProductService"]
 
 
 @operator(app)
 async def export(
-    call: Call, file: Annotated[Path, typer.Argument(dir_okay=False, writable=True)], tenant: Tenant
+    call: Call, tenant: TenantArgument, file: Annotated[Path, typer.Argument(dir_okay=False, writable=True)]
 ) -> None:
     """Write a shop's products to FILE, a row a variant. Cells that a spreadsheet would calculate begin with '."""
     request = pb.ExportProductsRequest()
@@ -43,7 +40,9 @@ async def export(
 
 @operator(app, "import")
 async def import_(
-    call: Call, file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)], tenant: Tenant
+    call: Call,
+    tenant: TenantArgument,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
 ) -> None:
     """Make the products in FILE those of a shop, or change them. Run it again to go on where it stopped."""
     try:
@@ -55,8 +54,9 @@ async def import_(
     if call.print_grpcurl:
         await call.in_shop(tenant, PRODUCTS, "ImportProducts", pb.ImportProductsRequest(products=products))
     names = [product.handle or product.title for product in products]
+    tenant_id = await call.tenant_id(tenant)
     with Bars() as bars:
-        loaded = await load.send_products(call.client, tenant, products, names, bars)
+        loaded = await load.send_products(call.client, tenant, products, names, bars, tenant_id=tenant_id)
     if call.as_json:
         out.print_json(json.dumps(asdict(loaded)))
     else:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from center.dataplane.v1 import staff_service_pb2 as pb
 from center.shared.v1 import rules_pb2
-from shared.cli.call import UUID, Call, Limit, card, filtered_by, number, operator, seconds, word
+from shared.cli.call import UUID, Call, Limit, TenantArgument, card, filtered_by, number, operator, seconds, word
 from shared.runtime.errors import NotFound
 from shared.runtime.ids import uuid7
 
@@ -18,14 +18,13 @@ api_keys = typer.Typer(help="What a shop's programs call with.", no_args_is_help
 
 STAFF = pb.DESCRIPTOR.services_by_name["StaffService"]
 
-TenantOption = Annotated[str, typer.Option("--tenant", metavar="TENANT", help="A tenant's code, id or domain.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="A member's id or e-mail.")]
 RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="owner, manager, staff or read-only.")]
 
 
 @operator(app, "list")
 async def list_(
-    call: Call, tenant: TenantOption, filter: Annotated[str, filtered_by("role = OWNER")] = "", limit: Limit = 100
+    call: Call, tenant: TenantArgument, filter: Annotated[str, filtered_by("role = OWNER")] = "", limit: Limit = 100
 ) -> None:
     """List a shop's people, newest first."""
     await call.table(
@@ -44,7 +43,7 @@ async def list_(
 
 @operator(app)
 async def invite(
-    call: Call, email: Annotated[str, typer.Argument(help="Whom.")], role: RoleArgument, tenant: TenantOption
+    call: Call, tenant: TenantArgument, email: Annotated[str, typer.Argument(help="Whom.")], role: RoleArgument
 ) -> None:
     """Invite somebody. The secret that they accept with is shown this once."""
     request = pb.InviteMemberRequest(email=email, role=number(rules_pb2.StaffRole, role), request_id=uuid7())
@@ -53,7 +52,7 @@ async def invite(
 
 
 @operator(app)
-async def role(call: Call, member: MemberArgument, role: RoleArgument, tenant: TenantOption) -> None:
+async def role(call: Call, tenant: TenantArgument, member: MemberArgument, role: RoleArgument) -> None:
     """Give somebody another role."""
     request = pb.ChangeRoleRequest(
         id=await _id(call, tenant, member), role=number(rules_pb2.StaffRole, role), request_id=uuid7()
@@ -63,7 +62,7 @@ async def role(call: Call, member: MemberArgument, role: RoleArgument, tenant: T
 
 
 @operator(app)
-async def remove(call: Call, member: MemberArgument, tenant: TenantOption) -> None:
+async def remove(call: Call, tenant: TenantArgument, member: MemberArgument) -> None:
     """Forget somebody, or an invitation; what they are signed in with ends."""
     request = pb.RemoveMemberRequest(id=await _id(call, tenant, member), request_id=uuid7())
     await call.in_shop(tenant, STAFF, "RemoveMember", request)
@@ -72,7 +71,7 @@ async def remove(call: Call, member: MemberArgument, tenant: TenantOption) -> No
 
 @operator(api_keys, "list")
 async def list_keys(
-    call: Call, tenant: TenantOption, filter: Annotated[str, filtered_by("role = OWNER")] = "", limit: Limit = 100
+    call: Call, tenant: TenantArgument, filter: Annotated[str, filtered_by("role = OWNER")] = "", limit: Limit = 100
 ) -> None:
     """List a shop's API keys, newest first, with those that have ended."""
     await call.table(
@@ -93,9 +92,9 @@ async def list_keys(
 @operator(api_keys)
 async def create(
     call: Call,
+    tenant: TenantArgument,
     name: Annotated[str, typer.Argument(help="What it is for.")],
     role: RoleArgument,
-    tenant: TenantOption,
     expires: Annotated[str, typer.Option(help="After how long, such as 90d; never without one.")] = "",
 ) -> None:
     """Make an API key. It is shown this once."""
@@ -108,7 +107,7 @@ async def create(
 
 @operator(api_keys)
 async def revoke(
-    call: Call, key: Annotated[str, typer.Argument(metavar="KEY", help="A key's id.")], tenant: TenantOption
+    call: Call, tenant: TenantArgument, key: Annotated[str, typer.Argument(metavar="KEY", help="A key's id.")]
 ) -> None:
     """End an API key, for good."""
     request = pb.RevokeApiKeyRequest(id=key, request_id=uuid7())

@@ -41,6 +41,8 @@ VERIFIED_REASON = "imported by an operator as already proven"
 LOOK_S = 0.3
 WAIT_APPLIED_S = 40.0
 
+# A month of a shop's order lines.
+MONTH = "online-retail-2010-12.csv.gz"
 # What the shelves of a sample shop get of each variant.
 SHELF = 100
 
@@ -89,7 +91,7 @@ def all_shops() -> list[Shop]:
 
 
 def sample_catalogue() -> retail.Catalogue:
-    return retail.catalogue(retail.read(data("online-retail-2010-12.csv.gz")))
+    return retail.catalogue(retail.read(data(MONTH)))
 
 
 async def import_tenants(
@@ -213,15 +215,20 @@ async def send_products(
     products: Sequence[product_service_pb2.Product],
     names: Sequence[str],
     progress: Progress = silent,
+    *,
+    tenant_id: str = "",
 ) -> ProductsLoaded:
-    """Sent again from the last durable row when the shop is on the move. names: of the products, in refusals."""
+    """Sent again from the last durable row when the shop is on the move.
+
+    names: of the products, in refusals. tenant_id: of the shop, where `code` is another word for it.
+    """
     loaded = ProductsLoaded()
     durable = 0
     tries = 0
     while durable < len(products):
         start = durable
         try:
-            tenant_id, channel = await client.shop(code)
+            tenant_id, channel = await client.shop(code, id=tenant_id)
             stub = product_service_pb2_grpc.ProductServiceStub(channel)
             call = stub.ImportProducts(_rows(products[start:]), metadata=(("x-tenant-id", tenant_id),))
             created = updated = unchanged = 0

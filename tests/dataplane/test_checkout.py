@@ -356,10 +356,10 @@ async def test_an_unconfirmed_payment_is_called_off(shop: Shop) -> None:
 
 
 async def test_a_checkout_that_is_over_is_started_again(shop: Shop) -> None:
-    lamp = await shop.sells(stock=1)
-    cart_id = await shop.cart((lamp, 1))
+    lamp = await shop.sells(stock=2)
+    cart_id = await shop.cart((lamp, 2))
     begun = await shop.start(cart_id)
-    _age(shop, f"UPDATE checkouts SET expire_time = now() WHERE cart_id = '{cart_id}'")
+    _write(shop, f"UPDATE checkouts SET expire_time = now() WHERE cart_id = '{cart_id}'")
     async with refuses("FAILED_PRECONDITION", "CHECKOUT_EXPIRED"):
         await shop.complete(cart_id, begun.total)
     assert (await shop.get(cart_id)).state == ENDED
@@ -368,10 +368,16 @@ async def test_a_checkout_that_is_over_is_started_again(shop: Shop) -> None:
     await shop.running.inventory.Release(stock_pb.ReleaseRequest(owner_id=cart_id), metadata=of(shop.id))
     async with refuses("FAILED_PRECONDITION", "RESERVATION_ENDED"):
         await shop.complete(cart_id, begun.total)
+    line = {"variant_id": lamp, "quantity": 1}
+    begun = await shop.start(cart_id)
+    await shop.running.inventory.Release(stock_pb.ReleaseRequest(owner_id=cart_id, lines=[line]), metadata=of(shop.id))
+    async with refuses("FAILED_PRECONDITION", "CHECKOUT_EXPIRED"):
+        await shop.complete(cart_id, begun.total)
+    assert not shop.account.intents
     assert (await shop.buy(cart_id)).state == COMPLETED
 
 
-def _age(shop: Shop, statement: str) -> None:
+def _write(shop: Shop, statement: str) -> None:
     with psycopg.connect(shop.running.database_url, autocommit=True) as owner:
         owner.execute(statement.encode())
 
@@ -457,6 +463,19 @@ async def test_what_is_known_of_a_shopper_is_sealed(shop: Shop) -> None:
             for said in (EMAIL, "Lovelace"):
                 assert said not in plain and said.encode().hex() not in plain, table
     assert (await shop.order(done.order_id)).email == EMAIL
+
+
+async def test_the_order_of_a_customer_is_his(shop: Shop) -> None:
+    cart_id, customer_id = await shop.cart((await shop.sells(), 1)), uuid7()
+    _write(
+        shop,
+        "INSERT INTO customers (tenant_id, id, state, external_id, email_hash, email, name, phone, locale, "
+        "marketing_consent, password, epoch, is_imported, version, create_time, update_time) VALUES "
+        f"('{shop.id}', '{customer_id}', 'ACTIVE', '', '', '', '', '', '', false, '', 1, false, 1, now(), now())",
+    )
+    _write(shop, f"UPDATE carts SET customer_id = '{customer_id}' WHERE id = '{cart_id}'")
+    done = await shop.buy(cart_id)
+    assert (await shop.order(done.order_id)).customer_id == customer_id
 
 
 async def test_an_order_may_be_paid_as_long_as_its_stock_is_held(shop: Shop) -> None:

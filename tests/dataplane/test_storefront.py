@@ -19,7 +19,9 @@ from center.dataplane.v1 import storefront_settings_service_pb2 as settings_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
 from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
+from dataplane.orders import ops as order_ops
 from dataplane.storefront import assets, domain
+from tests.dataplane import orders
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product, variant
 from tests.support.grpc import refuses
 
@@ -245,6 +247,29 @@ async def test_a_read_only_shop_says_why_its_cart_stays_as_it_is(browser: Browse
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await refused
     assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_an_order_is_shown_to_who_knows_its_cart_and_to_nobody_else(browser: Browser) -> None:
+    db, now, cart_id = browser.running.database("center_app"), datetime.now(UTC), str(uuid.uuid4())
+    of_a_cart = orders.order(orders.line(product_title="Brass lamp"), cart_id=cart_id)
+    imported = orders.order(orders.line())
+    for new in (of_a_cart, imported):
+        async with db.transaction(browser.tenant) as tx:
+            await order_ops.create(tx, browser.tenant, new, now=now)
+    await db.close()
+    shown = await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=of_a_cart.id, key=cart_id.upper()))
+    assert "Brass lamp" in shown.text and "waiting for its payment" in shown.text
+    for order_id, key in (
+        (of_a_cart.id, ""),
+        (of_a_cart.id, str(uuid.uuid4())),
+        (of_a_cart.id, cart_id[:-1]),
+        (imported.id, ""),
+        (imported.id, cart_id),
+        ("none", cart_id),
+        (str(uuid.uuid4()), cart_id),
+    ):
+        async with refuses("NOT_FOUND", "ORDER_NOT_FOUND"):
+            await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=order_id, key=key))
 
 
 # Themes

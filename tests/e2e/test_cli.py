@@ -188,7 +188,7 @@ async def test_promotions_from_the_command_line(platform: Platform) -> None:
         free["id"]: "4",
     }
     shown = platform.center("promotions", "simulate", "cli-deals", *cart).stdout
-    assert "Mugs: 12.50% off items" in shown and "30.5 EUR" in shown
+    assert "Mugs: 12.50% off items" in shown and "30.50 EUR" in shown
     assert "Mugs" in platform.center("promotions", "show", "cli-deals", mugs["id"]).stdout
     said(platform, "promotions", "archive", "cli-deals", free["id"])
     [left] = said(platform, "promotions", "list", "cli-deals", "--filter", "status = ACTIVE")["promotions"]

@@ -62,15 +62,15 @@ async def test_a_customer_registers_and_is_forgotten_through_envoy(platform: Pla
     exported = (await ok("GET", "/v1/me:export", authorization=signed))["export"]
     assert exported == (await ok("GET", f"/v1/backoffice/customers/{id}:export", authorization=token))["export"]
 
-    [listed] = said(platform, "customers", "list", "--tenant", "customers")["customers"]
+    [listed] = said(platform, "customers", "list", "customers")["customers"]
     assert (listed["id"], listed["external_id"]) == (id, "1")
-    shown = platform.center("customers", "show", EMAIL, "--tenant", "customers")
+    shown = platform.center("customers", "show", "customers", EMAIL)
     assert shown.returncode == 0 and "Bath" in shown.stdout and "yes, since" in shown.stdout, shown.stderr
-    exported = said(platform, "customers", "export", EMAIL, "--tenant", "customers")
+    exported = said(platform, "customers", "export", "customers", EMAIL)
     assert exported["cart_ids"] == [cart["id"]]
-    erased = platform.center("customers", "erase", EMAIL, "--tenant", "customers", "--reason", "asked for")
+    erased = platform.center("customers", "erase", "customers", EMAIL, "--reason", "asked for")
     assert erased.returncode == 0 and id in erased.stdout, erased.stderr
     status, refused = await send("GET", "/v1/me", authorization=signed)
     assert status == 401 and "SESSION_ENDED" in json.dumps(refused)
-    left = platform.center("customers", "show", id, "--tenant", "customers")
+    left = platform.center("customers", "show", "customers", id)
     assert left.returncode == 0 and "ERASED" in left.stdout and "Ada" not in left.stdout, left.stdout

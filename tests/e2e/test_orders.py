@@ -67,7 +67,7 @@ async def test_a_shops_people_see_an_order_to_its_end(platform: Platform) -> Non
     refused = platform.center("orders", "cancel", "orders", "1001", "-r", "late")
     assert refused.returncode == 1 and "ORDER_NOT_CANCELABLE" in refused.stderr
     told = platform.center("orders", "show", "orders", "1001")
-    assert told.returncode == 0 and "25 EUR" in told.stdout and "DHL" in told.stdout, told.stderr
+    assert told.returncode == 0 and "25.00 EUR" in told.stdout and "DHL" in told.stdout, told.stderr
 
     shopper, token = platform.shopper(), await platform.token(tenant.id)
 

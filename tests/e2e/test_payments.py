@@ -199,7 +199,7 @@ async def test_the_command_line_takes_and_shows_payments(shop: Shop) -> None:
         done = shop.platform.center("payments", command[0], "payments", payment_id, *command[1:])
         assert done.returncode == 0, done.stderr
     shown = shop.platform.center("payments", "show", "payments", payment_id)
-    assert "PARTIALLY_REFUNDED" in shown.stdout and "2.5 EUR" in shown.stdout
+    assert "PARTIALLY_REFUNDED" in shown.stdout and "2.50 EUR" in shown.stdout
     listed = shop.platform.center("payments", "list", "payments", "--filter", 'reference = "order-9"')
     assert payment_id in listed.stdout
     declined = shop.platform.center(

@@ -23,17 +23,17 @@ async def test_the_file_of_a_shop_is_that_of_another(platform: Platform, tmp_pat
                 await stub.CreateProduct(products_pb.CreateProductRequest(product=product), metadata=of(shop.id))
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     for command in (
-        ("export", str(first), "--tenant", "csv-one"),
-        ("import", str(first), "--tenant", "csv-two"),
-        ("export", str(second), "--tenant", "csv-two"),
+        ("export", "csv-one", str(first)),
+        ("import", "csv-two", str(first)),
+        ("export", "csv-two", str(second)),
     ):
         done = platform.center("products", *command)
         assert done.returncode == 0, done.stdout + done.stderr
     assert first.read_bytes() == second.read_bytes()
-    again = platform.center("products", "import", str(first), "--tenant", "csv-one")
+    again = platform.center("products", "import", "csv-one", str(first))
     assert f"{len(odd())} unchanged" in again.stdout, again.stdout + again.stderr
     second.write_text("handle\n")
-    wrong = platform.center("products", "import", str(second), "--tenant", "csv-two")
+    wrong = platform.center("products", "import", "csv-two", str(second))
     assert wrong.returncode == 1 and "line 1: no column" in wrong.stderr, wrong.stderr
 
 

@@ -20,6 +20,7 @@ HOLDS = {
     "center tenants create": "ACTIVE",
     "import-products": "products of corner-shop",
     "query=lantern": "Lantern",
+    "/?q=lantern": "<h1",
     "events tail": "product.created",
     "edges explain corner": "CLUSTER",
     "search?q=lantern": '"sku"',

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
     await platform.create("staff", region_id="eu")
-    client, at = platform.shopper(), ("--tenant", "staff")
+    client = platform.shopper()
 
     async def send(method: str, path: str, token: str = "", **body: Any) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -28,7 +28,7 @@ async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
         assert status == 200, answer
         return answer
 
-    secret = said(platform, "staff", "invite", "ada@mail.example", "owner", *at)["secret"]
+    secret = said(platform, "staff", "invite", "staff", "ada@mail.example", "owner")["secret"]
     accepted = await ok("POST", "/v1/backoffice/staff:acceptInvitation", secret=secret, password="a brass lamp burns")
     assert accepted["member"]["role"] == "STAFF_ROLE_OWNER"
     signed_in = await ok("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a brass lamp burns")
@@ -44,21 +44,21 @@ async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
     status, _ = await send("GET", "/v1/locations", made["key"])
     assert status == 401
     await ok("GET", "/v1/locations", rotated["key"])
-    assert said(platform, "api-keys", "revoke", made["apiKey"]["id"], *at)["state"] == "API_KEY_STATE_REVOKED"
+    assert said(platform, "api-keys", "revoke", "staff", made["apiKey"]["id"])["state"] == "API_KEY_STATE_REVOKED"
     status, _ = await send("GET", "/v1/locations", rotated["key"])
     assert status == 401
-    key = said(platform, "api-keys", "create", "import", "staff", "--expires", "90d", *at)["key"]
+    key = said(platform, "api-keys", "create", "staff", "import", "staff", "--expires", "90d")["key"]
     await ok("POST", "/v1/products", key, product={"title": "Lamp"})
-    listed = said(platform, "api-keys", "list", *at)
+    listed = said(platform, "api-keys", "list", "staff")
     assert [each["display_name"] for each in listed["api_keys"]] == ["import", "sync"]
 
     invited = await ok("POST", "/v1/backoffice/staff:invite", owner, email="bea@mail.example", role="STAFF_ROLE_STAFF")
-    assert said(platform, "staff", "role", "bea@mail.example", "manager", *at)["role"] == "STAFF_ROLE_MANAGER"
+    assert said(platform, "staff", "role", "staff", "bea@mail.example", "manager")["role"] == "STAFF_ROLE_MANAGER"
     members = (await ok("GET", "/v1/backoffice/staff", owner))["members"]
     assert [each["email"] for each in members] == ["bea@mail.example", "ada@mail.example"]
-    said(platform, "staff", "remove", invited["member"]["id"], *at)
-    assert [each["email"] for each in said(platform, "staff", "list", *at)["members"]] == ["ada@mail.example"]
-    last = platform.center("staff", "remove", "ada@mail.example", *at)
+    said(platform, "staff", "remove", "staff", invited["member"]["id"])
+    assert [each["email"] for each in said(platform, "staff", "list", "staff")["members"]] == ["ada@mail.example"]
+    last = platform.center("staff", "remove", "staff", "ada@mail.example")
     assert last.returncode != 0 and "LAST_OWNER" in last.stdout + last.stderr
     await ok("POST", "/v1/backoffice/staff:signOut", owner, requestId="01a204c6-a7a3-7ace-bc65-4de80582359c")
     status, _ = await send("GET", "/v1/backoffice/staff", owner)
