@@ -18,7 +18,9 @@ from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkout_pb
 from center.dataplane.v1 import price_list_service_pb2 as pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.price_list_service_pb2_grpc import PriceListServiceStub
+from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from dataplane.prices.domain import MOST_LISTS, MOST_OF_A_VARIANT, Best, Listed, best
 from shared.runtime.ids import uuid7
 from shared.runtime.money import Money
@@ -238,6 +240,17 @@ async def test_a_line_costs_what_the_lists_say_for_its_quantity(shop: Shop) -> N
     assert (await shop.line(cart_id))[:2] == (1200, 6000)
 
 
+async def test_promotions_take_their_part_of_what_the_list_says(shop: Shop) -> None:
+    made = await shop.lists()
+    lamp = await shop.sells(12)
+    await shop.set(made, (lamp, 1, 1000))
+    effect = promotions_pb.PromotionEffect(type="PROMOTION_EFFECT_TYPE_PERCENT", basis_points=1000)
+    new = promotions_pb.CreatePromotionRequest(promotion={"automatic": True, "effect": effect})
+    await PromotionServiceStub(shop.running.channel("operator")).CreatePromotion(new, metadata=of(shop.id))
+    cart = await shop.get_cart(await shop.cart((lamp, 2)))
+    assert [minor(each) for each in (cart.subtotal, cart.discount, cart.total)] == [2000, 200, 1800]
+
+
 async def test_a_list_counts_from_its_start_to_its_end(shop: Shop) -> None:
     now = datetime.now(UTC)
     lamp = await shop.sells(12)
@@ -352,6 +365,13 @@ def test_the_best_price_is_the_lowest_that_counts(
     assert best(own, random.sample(listed, len(listed)), currency, quantity, NOW) == found
     more = best(own, listed, currency, quantity + 1, NOW)
     assert more is not None and more.price.amount_minor <= found.price.amount_minor
+
+
+def test_a_price_counts_from_its_lists_start_until_its_end() -> None:
+    hour = timedelta(hours=1)
+    price = Listed("a", "List", NOW, NOW + hour, 1, Money("EUR", 5))
+    at = [NOW - hour, NOW, NOW + hour]
+    assert [best(Money("GBP", 6), [price], "EUR", 1, now) is not None for now in at] == [False, True, False]
 
 
 def test_of_equal_prices_that_of_the_oldest_list_counts() -> None:
