@@ -322,6 +322,11 @@ async def test_a_cart_is_read_and_changed_by_its_key(large: Large) -> None:
     sent += await plans(large, partial(cart_store.delete, tenant_id=large.tenant, cart_ids=large.carts[1:]))
     for _, plan in sent:
         assert_narrow(plan, at_most=10)
+    # The primary key has both columns, too, but with the lists of the tenant between them.
+    priced = [plan for _, plan in sent if any(node.get("Relation Name") == "prices" for node in plan)]
+    assert len(priced) == 2
+    for plan in priced:
+        assert [node for node in plan if node.get("Index Name") == "prices_tenant_id_variant_id_idx"]
 
 
 async def test_a_page_of_carts_is_read_in_the_order_of_an_index(large: Large) -> None:
