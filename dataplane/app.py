@@ -21,6 +21,7 @@ from center.dataplane.v1 import (
     navigation_service_pb2,
     order_import_service_pb2,
     order_service_pb2,
+    price_list_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -62,6 +63,7 @@ from dataplane.orders.import_service import OrderImportService
 from dataplane.orders.notices import Details
 from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
+from dataplane.prices.service import PriceListService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.staff.admission import Admission
@@ -139,6 +141,7 @@ SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
 CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
+PRICES = price_list_service_pb2.DESCRIPTOR.services_by_name["PriceListService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
@@ -271,6 +274,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             uses=uses,
             clock=clock,
         )
+        prices = PriceListService(db=writes, reads=db, tokens=tokens, clock=clock)
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
@@ -461,6 +465,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
+                    Service(admitted(prices, PRICES, tenants, features), PRICES),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
                     Service(
