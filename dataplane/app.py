@@ -21,6 +21,7 @@ from center.dataplane.v1 import (
     navigation_service_pb2,
     order_import_service_pb2,
     order_service_pb2,
+    price_list_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
     staff_service_pb2,
@@ -62,12 +63,14 @@ from dataplane.orders.import_service import OrderImportService
 from dataplane.orders.notices import Details
 from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
+from dataplane.prices.service import PriceListService
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from dataplane.staff.admission import Admission
 from dataplane.staff.credentials import Credentials, Known
 from dataplane.staff.service import StaffService
 from dataplane.staff.uses import Uses
+from dataplane.storefront.accounts import Accounts
 from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import Names, Pages
 from dataplane.storefront.refusals import with_pages
@@ -138,6 +141,7 @@ SHOPPERS = customer_service_pb2.DESCRIPTOR.services_by_name["ShopperService"]
 CUSTOMERS = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
 CHECKOUTS = checkout_service_pb2.DESCRIPTOR.services_by_name["CheckoutService"]
 SELLING = checkout_service_pb2.DESCRIPTOR.services_by_name["SellingService"]
+PRICES = price_list_service_pb2.DESCRIPTOR.services_by_name["PriceListService"]
 PROMOTIONS = promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"]
 STOREFRONT = storefront_service_pb2.DESCRIPTOR.services_by_name["StorefrontService"]
 STOREFRONT_SETTINGS = storefront_settings_service_pb2.DESCRIPTOR.services_by_name["StorefrontSettingsService"]
@@ -270,6 +274,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             uses=uses,
             clock=clock,
         )
+        prices = PriceListService(db=writes, reads=db, tokens=tokens, clock=clock)
         promotions = PromotionService(db=writes, reads=db, tokens=tokens, clock=clock)
         sweeper = Sweeper(config.cluster_id, steward, writes, objects, clock)
         media = MediaService(
@@ -303,6 +308,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
         shoppers = ShopperService(
             db=Writes(db, tenants, written),
             reads=db,
+            tokens=tokens,
             customers=customers,
             sessions=sessions,
             vault=vault,
@@ -379,6 +385,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             closed=tenants.refusal_to_write,
             signer=Signer(keys.load(config.home, "media")),
             clock=clock,
+            sessions=sessions,
             is_secure=config.public_url.startswith("https:"),
         )
         storefront = StorefrontService(
@@ -391,6 +398,13 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                 checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
                 # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
                 orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+            ),
+            accounts=Accounts(
+                pages=pages,
+                # A wrong password is counted wherever it is typed in.
+                shoppers=Local(shoppers, SHOPPERS, rules_pb2.CALLER_SHOPPER, denials.note),
+                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
             ),
         )
         look = StorefrontSettingsService(db=writes, reads=db, clock=clock)
@@ -451,6 +465,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
                     Service(admitted(carts, CARTS, tenants, features), CARTS),
                     Service(admitted(checkouts, CHECKOUTS, tenants, features), CHECKOUTS),
                     Service(admitted(selling, SELLING, tenants, features), SELLING),
+                    Service(admitted(prices, PRICES, tenants, features), PRICES),
                     Service(admitted(promotions, PROMOTIONS, tenants, features), PROMOTIONS),
                     Service(admitted(shoppers, SHOPPERS, tenants, features), SHOPPERS),
                     Service(

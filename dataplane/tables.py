@@ -26,6 +26,7 @@ from dataplane.customers import tables as customers
 from dataplane.inventory import tables as inventory
 from dataplane.merchandising import tables as merchandising
 from dataplane.orders import tables as orders
+from dataplane.prices import tables as prices
 from dataplane.promotions import tables as promotions
 from dataplane.staff import tables as staff
 from dataplane.storefront import tables as storefront
@@ -236,6 +237,7 @@ MOVED = (
     *customers.MOVED,
     *carts.MOVED,
     *checkout.MOVED,
+    *prices.MOVED,
     *promotions.MOVED,
     *storefront.MOVED,
     *staff.MOVED,

@@ -131,6 +131,6 @@ def _line(currency: str, priced: PricedLine) -> pb.CartLine:
         message.variant_title = offer.variant_title
         message.sku = offer.sku
     if offer is not None and priced.unavailable is None:
-        message.unit_price.CopyFrom(money.to_proto(offer.price))
+        message.unit_price.CopyFrom(money.to_proto(Money(currency, priced.unit_minor)))
         message.amount.CopyFrom(money.to_proto(Money(currency, priced.amount_minor)))
     return message

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dataplane.carts.domain import Cart, Line
+from dataplane.prices.domain import Best, Listed, best
 from dataplane.promotions import domain as promotions
 from dataplane.promotions.domain import Adjustments, Outcome, Promotion, Verdict, code_key
 from shared.runtime import money
@@ -22,7 +23,10 @@ class Unavailable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A variant as the shop sells it now. product_status: as products have it."""
+    """A variant as the shop sells it now. product_status: as products have it.
+
+    price: its own. listed: what price lists in the cart's currency say, whether they count now or not.
+    """
 
     product_id: str
     product_title: str
@@ -30,14 +34,24 @@ class Offer:
     variant_title: str
     sku: str
     price: Money
+    listed: tuple[Listed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nobody can buy it now, and in words."""
+
+    unavailable: Unavailable
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """amount_minor: 0 where the line is unavailable."""
+    """unit_minor, amount_minor: 0 where the line is unavailable."""
 
     line: Line
     offer: Offer | None
+    unit_minor: int
     amount_minor: int
     unavailable: Unavailable | None
     explanation: str
@@ -87,7 +101,7 @@ def price(
     lines: list[PricedLine] = []
     subtotal = 0
     for line in cart.lines:
-        priced = _priced(cart.currency, line, offers.get(line.variant_id), money.LARGEST_MINOR - subtotal)
+        priced = _priced(cart.currency, line, offers.get(line.variant_id), money.LARGEST_MINOR - subtotal, now)
         subtotal += priced.amount_minor
         lines.append(priced)
     used = promotions.evaluate(_snapshot(cart, lines, country, shipping_minor), found, now)
@@ -123,14 +137,19 @@ _NOTHING = "no promotion applies"
 
 def _snapshot(cart: Cart, lines: Sequence[PricedLine], country: str, shipping_minor: int) -> promotions.Cart:
     """What promotions look at: the lines that are counted."""
-    counted = [(each.line, each.offer) for each in lines if each.offer is not None and each.unavailable is None]
+    counted = [(each, each.offer) for each in lines if each.offer is not None and each.unavailable is None]
     return promotions.Cart(
         currency=cart.currency,
         lines=tuple(
             promotions.Line(
-                line.id, line.variant_id, offer.product_id, offer.sku, line.quantity, offer.price.amount_minor
+                each.line.id,
+                each.line.variant_id,
+                offer.product_id,
+                offer.sku,
+                each.line.quantity,
+                each.unit_minor,
             )
-            for line, offer in counted
+            for each, offer in counted
         ),
         codes=tuple(code.code for code in cart.codes),
         customer_id=cart.customer_id or "",
@@ -145,33 +164,35 @@ def _became(code: str, found: Sequence[Promotion], of: Mapping[str, Outcome]) ->
     return known[0] if known else "the shop has no such code"
 
 
-def refusal(currency: str, offer: Offer | None) -> tuple[Unavailable, str] | None:
-    """Why nobody can buy it now in that currency, and in words; None when they can."""
+def offered(currency: str, offer: Offer | None, quantity: int, now: datetime) -> Best | Refused:
+    """What each of so many costs now in that currency, or why nobody can buy it."""
     if offer is None:
-        return Unavailable.VARIANT_GONE, "the shop has no such variant any more"
+        return Refused(Unavailable.VARIANT_GONE, "the shop has no such variant any more")
     if offer.product_status == "DRAFT":
-        return Unavailable.PRODUCT_DRAFT, "the product is not on sale yet"
+        return Refused(Unavailable.PRODUCT_DRAFT, "the product is not on sale yet")
     if offer.product_status == "ARCHIVED":
-        return Unavailable.PRODUCT_ARCHIVED, "the product is off sale"
-    if offer.price.currency != currency:
-        return Unavailable.CURRENCY_MISMATCH, f"it is sold in {offer.price.currency}, and the cart is in {currency}"
-    return None
+        return Refused(Unavailable.PRODUCT_ARCHIVED, "the product is off sale")
+    if (found := best(offer.price, offer.listed, currency, quantity, now)) is not None:
+        return found
+    why = f"it is sold in {offer.price.currency}, and the cart is in {currency}"
+    return Refused(Unavailable.CURRENCY_MISMATCH, why)
 
 
-def _priced(currency: str, line: Line, offer: Offer | None, room_minor: int) -> PricedLine:
-    if (refused := refusal(currency, offer)) is not None:
-        return _not_counted(line, offer, *refused)
-    assert offer is not None, "that is refused"
-    amount = offer.price.amount_minor * line.quantity
+def _priced(currency: str, line: Line, offer: Offer | None, room_minor: int, now: datetime) -> PricedLine:
+    found = offered(currency, offer, line.quantity, now)
+    if isinstance(found, Refused):
+        return _not_counted(line, offer, found)
+    unit, amount = found.price, found.price.amount_minor * line.quantity
     if amount > room_minor:
         why = "with it the cart would cost more than can be counted"
-        return _not_counted(line, offer, Unavailable.AMOUNT_TOO_LARGE, why)
-    why = f"{line.quantity} x {money.written(offer.price)} = {money.written(Money(currency, amount))}"
-    return PricedLine(line, offer, amount, None, why)
+        return _not_counted(line, offer, Refused(Unavailable.AMOUNT_TOO_LARGE, why))
+    by = f" (price list {found.list_name})" if found.list_name else ""
+    why = f"{line.quantity} x {money.written(unit)}{by} = {money.written(Money(currency, amount))}"
+    return PricedLine(line, offer, unit.amount_minor, amount, None, why)
 
 
-def _not_counted(line: Line, offer: Offer | None, unavailable: Unavailable, why: str) -> PricedLine:
-    return PricedLine(line, offer, 0, unavailable, f"not counted: {why}")
+def _not_counted(line: Line, offer: Offer | None, refused: Refused) -> PricedLine:
+    return PricedLine(line, offer, 0, 0, refused.unavailable, f"not counted: {refused.why}")
 
 
 def _sum(lines: Sequence[PricedLine], subtotal: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import grpc
@@ -15,7 +16,7 @@ from center.dataplane.v1 import cart_service_pb2_grpc as pb_grpc
 from dataplane.carts import domain, store
 from dataplane.carts.domain import Cart, Line, State
 from dataplane.carts.messages import ADDRESS, EMAIL, change, event, listed, to_proto
-from dataplane.carts.pricing import Offer, Unavailable, price, refusal
+from dataplane.carts.pricing import Offer, Refused, Unavailable, offered, price
 from dataplane.carts.tables import carts
 from dataplane.customers import sessions
 from dataplane.promotions import store as promotion_store
@@ -118,9 +119,9 @@ class CartService(pb_grpc.CartServiceServicer):
         options = domain.options_of((option.name, option.value) for option in request.options)
         line = Line(uuid7(), request.variant_id.lower(), options, request.quantity)
         before, offers = await self._locked(tx, request.cart_id, request.etag)
-        found = await store.offer(tx, current().tenant_id, line.variant_id)
-        offers[line.variant_id] = _sold(before, line.variant_id, found)
-        after = domain.add_line(before, line, self._clock.now())
+        found, now = await store.offer(tx, current().tenant_id, line.variant_id, before.currency), self._clock.now()
+        offers[line.variant_id] = _sold(before, line, found, now)
+        after = domain.add_line(before, line, now)
         return pb.AddLineResponse(cart=await self._kept(tx, before, after, offers))
 
     @mutation
@@ -249,11 +250,13 @@ class CartService(pb_grpc.CartServiceServicer):
         return pb.Address.FromString(self._vault.open(current().tenant_id, ADDRESS, cart.address))
 
 
-def _sold(cart: Cart, variant_id: str, offer: Offer | None) -> Offer:
+def _sold(cart: Cart, new: Line, offer: Offer | None, now: datetime) -> Offer:
     """What cannot be bought now is not put into a cart; nobody learns by it whether there is a draft."""
-    refused = refusal(cart.currency, offer)
-    if refused is not None and refused[0] is Unavailable.CURRENCY_MISMATCH:
-        raise FailedPrecondition("CURRENCY_MISMATCH", refused[1], id=variant_id)
-    if refused is not None or offer is None:
-        raise NotFound("VARIANT_NOT_FOUND", f"no variant {variant_id} is on sale here", id=variant_id)
+    # Together with what the line has: its price may be one from that quantity on.
+    quantity = new.quantity + sum(line.quantity for line in cart.lines if line.key == new.key)
+    found = offered(cart.currency, offer, quantity, now)
+    if isinstance(found, Refused) and found.unavailable is Unavailable.CURRENCY_MISMATCH:
+        raise FailedPrecondition("CURRENCY_MISMATCH", found.why, id=new.variant_id)
+    if isinstance(found, Refused) or offer is None:
+        raise NotFound("VARIANT_NOT_FOUND", f"no variant {new.variant_id} is on sale here", id=new.variant_id)
     return offer

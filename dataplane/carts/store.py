@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dataplane.carts.domain import Cart, Code, Line, State, options_hash
 from dataplane.carts.pricing import Offer
 from dataplane.carts.tables import carts
+from dataplane.prices import store as price_store
 from shared.runtime import paging
 from shared.runtime.errors import NotFound
 from shared.runtime.money import Money
@@ -37,7 +38,8 @@ _GET = text(
         ) AS codes,
         l.id::text AS line_id, l.variant_id::text AS variant_id, l.options, l.quantity,
         v.title AS variant_title, v.sku, v.currency AS price_currency, v.amount_minor,
-        p.id::text AS product_id, p.title AS product_title, p.status AS product_status
+        p.id::text AS product_id, p.title AS product_title, p.status AS product_status,
+        ({price_store.LISTED.format(variant="v", currency="c.currency")}) AS listed
     FROM carts c
     LEFT JOIN cart_lines l ON l.tenant_id = c.tenant_id AND l.cart_id = c.id
     LEFT JOIN variants v ON v.tenant_id = l.tenant_id AND v.id = l.variant_id
@@ -47,9 +49,10 @@ _GET = text(
     """
 )
 _OFFER = text(
-    """
+    f"""
     SELECT v.title AS variant_title, v.sku, v.currency AS price_currency, v.amount_minor,
-        p.id::text AS product_id, p.title AS product_title, p.status AS product_status
+        p.id::text AS product_id, p.title AS product_title, p.status AS product_status,
+        ({price_store.LISTED.format(variant="v", currency=":currency")}) AS listed
     FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
     WHERE v.tenant_id = CAST(:tenant_id AS uuid) AND v.id = CAST(:id AS uuid)
     """
@@ -113,8 +116,10 @@ def missing(cart_id: str) -> NotFound:
     return NotFound("CART_NOT_FOUND", "no such cart in this shop", id=cart_id)
 
 
-async def offer(tx: AsyncConnection, tenant_id: str, variant_id: str) -> Offer | None:
-    row = (await tx.execute(_OFFER, {"tenant_id": tenant_id, "id": variant_id})).one_or_none()
+async def offer(tx: AsyncConnection, tenant_id: str, variant_id: str, currency: str) -> Offer | None:
+    """What it is offered at now, to carts in that currency."""
+    about = {"tenant_id": tenant_id, "id": variant_id, "currency": currency}
+    row = (await tx.execute(_OFFER, about)).one_or_none()
     return None if row is None else _offer(row)
 
 
@@ -224,4 +229,5 @@ def _offer(row: Any) -> Offer:
         variant_title=row.variant_title,
         sku=row.sku,
         price=Money(row.price_currency, row.amount_minor),
+        listed=price_store.listed(row.listed),
     )

@@ -393,7 +393,7 @@ def _lines(quoted: Quote) -> tuple[Line, ...]:
                 variant_title=priced.offer.variant_title,
                 options=priced.line.options,
                 quantity=priced.line.quantity,
-                unit_minor=priced.offer.price.amount_minor,
+                unit_minor=priced.unit_minor,
                 discount_minor=part.discount_minor,
                 tax_minor=part.tax_minor,
             )

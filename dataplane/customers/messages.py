@@ -5,6 +5,8 @@ from datetime import datetime
 
 from center.dataplane.v1 import customer_service_pb2 as pb
 from dataplane.customers.domain import Customer
+from dataplane.orders import messages as order_messages
+from dataplane.orders.domain import Order
 from shared.runtime.journal import Change, Event
 
 
@@ -40,6 +42,17 @@ def consents(changes: Sequence[tuple[bool, datetime]]) -> list[pb.ConsentChange]
         found.append(pb.ConsentChange(given=given))
         found[-1].time.FromDatetime(at)
     return found
+
+
+def my_order(order: Order) -> pb.MyOrder:
+    """What of an order its buyer sees in a list."""
+    known = order_messages.listed(order)
+    return pb.MyOrder(
+        **{field.name: getattr(known, field.name) for field, _ in known.ListFields() if field.name in _MINE}
+    )
+
+
+_MINE = frozenset(pb.MyOrder.DESCRIPTOR.fields_by_name)
 
 
 def event(happened: str, customer: Customer) -> Event:

@@ -13,15 +13,19 @@ from dataplane.customers import domain, messages, sessions, store
 from dataplane.customers.domain import Address, Customer
 from dataplane.customers.ops import Customers
 from dataplane.customers.sessions import Sessions
+from dataplane.orders import store as order_store
+from dataplane.orders.tables import orders
 from shared.notifications import ops as notifications
 from shared.notifications.domain import Asked, Channel
 from shared.notifications.vault import Vault as NotificationVault
-from shared.runtime import journal, passwords
+from shared.runtime import filters, journal, passwords
 from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import NotFound, PermissionDenied, Unauthenticated
+from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation, revealing
 from shared.runtime.ids import uuid7
+from shared.runtime.paging import PageTokens, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -29,6 +33,9 @@ _TEMPLATE = "password-reset"
 # The page of a storefront that a link leads to.
 _PAGE = "/account/password?token="
 _MAIL_EVERY_S = 60
+_NEWEST_FIRST = filters.order(
+    "create_time desc", {"create_time": Field(orders.c.create_time, "timestamp")}, orders.c.id
+)
 
 
 class ShopperService(pb_grpc.ShopperServiceServicer):
@@ -42,6 +49,7 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         *,
         db: Database,
         reads: Database,
+        tokens: PageTokens,
         customers: Customers,
         sessions: Sessions,
         vault: NotificationVault,
@@ -49,6 +57,7 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
     ) -> None:
         self.db = db
         self._reads = reads
+        self._tokens = tokens
         self._customers = customers
         self._sessions = sessions
         self._vault = vault
@@ -192,6 +201,19 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         after = domain.delete_address(before, request.id.lower(), self._clock.now())
         await self._customers.change(tx, current().tenant_id, before, after)
         return pb.DeleteMyAddressResponse()
+
+    async def ListMyOrders(self, request: pb.ListMyOrdersRequest, context: Context) -> pb.ListMyOrdersResponse:
+        tenant_id = current().tenant_id
+        cursor = self._tokens.read(request.page_token, request)
+        size = page_size(request.page_size)
+        async with self._reads.transaction(tenant_id) as tx:
+            customer = await _me(tx)
+            theirs = orders.c.customer_id == customer.id
+            page, following = await order_store.page(tx, tenant_id, theirs, _NEWEST_FIRST, cursor, size)
+        return pb.ListMyOrdersResponse(
+            orders=map(messages.my_order, page),
+            next_page_token=self._tokens.issue(following, request) if following else "",
+        )
 
     async def ChangeMyPassword(
         self, request: pb.ChangeMyPasswordRequest, context: Context

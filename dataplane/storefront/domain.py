@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid5
 
@@ -124,13 +125,33 @@ def effect_id(form: Mapping[str, str], what: str) -> str:
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def cookie(header: str, name: str) -> str:
-    """The id that a cookie holds; empty where there is none. header: the request's `cookie`."""
+_SESSION = re.compile(r"cs_[A-Za-z0-9_.-]{1,2000}")
+
+
+def cart_of(header: str, name: str) -> str:
+    """The cart's id that a cookie holds; empty where there is none. header: the request's `cookie`."""
+    return _cookie(header, name, _UUID)
+
+
+def session_of(header: str, name: str) -> str:
+    """The session, alike. Whether it holds is not known yet."""
+    return _cookie(header, name, _SESSION)
+
+
+def _cookie(header: str, name: str, form: re.Pattern[str]) -> str:
     for part in header.split(";"):
         key, _, value = part.strip().partition("=")
-        if key == name and _UUID.fullmatch(value):
+        if key == name and form.fullmatch(value):
             return value
     return ""
+
+
+def wait(seconds: float) -> str:
+    """In words, and never too short."""
+    minutes, rest = ceil(seconds / 60), max(1, ceil(seconds))
+    if rest > 90:
+        return f"{minutes} minutes"
+    return f"{rest} second{'s' if rest > 1 else ''}"
 
 
 _COUNT = re.compile(r"[0-9]{1,9}")

@@ -14,8 +14,11 @@ from google.protobuf import timestamp_pb2
 from google.type import money_pb2
 
 from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
+from dataplane.customers import store as customer_store
+from dataplane.customers.sessions import Sessions
 from dataplane.storefront import assets, domain, store
 from dataplane.storefront.domain import Theme
 from dataplane.tenants import store as tenant_store
@@ -25,7 +28,7 @@ from shared.runtime import money
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import PlatformError
+from shared.runtime.errors import PlatformError, Unauthenticated
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.status import HTTP_STATUS
 
@@ -79,6 +82,11 @@ def _headline(order: orders_pb.Order) -> str:
     return _STANDING.get(order.state, ("Your order", ""))[0]
 
 
+def _state(order: customers_pb.MyOrder) -> str:
+    """In a word or two."""
+    return _REFUNDED_STATES.get(order.payment_status) or _STATES.get(order.state, "")
+
+
 def _standing(order: orders_pb.Order) -> str:
     said = _STANDING.get(order.state, ("", ""))[1]
     if order.payment_status in _REFUNDED:
@@ -94,6 +102,15 @@ _STANDING = {
     orders_pb.ORDER_STATE_EXPIRED: ("Your order has expired", "It was not paid in time. Nothing was charged."),
     orders_pb.ORDER_STATE_CANCELED: ("Your order is cancelled", "What was paid is given back."),
 }
+_STATES = {
+    orders_pb.ORDER_STATE_PENDING_PAYMENT: "Waiting for its payment",
+    orders_pb.ORDER_STATE_PLACED: "Placed",
+    orders_pb.ORDER_STATE_PARTIALLY_FULFILLED: "Shipped in part",
+    orders_pb.ORDER_STATE_FULFILLED: "Shipped",
+    orders_pb.ORDER_STATE_EXPIRED: "Expired",
+    orders_pb.ORDER_STATE_CANCELED: "Cancelled",
+}
+_REFUNDED_STATES = {orders_pb.PAYMENT_STATUS_REFUNDED: "Refunded"}
 _REFUNDED = {
     orders_pb.PAYMENT_STATUS_PARTIALLY_REFUNDED: "Some of the money has been given back.",
     orders_pb.PAYMENT_STATUS_REFUNDED: "All of the money has been given back.",
@@ -109,13 +126,13 @@ _templates = jinja2.Environment(
     auto_reload=False,
 )
 _templates.filters |= {"money": _money, "tile": _tile, "least_price": _least, "sentence": _sentence}
-_templates.filters |= {"clock": _clock, "headline": _headline, "standing": _standing}
+_templates.filters |= {"clock": _clock, "headline": _headline, "standing": _standing, "state": _state}
 _templates.globals |= {"request_id": uuid7, "query": lambda **said: urlencode(said)}
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is around every page. items: how many there are in the cart."""
+    """What is around every page. items: how many there are in the cart. is_signed_in: whether a customer sees it."""
 
     title: str
     logo: str
@@ -123,6 +140,7 @@ class Frame:
     style: str
     icon: str
     items: int = 0
+    is_signed_in: bool = False
 
 
 class Names:
@@ -146,9 +164,10 @@ class Names:
 
 
 class Visit:
-    """A request as the pages see it."""
+    """A request as the pages see it. session: the caller and the epoch of the customer's session, where there is one
+    that was issued here; whether it was ended, Pages.begin() looks up."""
 
-    def __init__(self, context: Context, *, is_secure: bool) -> None:
+    def __init__(self, context: Context, sessions: Sessions, *, is_secure: bool) -> None:
         said = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
         self.context = context
         self.tenant_id = current().tenant_id
@@ -156,10 +175,18 @@ class Visit:
         self._said = said
         self._is_secure = is_secure
         # A browser keeps one of this prefix only for this very host: no other shop of the zone can put it there.
-        self._cookie = "__Host-cart" if is_secure else "cart"
-        self.cart_id = domain.cookie(said.get("cookie", ""), self._cookie)
-        # For whom the answer is, once it is known that the cart is another one, or none.
-        self._keeps: str | None = None
+        prefix = "__Host-" if is_secure else ""
+        self._cart, self._session = f"{prefix}cart", f"{prefix}session"
+        # What the browser is told to keep from now on, and for how many seconds.
+        self._keeps: dict[str, tuple[str, int]] = {}
+        cookies = said.get("cookie", "")
+        self.cart_id = domain.cart_of(cookies, self._cart)
+        self.session: tuple[str, int] | None = None
+        if token := domain.session_of(cookies, self._session):
+            try:
+                self.session = sessions.verify(token, self.tenant_id)
+            except Unauthenticated:
+                self.sign_out()
 
     @property
     def wants_page(self) -> bool:
@@ -179,17 +206,31 @@ class Visit:
 
     def keep(self, cart_id: str) -> None:
         """Lets the browser keep the id of its cart; an empty one takes it away."""
-        self.cart_id = self._keeps = cart_id
+        self.cart_id = cart_id
+        # As long as a cart is kept that nobody touches.
+        self._keeps[self._cart] = cart_id, _CART_LIFE_S if cart_id else 0
+
+    @property
+    def customer_id(self) -> str:
+        """Of who is signed in; empty for nobody."""
+        return self.session[0].partition("/")[2] if self.session else ""
+
+    def sign_in(self, token: str, session: tuple[str, int], life_s: int) -> None:
+        self.session = session
+        self._keeps[self._session] = token, life_s
+
+    def sign_out(self) -> None:
+        """The cart goes, too: it says where the customer lives."""
+        self.session = None
+        self._keeps[self._session] = "", 0
+        self.keep("")
 
     @property
     def cookies(self) -> Headers:
-        if self._keeps is None:
-            return ()
-        # As long as a cart is kept that nobody touches.
-        life_s = _CART_LIFE_S if self._keeps else 0
-        secure = "; Secure" if self._is_secure else ""
+        rest = f"HttpOnly; SameSite=Lax{'; Secure' if self._is_secure else ''}"
         return [
-            ("set-cookie", f"{self._cookie}={self._keeps}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}")
+            ("set-cookie", f"{name}={value}; Path=/; Max-Age={life_s}; {rest}")
+            for name, (value, life_s) in self._keeps.items()
         ]
 
 
@@ -209,6 +250,7 @@ class Pages:
         closed: Callable[[str], PlatformError | None],
         signer: Signer,
         clock: Clock,
+        sessions: Sessions,
         is_secure: bool,
     ) -> None:
         self._reads = reads
@@ -216,18 +258,37 @@ class Pages:
         self._closed = closed
         self._signer = signer
         self._clock = clock
+        self._sessions = sessions
         self._is_secure = is_secure
 
     def visit(self, context: Context) -> Visit:
-        return Visit(context, is_secure=self._is_secure)
+        """A visit as the browser tells of it."""
+        return Visit(context, self._sessions, is_secure=self._is_secure)
 
-    async def show(self, visit: Visit, template: str, status: int = 200, **said: Any) -> httpbody_pb2.HttpBody:
+    async def begin(self, context: Context) -> Visit:
+        """A visit whose session, if it has one, has not ended."""
+        visit = self.visit(context)
+        if visit.session is not None:
+            async with self._reads.transaction(visit.tenant_id) as tx:
+                epoch = await customer_store.epoch_of(tx, visit.tenant_id, visit.customer_id)
+            if epoch != visit.session[1]:
+                visit.sign_out()
+        return visit
+
+    def sign_in(self, visit: Visit, session: customers_pb.Session) -> None:
+        life_s = int(session.expire_time.seconds - self._clock.now().timestamp())
+        visit.sign_in(session.token, self._sessions.verify(session.token, visit.tenant_id), life_s)
+
+    async def show(
+        self, visit: Visit, template: str, status: int = 200, retry_after_s: float | None = None, **said: Any
+    ) -> httpbody_pb2.HttpBody:
         async with self._reads.transaction(visit.tenant_id) as tx:
             theme = await store.theme(tx, visit.tenant_id)
             items = await store.items(tx, visit.tenant_id, visit.cart_id) if visit.cart_id else 0
-        frame = _frame(theme, await self._names.of(visit.tenant_id), items)
+        frame = _frame(theme, await self._names.of(visit.tenant_id), items, is_signed_in=visit.session is not None)
         closed, picture = self._closed(visit.tenant_id), partial(self._picture, visit.tenant_id)
-        return await _sent(visit, frame, template, status, closed=closed, picture=picture, **said)
+        headers = _retry_after(retry_after_s)
+        return await _sent(visit, frame, template, status, headers, closed=closed, picture=picture, **said)
 
     def _picture(self, tenant_id: str, media_id: str) -> str:
         """Where it is served, at one address all day, so that browsers keep it."""
@@ -238,10 +299,8 @@ class Pages:
         self, visit: Visit, template: str, status: int, retry_after_s: float | None, **said: Any
     ) -> httpbody_pb2.HttpBody:
         """A page that asks for nothing of the shop's."""
-        headers = [("retry-after", str(max(1, round(retry_after_s))))] if retry_after_s else []
-        return await _sent(
-            visit, _frame(Theme(), visit.host or "Shop", 0), template, status, headers, closed=None, **said
-        )
+        frame = _frame(Theme(), visit.host or "Shop", 0, is_signed_in=visit.session is not None)
+        return await _sent(visit, frame, template, status, _retry_after(retry_after_s), closed=None, **said)
 
     async def lead(self, visit: Visit, path: str) -> httpbody_pb2.HttpBody:
         """To another page, which the browser then gets: so that a form is not sent again by going back."""
@@ -250,10 +309,14 @@ class Pages:
         return httpbody_pb2.HttpBody(content_type=_HTML, data=b"<!doctype html><title>Go on</title>")
 
 
-def _frame(theme: Theme, name: str, items: int) -> Frame:
+def _retry_after(seconds: float | None) -> Headers:
+    return [("retry-after", str(max(1, round(seconds))))] if seconds else []
+
+
+def _frame(theme: Theme, name: str, items: int, *, is_signed_in: bool) -> Frame:
     title = theme.title or name
     dress = assets.dress(theme.accent_color)
-    return Frame(title, theme.logo_text or title, theme.tagline, dress.style, dress.icon, items)
+    return Frame(title, theme.logo_text or title, theme.tagline, dress.style, dress.icon, items, is_signed_in)
 
 
 async def _sent(

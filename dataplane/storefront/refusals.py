@@ -39,6 +39,7 @@ _WORDS = {
         "No such order",
         "Look at the address once more: it has to be the whole one that you were given.",
     ),
+    "SESSION_ENDED": ("You are signed out", "Sign in again, and go on from there."),
     "PAGE_NOT_FOUND": ("No such page", "There is nothing at this address."),
     "TENANT_SUSPENDED": ("This shop is closed for now", "Its owner can have it opened again."),
     "TENANT_MAINTENANCE": ("Back in a moment", "This shop is being worked on. Please try again in a few minutes."),
@@ -95,8 +96,9 @@ def _explained(method: Callable[[Any, Any], Awaitable[Any]], pages: Pages) -> Ca
 
 async def _page(visit: Visit, refusal: PlatformError, pages: Pages) -> httpbody_pb2.HttpBody:
     title, message = _WORDS.get(refusal.reason, _OTHERWISE)
-    words = {"title": title, "message": message}
     if refusal.code == "NOT_FOUND" and refusal.reason not in _CLOSED:
-        return await pages.show(visit, "refused.html", 404, **words)
+        return await pages.show(visit, "refused.html", 404, title=title, message=message)
     # The shop is not asked for anything: it may be what is wrong, or what has too much to do.
-    return await pages.plain(visit, "refused.html", status_of(refusal), refusal.retry_after_s, **words)
+    return await pages.plain(
+        visit, "refused.html", status_of(refusal), refusal.retry_after_s, title=title, message=message
+    )

@@ -12,6 +12,7 @@ from center.dataplane.v1 import storefront_service_pb2 as pb
 from center.dataplane.v1 import storefront_service_pb2_grpc as pb_grpc
 from dataplane.carts.domain import MOST_OF_A_LINE
 from dataplane.storefront import assets, domain
+from dataplane.storefront.accounts import Accounts
 from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import HEADERS, Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
@@ -28,16 +29,18 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StorefrontService(pb_grpc.StorefrontServiceServicer):
-    """products, carts: their services, called as a shopper. buying: the pages that come after the cart."""
+    """products, carts: their services, called as a shopper; carts as a customer, too. buying: the pages that come
+    after the cart. accounts: those of customers."""
 
-    def __init__(self, *, pages: Pages, products: Local, carts: Local, buying: Buying) -> None:
+    def __init__(self, *, pages: Pages, products: Local, carts: Local, buying: Buying, accounts: Accounts) -> None:
         self._pages = pages
         self._products = products
         self._carts = carts
         self._buying = buying
+        self._accounts = accounts
 
     async def GetHomePage(self, request: pb.GetHomePageRequest, context: Context) -> httpbody_pb2.HttpBody:
-        visit, query = self._pages.visit(context), request.q.strip()
+        visit, query = await self._pages.begin(context), request.q.strip()
         found = await self._listed(query, request.page, context)
         return await self._pages.show(
             visit,
@@ -50,13 +53,13 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
 
     async def GetProductPage(self, request: pb.GetProductPageRequest, context: Context) -> httpbody_pb2.HttpBody:
         product = await self._product(request.handle, context)
-        return await self._show_product(self._pages.visit(context), product)
+        return await self._show_product(await self._pages.begin(context), product)
 
     async def GetCartPage(self, request: pb.GetCartPageRequest, context: Context) -> httpbody_pb2.HttpBody:
-        return await self._show_cart(self._pages.visit(context))
+        return await self._show_cart(await self._pages.begin(context))
 
     async def SubmitCart(self, request: pb.SubmitCartRequest, context: Context) -> httpbody_pb2.HttpBody:
-        visit = self._pages.visit(context)
+        visit = await self._pages.begin(context)
         visit.check_origin()
         take = _ACTIONS.get(request.action)
         if take is None:
@@ -65,16 +68,29 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         return await take(self, visit, form)
 
     async def GetCheckoutPage(self, request: pb.GetCheckoutPageRequest, context: Context) -> httpbody_pb2.HttpBody:
-        return await self._buying.page(self._pages.visit(context), request.step)
+        return await self._buying.page(await self._pages.begin(context), request.step)
 
     async def SubmitCheckout(self, request: pb.SubmitCheckoutRequest, context: Context) -> httpbody_pb2.HttpBody:
-        visit = self._pages.visit(context)
+        visit = await self._pages.begin(context)
         visit.check_origin()
         form = domain.fields(request.form.content_type, request.form.data)
         return await self._buying.submitted(visit, request.action, form)
 
+    async def GetAccountPage(self, request: pb.GetAccountPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        return await self._accounts.page(await self._pages.begin(context), request.page)
+
+    async def GetAccountForm(self, request: pb.GetAccountFormRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = await self._pages.begin(context)
+        return await self._accounts.form(visit, request.name, request.token, request.done)
+
+    async def SubmitAccount(self, request: pb.SubmitAccountRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = await self._pages.begin(context)
+        visit.check_origin()
+        form = domain.fields(request.form.content_type, request.form.data)
+        return await self._accounts.submitted(visit, request.action, form)
+
     async def GetOrderPage(self, request: pb.GetOrderPageRequest, context: Context) -> httpbody_pb2.HttpBody:
-        return await self._buying.order(self._pages.visit(context), request.id, request.key)
+        return await self._buying.order(await self._pages.begin(context), request.id, request.key)
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> httpbody_pb2.HttpBody:
         found = assets.find(request.name)
@@ -128,7 +144,8 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         if not visit.cart_id:
             return None
         try:
-            cart: carts_pb.Cart = (await self._carts(carts_pb.GetCartRequest(id=visit.cart_id), visit.context)).cart
+            request = carts_pb.GetCartRequest(id=visit.cart_id)
+            cart: carts_pb.Cart = (await self._carts(request, visit.context, visit.session)).cart
         except NotFound:
             visit.keep("")
             return None
@@ -157,15 +174,15 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         if visit.cart_id:
             line.cart_id = visit.cart_id
             try:
-                await self._carts(line, visit.context)
+                await self._carts(line, visit.context, visit.session)
                 return
             except PlatformError as refusal:
                 if refusal.reason not in _USED_UP:
                     raise
         new = carts_pb.CreateCartRequest(currency_code=currency, request_id=domain.effect_id(form, "cart"))
-        visit.keep((await self._carts(new, visit.context)).cart.id)
+        visit.keep((await self._carts(new, visit.context, visit.session)).cart.id)
         line.cart_id = visit.cart_id
-        await self._carts(line, visit.context)
+        await self._carts(line, visit.context, visit.session)
 
     async def _set(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
         line_id = form.get("line", "")
@@ -192,7 +209,7 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         request.cart_id, request.request_id = visit.cart_id, domain.effect_id(form, "change")
         try:
             if visit.cart_id:
-                await self._carts(request, visit.context)
+                await self._carts(request, visit.context, visit.session)
         except WRONG as refusal:
             # What is gone already is as it was wanted, and a cart that is used up is shown as it is.
             if refusal.reason not in {"LINE_NOT_FOUND", "CODE_NOT_FOUND", *_USED_UP}:

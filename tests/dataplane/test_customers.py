@@ -22,6 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import customer_service_pb2 as pb
+from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
@@ -30,10 +31,12 @@ from dataplane.app import CUSTOMERS, SHOPPERS
 from dataplane.customers import domain
 from dataplane.customers.domain import Customer, Tries
 from dataplane.customers.sessions import Sessions
+from dataplane.orders import ops as order_ops
 from shared.runtime.clock import SystemClock
 from shared.runtime.errors import ResourceExhausted
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
+from tests.dataplane import orders
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product
 from tests.dataplane.notices import until
 from tests.support.grpc import Refusal, refuses
@@ -471,6 +474,34 @@ async def test_a_link_by_mail_sets_a_password_once(eu: Running) -> None:
             await shop.do(pb.ResetPasswordRequest(token=used_up, password="another-one"))
     for table in ("notifications", "audit_entries", "idempotency", "outbox"):
         assert token not in shop.rows(table) and "mail.example" not in shop.rows(table)
+
+
+async def test_customers_list_their_own_orders_and_learn_nothing_that_the_shop_keeps(shop: Shop) -> None:
+    mine, session = await shop.customer()
+    other, others = await shop.customer()
+    db, now = shop.running.database("center_app"), datetime.now(UTC)
+    own = [orders.order(orders.line(unit_minor=1250), customer_id=mine, cart_id=str(uuid.uuid4())) for _ in range(3)]
+    for new in (*own, orders.order(orders.line(), customer_id=other), orders.order(orders.line())):
+        async with db.transaction(shop.id) as tx:
+            await order_ops.create(tx, shop.id, new, now=now)
+    await db.close()
+    first = await shop.do(pb.ListMyOrdersRequest(page_size=2), session)
+    rest = await shop.do(pb.ListMyOrdersRequest(page_size=2, page_token=first.next_page_token), session)
+    assert [each.id for each in (*first.orders, *rest.orders)] == [each.id for each in reversed(own)]
+    assert not rest.next_page_token
+    [newest, _] = first.orders
+    assert (newest.number, newest.total.units, newest.total.nanos) == ("1003", 12, 500_000_000)
+    assert newest.state == orders_pb.ORDER_STATE_PENDING_PAYMENT and newest.HasField("create_time")
+    # The cart's id opens the order to whoever knows it.
+    assert not any(each.cart_id in str(first) for each in own)
+    assert len((await shop.do(pb.ListMyOrdersRequest(), others)).orders) == 1
+    async with refuses("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"):
+        await shop.do(pb.ListMyOrdersRequest(page_token="x"), session)
+    async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
+        await shop.do(pb.ListMyOrdersRequest())
+    await shop.do(pb.LogOutRequest(), session)
+    async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
+        await shop.do(pb.ListMyOrdersRequest(), session)
 
 
 async def test_a_shop_without_a_domain_sends_no_links(shop: Shop) -> None:

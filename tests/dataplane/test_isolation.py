@@ -26,6 +26,7 @@ from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
 from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
+from center.dataplane.v1 import price_list_service_pb2 as prices_pb
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1 import staff_service_pb2 as staff_pb
@@ -38,6 +39,7 @@ from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, S
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
+from center.dataplane.v1.price_list_service_pb2_grpc import PriceListServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
@@ -58,6 +60,7 @@ from dataplane.app import (
     NAVIGATION,
     NOTIFICATIONS,
     ORDERS,
+    PRICES,
     PRODUCTS,
     PROMOTIONS,
     SELLING,
@@ -116,6 +119,7 @@ NOTICES = (
 MEDIA_ROWS = ("media_usage", "media_blobs", "media_uploads", "media", "media_variants")
 STOCK_ROWS = ("locations", "stock_levels", "reservations", "stock_movements")
 ARRANGED = ("categories", "product_categories", "collections", "collection_products")
+PRICE_ROWS = ("price_lists", "prices")
 PROMOTION_ROWS = ("promotions", "promotion_redemptions")
 CUSTOMER_ROWS = ("customers", "customer_addresses", "customer_consents", "customer_logins")
 STAFF_ROWS = ("staff_members", "api_keys")
@@ -146,6 +150,7 @@ ROWS = (
     *NOTICES,
     *MEDIA_ROWS,
     *STOCK_ROWS,
+    *PRICE_ROWS,
     *PROMOTION_ROWS,
     *CUSTOMER_ROWS,
     *STAFF_ROWS,
@@ -160,7 +165,7 @@ ROWS = (
 )
 # Of which nobody deletes rows, and nobody changes those either.
 KEPT = {"payments", "payment_operations", "payment_events", "stock_movements", *PROMOTION_ROWS, *ORDER_ROWS}
-KEPT |= {"customers", "customer_consents"}
+KEPT |= {"customers", "customer_consents", "price_lists"}
 APPENDED = {
     "customer_consents",
     "payment_events",
@@ -218,6 +223,7 @@ async def furnish(running: Running) -> Two:
         await _paid(running, tenant.id, f"Lamp of {mark}")
         await _stocked(running, tenant.id, f"Lamp of {mark}")
         await _filled(running, tenant.id, mark)
+        await _priced(running, tenant.id, f"Lamp of {mark}")
         await _promoted(running, tenant.id, f"Lamp of {mark}")
         await _registered(running, tenant.id, mark)
         await _themed(running, tenant.id, f"Lamps of {mark}")
@@ -353,6 +359,21 @@ async def _paid(running: Running, tenant_id: str, reference: str) -> None:
     signature = ("stripe-signature", stripe.WebhookSignature.generate_signature_header(body, "whsec_1"))
     told = payments_pb.ReportProviderEventRequest(provider="stripe", body={"data": body.encode()})
     await stub.ReportProviderEvent(told, metadata=of(tenant_id, signature))
+
+
+async def _priced(running: Running, tenant_id: str, name: str) -> None:
+    """A price list with a price."""
+    stub: Any = PriceListServiceStub(running.channel("operator"))
+    new = prices_pb.CreatePriceListRequest(price_list={"display_name": name, "currency_code": "GBP"})
+    made = (await stub.CreatePriceList(new, metadata=of(tenant_id))).price_list
+    listed = await running.products.ListProducts(pb.ListProductsRequest(page_size=1), metadata=of(tenant_id))
+    request = _pound(made.id, listed.products[0].variants[0].id)
+    await stub.SetPrices(request, metadata=of(tenant_id))
+
+
+def _pound(list_id: str, variant_id: str) -> prices_pb.SetPricesRequest:
+    price = {"variant_id": variant_id, "min_quantity": 1, "amount": {"currency_code": "GBP", "units": 1}}
+    return prices_pb.SetPricesRequest(price_list_id=list_id, prices=[price])
 
 
 async def _promoted(running: Running, tenant_id: str, name: str) -> None:
@@ -801,6 +822,11 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
             "data": b"payment_method=pm_card_visa&total=EUR+1+0",
         },
     ),
+    "GetAccountPage": lambda p: storefront_pb.GetAccountPageRequest(),
+    "GetAccountForm": lambda p: storefront_pb.GetAccountFormRequest(name="sign-in"),
+    "SubmitAccount": lambda p: storefront_pb.SubmitAccountRequest(
+        action="sign-out", form={"content_type": "application/x-www-form-urlencoded", "data": b""}
+    ),
     "GetOrderPage": lambda p: storefront_pb.GetOrderPageRequest(id=p.id, key=p.id),
     "GetAsset": lambda p: storefront_pb.GetAssetRequest(name="shop.css"),
 }
@@ -850,6 +876,42 @@ async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str)
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
+# What each method is asked for of another tenant: its price list and its variant.
+PRICE_REQUESTS: dict[str, Callable[[str, str], Message]] = {
+    "CreatePriceList": lambda id, v: prices_pb.CreatePriceListRequest(
+        price_list={"display_name": "x", "currency_code": "EUR"}
+    ),
+    "GetPriceList": lambda id, v: prices_pb.GetPriceListRequest(id=id),
+    "ListPriceLists": lambda id, v: prices_pb.ListPriceListsRequest(filter=f'id = "{id}" OR currency_code = "GBP"'),
+    "UpdatePriceList": lambda id, v: prices_pb.UpdatePriceListRequest(price_list={"id": id, "display_name": "stolen"}),
+    "ArchivePriceList": lambda id, v: prices_pb.ArchivePriceListRequest(id=id),
+    "SetPrices": _pound,
+    "ListPrices": lambda id, v: prices_pb.ListPricesRequest(price_list_id=id),
+}
+
+
+@pytest.mark.parametrize("name", [method.name for method in PRICES.methods])
+async def test_no_method_reaches_another_tenants_prices(two: Two, name: str) -> None:
+    stub: Any = PriceListServiceStub(two.running.channel("operator"))
+    lists = [
+        (await stub.ListPriceLists(prices_pb.ListPriceListsRequest(), metadata=of(each))).price_lists[-1].id
+        for each in (two.b, two.a)
+    ]
+    theirs = lists[0], (await list_all(two, two.b))[0].variants[0].id
+    before = {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)}
+    seen = ""
+    try:
+        seen = str(await getattr(stub, name)(PRICE_REQUESTS[name](*theirs), metadata=of(two.a)))
+        assert name in ("CreatePriceList", "ListPriceLists")
+    except grpc.aio.AioRpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+    # Nor does a list of its own price what is another's.
+    with pytest.raises(grpc.aio.AioRpcError, match="no variant"):
+        await stub.SetPrices(_pound(lists[1], theirs[1]), metadata=of(two.a))
+    assert not any(id in seen for id in (*theirs, two.b, "Lamp of b")), seen
+    assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
 # What each method of CustomerService is asked for of another tenant's customer.
 CUSTOMER_REQUESTS: dict[str, Callable[[customers_pb.Customer], Message]] = {
     "GetCustomer": lambda c: customers_pb.GetCustomerRequest(id=c.id),
@@ -894,6 +956,7 @@ SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
     ),
     "UpdateMyAddress": lambda a, link: customers_pb.UpdateMyAddressRequest(id=a, is_default=True),
     "DeleteMyAddress": lambda a, link: customers_pb.DeleteMyAddressRequest(id=a),
+    "ListMyOrders": lambda a, link: customers_pb.ListMyOrdersRequest(),
     "ChangeMyPassword": lambda a, link: customers_pb.ChangeMyPasswordRequest(password="", new_password="password"),
     "ExportMe": lambda a, link: customers_pb.ExportMeRequest(),
     "EraseMe": lambda a, link: customers_pb.EraseMeRequest(),
@@ -1060,7 +1123,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     assert (stats.active_products, stats.variants) == (3, 6)
     rows = [p.rows.data async for p in commands.ExportTenant(runtime_pb.ExportTenantRequest(tenant_id=fresh.a))]
     assert b"Lamp of a" in b"".join(rows) and b"Lamp of b" not in b"".join(rows)
-    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 41, "product_media": 1}
+    held = {"products": 3, "variants": 6, "idempotency": 3, "audit_entries": 43, "product_media": 1}
     held |= {"categories": 2, "product_categories": 1, "collections": 1, "collection_products": 1}
     held |= {"webhook_endpoints": 1, "webhook_subscriptions": 1, "webhook_attempts": 1}
     held |= dict.fromkeys(
@@ -1069,7 +1132,7 @@ async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Runn
     held |= {"webhook_events": 3, "webhook_deliveries": 2}
     held |= {"locations": 1, "stock_levels": 1, "reservations": 1, "stock_movements": 2}
     held |= {"media_usage": 1, "media_blobs": 2, "media_uploads": 1, "media": 1, "media_variants": 1}
-    held |= dict.fromkeys((*PROMOTION_ROWS, *CUSTOMER_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
+    held |= dict.fromkeys((*PRICE_ROWS, *PROMOTION_ROWS, *CUSTOMER_ROWS, *ORDER_ROWS, *STAFF_ROWS), 1)
     held |= dict.fromkeys(("payment_settings", "payments", "payment_operations", "payment_events", *NOTICES), 1)
     assert {table: rows for table, rows, _ in await digest(two.running, fresh.a) if rows} == held
     await commands.ResyncTenant(runtime_pb.ResyncTenantRequest(tenant=entry(fresh.a, writes_frozen=True)))
@@ -1297,6 +1360,11 @@ HOSTILE = (
     "INSERT INTO checkouts SELECT '{b}', cart_id, 1, '', 0, 1, NULL, now(), now() FROM checkouts",
     "SELECT * FROM storefront_themes WHERE tenant_id = '{b}'",
     "UPDATE storefront_themes SET title = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
+    "SELECT * FROM price_lists l FULL JOIN prices p ON p.tenant_id <> l.tenant_id",
+    "UPDATE price_lists SET display_name = 'stolen' WHERE tenant_id = '{b}' RETURNING *",
+    "UPDATE prices SET amount_minor = 0 WHERE tenant_id <> '{a}' RETURNING *",
+    "DELETE FROM prices WHERE tenant_id = '{b}' RETURNING *",
+    "INSERT INTO prices SELECT '{b}', list_id, variant_id, 99, 1 FROM prices",
     "SELECT display_name FROM promotions WHERE tenant_id = '{b}' OR code_key = 'lamp'",
     "SELECT * FROM promotions p FULL JOIN promotion_redemptions r ON r.tenant_id <> p.tenant_id",
     "UPDATE promotions SET uses = 0, display_name = 'stolen' WHERE tenant_id <> '{a}' RETURNING *",
@@ -1730,6 +1798,9 @@ def _closed(owner: psycopg.Connection[tuple[object, ...]], two: Two, tables: Col
         "'provider_payment_id', ''))).* FROM payments p LIMIT 1",
         "payment_operations": "SELECT tenant_id, gen_random_uuid(), payment_id, 'REFUND', 'FAILED', 1, 1, '', '', "
         "now(), now(), now() FROM payment_operations LIMIT 1",
+        "price_lists": "SELECT tenant_id, gen_random_uuid(), 'copy', 'GBP', NULL, NULL, 'ACTIVE', 1, now(), now() "
+        "FROM price_lists LIMIT 1",
+        "prices": "SELECT tenant_id, list_id, variant_id, 9, 1 FROM prices LIMIT 1",
         "promotions": "SELECT (json_populate_record(p, json_build_object('id', gen_random_uuid(), 'code', 'copy', "
         "'code_key', 'copy'))).* FROM promotions p LIMIT 1",
         "promotion_redemptions": "SELECT tenant_id, gen_random_uuid(), promotion_id, gen_random_uuid(), NULL, 'EUR', "

@@ -69,6 +69,7 @@ async def large(start: Start) -> AsyncIterator[Large]:
             await _fill_customers(tx, tenants[0].id)
             carts = await _fill_carts(tx, tenants[0].id)
             await _fill_media(tx, tenants[0].id)
+            await _list_prices(tx, tenants[0].id)
             await _arrange(tx, tenants[0].id)
         owner = running.database()
         async with owner.transaction() as tx:
@@ -129,6 +130,24 @@ async def _fill_media(tx: Any, tenant: str) -> None:
     )
     await tx.execute(
         text("INSERT INTO product_media SELECT tenant_id, id, 0, (SELECT id FROM media LIMIT 1), '' FROM products")
+    )
+
+
+async def _list_prices(tx: Any, tenant: str) -> None:
+    """Three times as many lists as count together, one of which has a price of each variant."""
+    await tx.execute(
+        text(
+            f"INSERT INTO price_lists SELECT '{tenant}', gen_random_uuid(), 'list ' || n, "
+            "CASE n % 3 WHEN 0 THEN 'GBP' ELSE 'EUR' END, now(), NULL, 'ACTIVE', 1, now(), now() "
+            "FROM generate_series(1, 150) n"
+        )
+    )
+    await tx.execute(
+        text(
+            "INSERT INTO prices SELECT l.tenant_id, l.id, v.id, 1, 90 "
+            "FROM (SELECT *, row_number() OVER () AS n FROM price_lists) l "
+            "JOIN (SELECT id, row_number() OVER () AS n FROM variants) v ON v.n % 150 + 1 = l.n"
+        )
     )
 
 
@@ -205,6 +224,8 @@ TABLES = (
     "carts",
     "cart_lines",
     "cart_codes",
+    "price_lists",
+    "prices",
     *CUSTOMER_TABLES,
 )
 
@@ -287,7 +308,7 @@ async def test_a_cart_is_read_and_changed_by_its_key(large: Large) -> None:
         await cart_store.lock(tx, large.tenant, *large.carts)
         before, _ = await cart_store.get(tx, large.tenant, large.carts[0])
         line = before.lines[0]
-        await cart_store.offer(tx, large.tenant, line.variant_id)
+        await cart_store.offer(tx, large.tenant, line.variant_id, "EUR")
         now = datetime.now(UTC)
         after = domain.set_quantity(before, line.id, 3, now)
         after = domain.remove_line(after, before.lines[1].id, now)
@@ -301,6 +322,11 @@ async def test_a_cart_is_read_and_changed_by_its_key(large: Large) -> None:
     sent += await plans(large, partial(cart_store.delete, tenant_id=large.tenant, cart_ids=large.carts[1:]))
     for _, plan in sent:
         assert_narrow(plan, at_most=10)
+    # The primary key has both columns, too, but with the lists of the tenant between them.
+    priced = [plan for _, plan in sent if any(node.get("Relation Name") == "prices" for node in plan)]
+    assert len(priced) == 2
+    for plan in priced:
+        assert [node for node in plan if node.get("Index Name") == "prices_tenant_id_variant_id_idx"]
 
 
 async def test_a_page_of_carts_is_read_in_the_order_of_an_index(large: Large) -> None:

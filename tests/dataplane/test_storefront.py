@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import grpc
 import psycopg
@@ -13,20 +13,28 @@ import pytest
 
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import storefront_service_pb2 as pb
 from center.dataplane.v1 import storefront_settings_service_pb2 as settings_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import ShopperServiceStub
 from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
 from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
+from dataplane.customers.domain import Customer
+from dataplane.customers.sessions import Sessions
 from dataplane.orders import ops as order_ops
 from dataplane.storefront import assets, domain
+from shared.runtime.clock import SystemClock
 from tests.dataplane import orders
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product, variant
+from tests.dataplane.notices import until
+from tests.dataplane.test_audit import listed
 from tests.support.grpc import refuses
 
 FORM = "application/x-www-form-urlencoded"
 HOST = "lamps.example"
+EMAIL, PASSWORD = "ada.lovelace@mail.example", "difference-engine"
 
 
 @dataclass
@@ -58,6 +66,14 @@ class Browser:
         more = (("origin", origin),) if origin else ()
         return await self._ask("SubmitCart", pb.SubmitCartRequest(action=action, form=body), more)
 
+    async def account(self, action: str, origin: str = f"http://{HOST}:8080", **form: str) -> Answer:
+        body = {"content_type": FORM, "data": urlencode({"request_id": str(uuid.uuid4()), **form}).encode()}
+        request = pb.SubmitAccountRequest(action=action, form=body)
+        return await self._ask("SubmitAccount", request, (("origin", origin),))
+
+    async def my_account(self, page: str = "") -> Answer:
+        return await self.get("GetAccountPage", pb.GetAccountPageRequest(page=page))
+
     async def _ask(self, name: str, request: Any, more: tuple[tuple[str, str], ...]) -> Answer:
         cookie = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
         metadata = of(self.tenant, ("x-center-host", self.host), ("cookie", cookie), *more)
@@ -70,6 +86,13 @@ class Browser:
                 self.cookies.update([named.split("=")])  # type: ignore[list-item]
         status = next((int(value) for key, value in headers if key == "x-center-http-status"), 200)
         return Answer(status, headers, body.data.decode())
+
+    async def customer_id(self) -> str:
+        """Of who is signed in."""
+        stub: Any = ShopperServiceStub(self.running.channel("envoy"))
+        metadata = of(self.tenant, ("authorization", f"Bearer {self.cookies['session']}"))
+        found: str = (await stub.GetMe(customers_pb.GetMeRequest(), metadata=metadata)).customer.id
+        return found
 
     async def cart(self) -> carts_pb.Cart:
         stub = CartServiceStub(self.running.channel("envoy"))
@@ -270,6 +293,165 @@ async def test_an_order_is_shown_to_who_knows_its_cart_and_to_nobody_else(browse
     ):
         async with refuses("NOT_FOUND", "ORDER_NOT_FOUND"):
             await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=order_id, key=key))
+
+
+# Accounts
+
+
+async def test_a_customer_registers_comes_back_and_leaves(browser: Browser, lamp: products_pb.Product) -> None:
+    assert (await browser.my_account()).header("location") == "/account/sign-in"
+    shown = await browser.account("register", email=EMAIL, password=PASSWORD, name="Ada <b>Lovelace</b>")
+    assert (shown.status, shown.header("location")) == (303, "/account")
+    cookie = next(value for key, value in shown.headers if key == "set-cookie")
+    kept = re.fullmatch(r"session=cs_[\w.-]+; Path=/; Max-Age=(\d+); HttpOnly; SameSite=Lax", cookie)
+    assert kept is not None and 0 <= 30 * 24 * 3600 - int(kept[1]) < 60
+    mine = await browser.my_account()
+    assert "Ada &lt;b&gt;Lovelace" in mine.text and EMAIL in mine.text and 'href="/account">Account' in mine.text
+    stolen = browser.cookies["session"]
+    assert (await browser.account("sign-out")).status == 303
+    assert browser.cookies == {"session": "", "cart": ""}
+    # What was signed out is over, also for who copied it, and the page takes it away.
+    browser.cookies["session"] = stolen
+    assert (await browser.my_account()).header("location") == "/account/sign-in"
+    assert browser.cookies["session"] == ""
+    shown = await browser.account("sign-in", email=f" {EMAIL.upper()} ", password=PASSWORD)
+    assert (shown.status, shown.header("location")) == (303, "/account")
+    assert EMAIL in (await browser.my_account()).text
+    # Who is signed in needs no such form.
+    again = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="sign-in"))
+    assert again.header("location") == "/account"
+
+
+async def test_a_registration_sent_twice_makes_one_customer_and_signs_in_twice(browser: Browser) -> None:
+    form = {"email": EMAIL, "password": PASSWORD, "request_id": str(uuid.uuid4())}
+    for _ in range(2):
+        browser.cookies.clear()
+        assert (await browser.account("register", **form)).status == 303
+        assert EMAIL in (await browser.my_account()).text
+    shown = await browser.account("register", email=EMAIL, password=PASSWORD)
+    assert shown.status == 409 and "There is an account with this e-mail already" in shown.text
+    assert f'value="{EMAIL}"' in shown.text and PASSWORD not in shown.text
+
+
+async def test_a_wrong_password_and_an_unknown_email_look_the_same_and_have_to_wait(browser: Browser) -> None:
+    await browser.account("register", email=EMAIL, password=PASSWORD)
+    browser.cookies.clear()
+    known = await browser.account("sign-in", email=EMAIL, password="guessed-it")
+    unknown = await browser.account("sign-in", email="eve.lovelace@mail.example", password="guessed-it")
+    assert known.status == unknown.status == 422 and "guessed-it" not in known.text
+
+    def told(answer: Answer) -> str:
+        return re.sub(r'value="[0-9a-f-]{36}"', "", answer.text.replace("ada.", "").replace("eve.", ""))
+
+    assert told(known) == told(unknown) and 'role="alert"' in known.text
+    assert not browser.cookies
+    with psycopg.connect(browser.running.database_url) as owner:
+        owner.execute("UPDATE customer_logins SET failures = 5 WHERE tenant_id = %s", (browser.tenant,))
+    # As one that a program sends, so that whoever guesses on pages is seen, too.
+    [counted, *_] = await until(lambda: listed(browser.running, browser.tenant, 'resource_id = "LOGIN_FAILED"'))
+    assert counted.method == "center.dataplane.v1.ShopperService/LogIn"
+    shown = await browser.account("sign-in", email=EMAIL, password=PASSWORD)
+    assert shown.status == 429 and 0 < int(shown.header("retry-after")) <= 30
+    assert re.search(r"Please try again in \d+ seconds\.", shown.text)
+
+
+async def test_what_is_wrong_with_an_account_is_said_beside_the_field(browser: Browser) -> None:
+    for action, form, name in (
+        ("sign-in", {"email": " ", "password": PASSWORD}, "email"),
+        ("sign-in", {"email": EMAIL, "password": ""}, "password"),
+        ("register", {"email": "ada", "password": PASSWORD}, "email"),
+        ("register", {"email": EMAIL, "password": "short"}, "password"),
+        ("register", {"email": EMAIL, "password": PASSWORD, "name": "a" * 201}, "name"),
+        ("forgot", {"email": "x" * 300}, "email"),
+        ("password", {"token": "x", "password": "short"}, "password"),
+    ):
+        shown = await browser.account(action, **form)
+        assert shown.status in (400, 422), (action, form)
+        assert f'aria-describedby="{name}-mistake"' in shown.text and f'id="{name}-mistake"' in shown.text
+    for action in ("sign-in", "register", "forgot", "password", "sign-out"):
+        async with refuses("PERMISSION_DENIED", "FORM_OF_ANOTHER_SITE"):
+            await browser.account(action, origin="http://evil.example", email=EMAIL, password=PASSWORD)
+    async with refuses("NOT_FOUND", "PAGE_NOT_FOUND"):
+        await browser.account("burn")
+    async with refuses("NOT_FOUND", "PAGE_NOT_FOUND"):
+        await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="account"))
+
+
+async def test_the_mailed_link_leads_to_a_page_that_sets_the_password(browser: Browser) -> None:
+    await browser.account("register", email=EMAIL, password=PASSWORD)
+    found = await browser.customer_id()
+    now = datetime.now(UTC)
+    token = Sessions(browser.running.home, SystemClock()).link(browser.tenant, Customer(found, now, now))
+    asked = pb.GetAccountFormRequest(name="password", token=token)
+    shown = await browser.get("GetAccountForm", asked)
+    assert f'name="token" value="{token}"' in shown.text and shown.header("referrer-policy") == "same-origin"
+    again = await browser.account("password", token=token, password="another-engine")
+    assert (again.status, again.header("location")) == (303, "/account/sign-in?done=password")
+    told = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="sign-in", done="password"))
+    assert "Your new password is set" in told.text and ">Sign in</a>" in told.text
+    used = await browser.account("password", token=token, password="third-engine")
+    assert used.status == 422 and "was used already" in used.text
+    assert (await browser.account("sign-in", email=EMAIL, password=PASSWORD)).status == 422
+    assert (await browser.account("sign-in", email=EMAIL, password="another-engine")).status == 303
+    bare = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="password"))
+    assert bare.header("location") == "/account/forgot"
+
+
+async def test_the_cart_goes_along_when_its_shopper_signs_in(browser: Browser, lamp: products_pb.Product) -> None:
+    await browser.post("add", **adding(lamp))
+    before = browser.cookies["cart"]
+    await browser.account("register", email=EMAIL, password=PASSWORD)
+    cart = await browser.cart()
+    # Whoever knew it before knows it no more.
+    assert cart.id != before and cart.customer_id == await browser.customer_id()
+    assert [line.quantity for line in cart.lines] == [2]
+    async with refuses("NOT_FOUND", "CART_NOT_FOUND"):
+        await Browser(browser.running, browser.tenant, cookies={"cart": before}).cart()
+    await browser.post("add", **adding(lamp))
+    assert [line.quantity for line in (await browser.cart()).lines] == [4]
+    # One that is begun while signed in is theirs, too.
+    del browser.cookies["cart"]
+    await browser.post("add", **adding(lamp))
+    begun = await browser.cart()
+    assert begun.customer_id == cart.customer_id
+    # Of another customer's there is none.
+    browser.cookies["session"] = ""
+    await browser.account("register", email="eve@mail.example", password=PASSWORD)
+    assert browser.cookies["cart"] == ""
+
+
+async def test_a_customer_sees_their_orders_without_a_key_and_nobody_elses(browser: Browser) -> None:
+    await browser.account("register", email=EMAIL, password=PASSWORD)
+    mine, theirs = await browser.customer_id(), str(uuid.uuid4())
+    db, now = browser.running.database("center_app"), datetime.now(UTC)
+    own = [orders.order(orders.line(product_title="Brass lamp"), customer_id=mine) for _ in range(21)]
+    foreign = orders.order(orders.line(), customer_id=theirs)
+    nobodys = orders.order(orders.line())
+    for new in (*own, foreign, nobodys):
+        async with db.transaction(browser.tenant) as tx:
+            await order_ops.create(tx, browser.tenant, new, now=now)
+    await db.close()
+    listed = (await browser.my_account()).text
+    assert [f"/orders/{each.id}" in listed for each in (own[-1], own[0], foreign, nobodys)] == [True] + [False] * 3
+    assert "Order 1021" in listed and "10.00 EUR" in listed and "Waiting for its payment" in listed
+    older = re.search(r'rel="next" href="/account\?page=([^"]+)"', listed)
+    assert older is not None
+    shown = await browser.my_account(unquote(older[1]))
+    assert f"/orders/{own[0].id}" in shown.text and f"/orders/{own[-1].id}" not in shown.text
+    assert "Order 1021" in (await browser.my_account("no-token")).text
+    page = await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=own[0].id))
+    assert "Brass lamp" in page.text and "Keep the address" not in page.text
+    for id in (foreign.id, nobodys.id):
+        async with refuses("NOT_FOUND", "ORDER_NOT_FOUND"):
+            await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=id))
+    await browser.account("sign-out")
+    async with refuses("NOT_FOUND", "ORDER_NOT_FOUND"):
+        await browser.get("GetOrderPage", pb.GetOrderPageRequest(id=own[0].id))
+
+
+def test_a_wait_is_told_in_words_that_are_never_too_short() -> None:
+    told = [domain.wait(seconds) for seconds in (0.0, 0.2, 29.1, 90, 90.1, 121, 900)]
+    assert told == ["1 second", "1 second", "30 seconds", "90 seconds", "2 minutes", "3 minutes", "15 minutes"]
 
 
 # Themes

@@ -29,6 +29,7 @@ from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as shelves_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
+from center.dataplane.v1 import price_list_service_pb2 as prices_pb
 from center.dataplane.v1 import product_service_pb2
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
@@ -37,6 +38,7 @@ from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, S
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
+from center.dataplane.v1.price_list_service_pb2_grpc import PriceListServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2, rules_pb2
 from center.shared.v1 import notification_service_pb2 as notices_pb
@@ -410,6 +412,8 @@ async def _populate(world: World) -> None:
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_orders(platform, world.shop, made.variants[0].id)).items():
         world.known.setdefault(name, []).extend(values)
+    for name, values in (await _populate_prices(platform, world.shop)).items():
+        world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_promotions(platform, world.shop)).items():
         world.known.setdefault(name, []).extend(values)
     for name, values in (await _populate_access(platform)).items():
@@ -551,6 +555,14 @@ async def _populate_orders(platform: Platform, shop: str, variant_id: str) -> di
         "line_id": [found.lines[0].id],
         "fulfillment_id": [shipped.id],
     }
+
+
+async def _populate_prices(platform: Platform, shop: str) -> dict[str, list[str]]:
+    """A price list, by the names of request fields."""
+    stub = PriceListServiceStub(platform.channel("eu-1"))
+    request = prices_pb.CreatePriceListRequest(price_list={"display_name": "Wholesale", "currency_code": "EUR"})
+    made = (await stub.CreatePriceList(request, metadata=(("x-tenant-id", shop),))).price_list
+    return {"id": [made.id], "price_list_id": [made.id]}
 
 
 async def _populate_promotions(platform: Platform, shop: str) -> dict[str, list[str]]:

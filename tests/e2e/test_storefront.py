@@ -245,3 +245,38 @@ async def test_a_shopper_finds_a_product_and_fills_a_cart(shop: Shop) -> None:
         await page.goto(f"{shop.url}/products/nothing")
         assert await barriers(page) == []
         assert not faults
+
+
+async def test_a_shopper_becomes_a_customer(shop: Shop) -> None:
+    async with browsing() as context:
+        page = await context.new_page()
+        await page.goto(f"{shop.url}/products/lamp")
+        await page.get_by_label("Small").check()
+        await page.get_by_role("button", name="Add to cart").click()
+        await page.get_by_role("link", name="Sign in").click()
+        await page.get_by_label("E-mail").fill("ada@mail.example")
+        await page.get_by_label("Password").fill("difference-engine")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_have_text("This e-mail and this password do not belong together.")
+        assert await barriers(page) == []
+        await page.get_by_role("link", name="Forgot your password?").click()
+        assert await barriers(page) == []
+        await page.goto(f"{shop.url}/account/password?token=none")
+        await page.get_by_label("New password").fill("analytical-engine")
+        await page.get_by_role("button", name="Set the password").click()
+        await expect(page.get_by_role("alert")).to_contain_text("This link is too old")
+        assert await barriers(page) == []
+        await page.goto(f"{shop.url}/account/register")
+        assert await barriers(page) == []
+        await page.get_by_label("Name").fill("Ada Lovelace")
+        await page.get_by_label("E-mail").fill("ada@mail.example")
+        await page.get_by_label("Password").fill("difference-engine")
+        await page.get_by_role("button", name="Make an account").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Ada Lovelace")
+        # Both cookies came with the one answer: the session, and the cart that is hers now.
+        await expect(page.get_by_role("link", name="Cart 1 item", exact=True)).to_be_visible()
+        assert {each["name"] for each in await context.cookies()} == {"session", "cart"}
+        assert await barriers(page) == []
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+        assert not await context.cookies()

@@ -21,7 +21,7 @@ ONCE = {"MediaService/FinalizeUpload", "MediaService/CreateVariant"}
 
 # An event has an id of its own, and to ask about what is open changes what the answer says.
 # A form brings its id among its fields.
-FORMS = {"StorefrontService/SubmitCart", "StorefrontService/SubmitCheckout"}
+FORMS = {"StorefrontService/SubmitCart", "StorefrontService/SubmitCheckout", "StorefrontService/SubmitAccount"}
 BY_NATURE = {"PaymentService/ReportProviderEvent", "PaymentService/Reconcile"}
 
 

@@ -14,6 +14,7 @@ from center.dataplane.v1 import (
     inventory_service_pb2,
     merchandising_service_pb2,
     order_service_pb2,
+    price_list_service_pb2,
     product_service_pb2,
     promotion_service_pb2,
 )
@@ -35,6 +36,7 @@ FILES = (
     order_service_pb2,
     cart_service_pb2,
     customer_service_pb2,
+    price_list_service_pb2,
     promotion_service_pb2,
     media_service_pb2,
     notification_service_pb2,

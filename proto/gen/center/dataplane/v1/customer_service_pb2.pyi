@@ -2,10 +2,12 @@ import datetime
 
 from center.buf.validate import validate_pb2 as _validate_pb2
 from center.dataplane.v1 import cart_service_pb2 as _cart_service_pb2
+from center.dataplane.v1 import order_service_pb2 as _order_service_pb2
 from center.shared.v1 import events_pb2 as _events_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.type import money_pb2 as _money_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -239,6 +241,44 @@ class ListMyAddressesResponse(_message.Message):
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     addresses: _containers.RepeatedCompositeFieldContainer[CustomerAddress]
     def __init__(self, addresses: _Optional[_Iterable[_Union[CustomerAddress, _Mapping]]] = ...) -> None: ...
+
+class MyOrder(_message.Message):
+    __slots__ = ("id", "number", "state", "payment_status", "fulfillment_status", "total", "refunded", "create_time", "place_time")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    FULFILLMENT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    REFUNDED_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PLACE_TIME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    number: str
+    state: _order_service_pb2.OrderState
+    payment_status: _order_service_pb2.PaymentStatus
+    fulfillment_status: _order_service_pb2.FulfillmentStatus
+    total: _money_pb2.Money
+    refunded: _money_pb2.Money
+    create_time: _timestamp_pb2.Timestamp
+    place_time: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., number: _Optional[str] = ..., state: _Optional[_Union[_order_service_pb2.OrderState, str]] = ..., payment_status: _Optional[_Union[_order_service_pb2.PaymentStatus, str]] = ..., fulfillment_status: _Optional[_Union[_order_service_pb2.FulfillmentStatus, str]] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., refunded: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., place_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListMyOrdersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListMyOrdersResponse(_message.Message):
+    __slots__ = ("orders", "next_page_token")
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[MyOrder]
+    next_page_token: str
+    def __init__(self, orders: _Optional[_Iterable[_Union[MyOrder, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class AddMyAddressRequest(_message.Message):
     __slots__ = ("address", "is_default", "request_id")

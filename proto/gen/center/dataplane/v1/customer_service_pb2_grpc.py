@@ -99,6 +99,11 @@ class ShopperServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressRequest.SerializeToString,
                 response_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressResponse.FromString,
                 _registered_method=True)
+        self.ListMyOrders = channel.unary_unary(
+                '/center.dataplane.v1.ShopperService/ListMyOrders',
+                request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersRequest.SerializeToString,
+                response_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersResponse.FromString,
+                _registered_method=True)
         self.ChangeMyPassword = channel.unary_unary(
                 '/center.dataplane.v1.ShopperService/ChangeMyPassword',
                 request_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ChangeMyPasswordRequest.SerializeToString,
@@ -218,6 +223,14 @@ class ShopperServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMyOrders(self, request, context):
+        """Lists what the customer has ordered while signed in, newest first.
+        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChangeMyPassword(self, request, context):
         """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
         Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
@@ -299,6 +312,11 @@ def add_ShopperServiceServicer_to_server(servicer, server):
                     servicer.DeleteMyAddress,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressRequest.FromString,
                     response_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressResponse.SerializeToString,
+            ),
+            'ListMyOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMyOrders,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersRequest.FromString,
+                    response_serializer=center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersResponse.SerializeToString,
             ),
             'ChangeMyPassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeMyPassword,
@@ -623,6 +641,33 @@ class ShopperService:
             '/center.dataplane.v1.ShopperService/DeleteMyAddress',
             center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressRequest.SerializeToString,
             center_dot_dataplane_dot_v1_dot_customer__service__pb2.DeleteMyAddressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMyOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.ShopperService/ListMyOrders',
+            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersRequest.SerializeToString,
+            center_dot_dataplane_dot_v1_dot_customer__service__pb2.ListMyOrdersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,6 +85,10 @@ class ShopperServiceStub:
     """Forgets an address. When it was the default, the oldest of the others becomes it.
     Errors: NOT_FOUND/ADDRESS_NOT_FOUND.
     """
+    ListMyOrders: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ListMyOrdersRequest, _customer_service_pb2.ListMyOrdersResponse]
+    """Lists what the customer has ordered while signed in, newest first.
+    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
+    """
     ChangeMyPassword: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.ChangeMyPasswordRequest, _customer_service_pb2.ChangeMyPasswordResponse]
     """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
     Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
@@ -153,6 +157,10 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
     DeleteMyAddress: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.DeleteMyAddressRequest, _customer_service_pb2.DeleteMyAddressResponse]  # type: ignore[assignment]
     """Forgets an address. When it was the default, the oldest of the others becomes it.
     Errors: NOT_FOUND/ADDRESS_NOT_FOUND.
+    """
+    ListMyOrders: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ListMyOrdersRequest, _customer_service_pb2.ListMyOrdersResponse]  # type: ignore[assignment]
+    """Lists what the customer has ordered while signed in, newest first.
+    Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
     """
     ChangeMyPassword: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ChangeMyPasswordRequest, _customer_service_pb2.ChangeMyPasswordResponse]  # type: ignore[assignment]
     """Sets another password, ends all sessions and gives a new one. A request that comes again is answered without it.
@@ -285,6 +293,16 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_service_pb2.DeleteMyAddressResponse, _abc.Awaitable[_customer_service_pb2.DeleteMyAddressResponse]]:
         """Forgets an address. When it was the default, the oldest of the others becomes it.
         Errors: NOT_FOUND/ADDRESS_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMyOrders(
+        self,
+        request: _customer_service_pb2.ListMyOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.ListMyOrdersResponse, _abc.Awaitable[_customer_service_pb2.ListMyOrdersResponse]]:
+        """Lists what the customer has ordered while signed in, newest first.
+        Errors: INVALID_ARGUMENT/PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,center/dataplane/v1/storefront_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"A\n\x12GetHomePageRequest\x12\x13\n\x01q\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"1\n\x15GetProductPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x14\n\x12GetCartPageRequest\"P\n\x11SubmitCartRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x16GetCheckoutPageRequest\x12\x15\n\x04step\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"T\n\x15SubmitCheckoutRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"@\n\x13GetOrderPageRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x14\n\x03key\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x0fGetAssetRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x32\x9c\x08\n\x11StorefrontService\x12\x64\n\x0bGetHomePage\x12\'.center.dataplane.v1.GetHomePageRequest\x1a\x14.google.api.HttpBody\"\x16\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12{\n\x0eGetProductPage\x12*.center.dataplane.v1.GetProductPageRequest\x1a\x14.google.api.HttpBody\"\'\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x14\x12\x12/products/{handle}\x12h\n\x0bGetCartPage\x12\'.center.dataplane.v1.GetCartPageRequest\x1a\x14.google.api.HttpBody\"\x1a\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x07\x12\x05/cart\x12\xaa\x01\n\nSubmitCart\x12&.center.dataplane.v1.SubmitCartRequest\x1a\x14.google.api.HttpBody\"^\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x16\"\x0e/cart/{action}:\x04\x66orm\x12t\n\x0fGetCheckoutPage\x12+.center.dataplane.v1.GetCheckoutPageRequest\x1a\x14.google.api.HttpBody\"\x1e\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/checkout\x12\xb6\x01\n\x0eSubmitCheckout\x12*.center.dataplane.v1.SubmitCheckoutRequest\x1a\x14.google.api.HttpBody\"b\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x1a\"\x12/checkout/{action}:\x04\x66orm\x12q\n\x0cGetOrderPage\x12(.center.dataplane.v1.GetOrderPageRequest\x1a\x14.google.api.HttpBody\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/orders/{id}\x12k\n\x08GetAsset\x12$.center.dataplane.v1.GetAssetRequest\x1a\x14.google.api.HttpBody\"#\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/assets/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,center/dataplane/v1/storefront_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"A\n\x12GetHomePageRequest\x12\x13\n\x01q\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"1\n\x15GetProductPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x14\n\x12GetCartPageRequest\"P\n\x11SubmitCartRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x16GetCheckoutPageRequest\x12\x15\n\x04step\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"T\n\x15SubmitCheckoutRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x15GetAccountPageRequest\x12\x16\n\x04page\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"^\n\x15GetAccountFormRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x05token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x15\n\x04\x64one\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"S\n\x14SubmitAccountRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"@\n\x13GetOrderPageRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x14\n\x03key\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x0fGetAssetRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x32\xbf\x0b\n\x11StorefrontService\x12\x64\n\x0bGetHomePage\x12\'.center.dataplane.v1.GetHomePageRequest\x1a\x14.google.api.HttpBody\"\x16\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12{\n\x0eGetProductPage\x12*.center.dataplane.v1.GetProductPageRequest\x1a\x14.google.api.HttpBody\"\'\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x14\x12\x12/products/{handle}\x12h\n\x0bGetCartPage\x12\'.center.dataplane.v1.GetCartPageRequest\x1a\x14.google.api.HttpBody\"\x1a\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x07\x12\x05/cart\x12\xaa\x01\n\nSubmitCart\x12&.center.dataplane.v1.SubmitCartRequest\x1a\x14.google.api.HttpBody\"^\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x16\"\x0e/cart/{action}:\x04\x66orm\x12t\n\x0fGetCheckoutPage\x12+.center.dataplane.v1.GetCheckoutPageRequest\x1a\x14.google.api.HttpBody\"\x1e\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/checkout\x12\xb6\x01\n\x0eSubmitCheckout\x12*.center.dataplane.v1.SubmitCheckoutRequest\x1a\x14.google.api.HttpBody\"b\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x1a\"\x12/checkout/{action}:\x04\x66orm\x12q\n\x0eGetAccountPage\x12*.center.dataplane.v1.GetAccountPageRequest\x1a\x14.google.api.HttpBody\"\x1d\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\n\x12\x08/account\x12x\n\x0eGetAccountForm\x12*.center.dataplane.v1.GetAccountFormRequest\x1a\x14.google.api.HttpBody\"$\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/account/{name}\x12\xb3\x01\n\rSubmitAccount\x12).center.dataplane.v1.SubmitAccountRequest\x1a\x14.google.api.HttpBody\"a\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x19\"\x11/account/{action}:\x04\x66orm\x12q\n\x0cGetOrderPage\x12(.center.dataplane.v1.GetOrderPageRequest\x1a\x14.google.api.HttpBody\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/orders/{id}\x12k\n\x08GetAsset\x12$.center.dataplane.v1.GetAssetRequest\x1a\x14.google.api.HttpBody\"#\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/assets/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKOUTPAGEREQUEST'].fields_by_name['step']._serialized_options = b'\272H\004r\002\030d'
   _globals['_SUBMITCHECKOUTREQUEST'].fields_by_name['action']._loaded_options = None
   _globals['_SUBMITCHECKOUTREQUEST'].fields_by_name['action']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETACCOUNTPAGEREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_GETACCOUNTPAGEREQUEST'].fields_by_name['page']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['token']._loaded_options = None
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['done']._loaded_options = None
+  _globals['_GETACCOUNTFORMREQUEST'].fields_by_name['done']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SUBMITACCOUNTREQUEST'].fields_by_name['action']._loaded_options = None
+  _globals['_SUBMITACCOUNTREQUEST'].fields_by_name['action']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETORDERPAGEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETORDERPAGEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETORDERPAGEREQUEST'].fields_by_name['key']._loaded_options = None
@@ -65,6 +75,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetCheckoutPage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\013\022\t/checkout'
   _globals['_STOREFRONTSERVICE'].methods_by_name['SubmitCheckout']._loaded_options = None
   _globals['_STOREFRONTSERVICE'].methods_by_name['SubmitCheckout']._serialized_options = b'\312\332\030>\n\003\005\006\001\020\002\030\001 \001*1the methods that it calls record what they change\202\323\344\223\002\032\"\022/checkout/{action}:\004form'
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetAccountPage']._loaded_options = None
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetAccountPage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\n\022\010/account'
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetAccountForm']._loaded_options = None
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetAccountForm']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\021\022\017/account/{name}'
+  _globals['_STOREFRONTSERVICE'].methods_by_name['SubmitAccount']._loaded_options = None
+  _globals['_STOREFRONTSERVICE'].methods_by_name['SubmitAccount']._serialized_options = b'\312\332\030>\n\003\005\006\001\020\002\030\001 \001*1the methods that it calls record what they change\202\323\344\223\002\031\"\021/account/{action}:\004form'
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetOrderPage']._loaded_options = None
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetOrderPage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\016\022\014/orders/{id}'
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetAsset']._loaded_options = None
@@ -81,10 +97,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKOUTPAGEREQUEST']._serialized_end=454
   _globals['_SUBMITCHECKOUTREQUEST']._serialized_start=456
   _globals['_SUBMITCHECKOUTREQUEST']._serialized_end=540
-  _globals['_GETORDERPAGEREQUEST']._serialized_start=542
-  _globals['_GETORDERPAGEREQUEST']._serialized_end=606
-  _globals['_GETASSETREQUEST']._serialized_start=608
-  _globals['_GETASSETREQUEST']._serialized_end=649
-  _globals['_STOREFRONTSERVICE']._serialized_start=652
-  _globals['_STOREFRONTSERVICE']._serialized_end=1704
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_start=542
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_end=589
+  _globals['_GETACCOUNTFORMREQUEST']._serialized_start=591
+  _globals['_GETACCOUNTFORMREQUEST']._serialized_end=685
+  _globals['_SUBMITACCOUNTREQUEST']._serialized_start=687
+  _globals['_SUBMITACCOUNTREQUEST']._serialized_end=770
+  _globals['_GETORDERPAGEREQUEST']._serialized_start=772
+  _globals['_GETORDERPAGEREQUEST']._serialized_end=836
+  _globals['_GETASSETREQUEST']._serialized_start=838
+  _globals['_GETASSETREQUEST']._serialized_end=879
+  _globals['_STOREFRONTSERVICE']._serialized_start=882
+  _globals['_STOREFRONTSERVICE']._serialized_end=2353
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,30 @@ class SubmitCheckoutRequest(_message.Message):
     form: _httpbody_pb2.HttpBody
     def __init__(self, action: _Optional[str] = ..., form: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
 
+class GetAccountPageRequest(_message.Message):
+    __slots__ = ("page",)
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    page: str
+    def __init__(self, page: _Optional[str] = ...) -> None: ...
+
+class GetAccountFormRequest(_message.Message):
+    __slots__ = ("name", "token", "done")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    token: str
+    done: str
+    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., done: _Optional[str] = ...) -> None: ...
+
+class SubmitAccountRequest(_message.Message):
+    __slots__ = ("action", "form")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    FORM_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    form: _httpbody_pb2.HttpBody
+    def __init__(self, action: _Optional[str] = ..., form: _Optional[_Union[_httpbody_pb2.HttpBody, _Mapping]] = ...) -> None: ...
+
 class GetOrderPageRequest(_message.Message):
     __slots__ = ("id", "key")
     ID_FIELD_NUMBER: _ClassVar[int]

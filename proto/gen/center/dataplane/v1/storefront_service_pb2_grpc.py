@@ -69,6 +69,21 @@ class StorefrontServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetAccountPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetAccountPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetAccountForm = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetAccountForm',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountFormRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.SubmitAccount = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/SubmitAccount',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitAccountRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetOrderPage = channel.unary_unary(
                 '/center.dataplane.v1.StorefrontService/GetOrderPage',
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetOrderPageRequest.SerializeToString,
@@ -137,8 +152,34 @@ class StorefrontServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccountPage(self, request, context):
+        """The customer whose session the cookie holds, and what they have ordered; who is not signed in is led to where one
+        does that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountForm(self, request, context):
+        """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitAccount(self, request, context):
+        """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
+        cookie, and the cart is theirs from then on.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+        of ShopperService.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOrderPage(self, request, context):
-        """What became of an order, for who has its address.
+        """What became of an order, for who has its address, and for the customer who has ordered it.
         Errors: NOT_FOUND/ORDER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -184,6 +225,21 @@ def add_StorefrontServiceServicer_to_server(servicer, server):
             'SubmitCheckout': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitCheckout,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetAccountPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetAccountForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountForm,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountFormRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'SubmitAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitAccount,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitAccountRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetOrderPage': grpc.unary_unary_rpc_method_handler(
@@ -362,6 +418,87 @@ class StorefrontService:
             target,
             '/center.dataplane.v1.StorefrontService/SubmitCheckout',
             center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitCheckoutRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetAccountPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountPageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetAccountForm',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetAccountFormRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/SubmitAccount',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.SubmitAccountRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

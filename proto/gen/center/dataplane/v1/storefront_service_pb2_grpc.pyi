@@ -61,8 +61,22 @@ class StorefrontServiceStub:
     Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
     of CartService and CheckoutService.
     """
+    GetAccountPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]
+    """The customer whose session the cookie holds, and what they have ordered; who is not signed in is led to where one
+    does that.
+    """
+    GetAccountForm: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountFormRequest, _httpbody_pb2.HttpBody]
+    """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND.
+    """
+    SubmitAccount: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitAccountRequest, _httpbody_pb2.HttpBody]
+    """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
+    cookie, and the cart is theirs from then on.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+    of ShopperService.
+    """
     GetOrderPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]
-    """What became of an order, for who has its address.
+    """What became of an order, for who has its address, and for the customer who has ordered it.
     Errors: NOT_FOUND/ORDER_NOT_FOUND.
     """
     GetAsset: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]
@@ -102,8 +116,22 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
     of CartService and CheckoutService.
     """
+    GetAccountPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The customer whose session the cookie holds, and what they have ordered; who is not signed in is led to where one
+    does that.
+    """
+    GetAccountForm: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountFormRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND.
+    """
+    SubmitAccount: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitAccountRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
+    cookie, and the cart is theirs from then on.
+    Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+    of ShopperService.
+    """
     GetOrderPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """What became of an order, for who has its address.
+    """What became of an order, for who has its address, and for the customer who has ordered it.
     Errors: NOT_FOUND/ORDER_NOT_FOUND.
     """
     GetAsset: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -178,12 +206,44 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetAccountPage(
+        self,
+        request: _storefront_service_pb2.GetAccountPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The customer whose session the cookie holds, and what they have ordered; who is not signed in is led to where one
+        does that.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAccountForm(
+        self,
+        request: _storefront_service_pb2.GetAccountFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitAccount(
+        self,
+        request: _storefront_service_pb2.SubmitAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
+        cookie, and the cart is theirs from then on.
+        Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
+        of ShopperService.
+        """
+
+    @_abc_1.abstractmethod
     def GetOrderPage(
         self,
         request: _storefront_service_pb2.GetOrderPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """What became of an order, for who has its address.
+        """What became of an order, for who has its address, and for the customer who has ordered it.
         Errors: NOT_FOUND/ORDER_NOT_FOUND.
         """
 
