@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from center.dataplane.v1 import product_service_pb2 as pb
+from center.dataplane.v1.product_service_pb2_grpc import ProductServiceServicer
 from shared.runtime import context, pki
 from shared.runtime.errors import NotFound, ResourceExhausted
 from shared.runtime.rpc.server import Service, serving
@@ -14,7 +15,7 @@ from shared.runtime.rpc.server import Service, serving
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProductService"]
 
 
-class Products:
+class Products(ProductServiceServicer):
     """Each answer tells, in the product's description, who answered and what reached it."""
 
     def __init__(self, cluster_id: str) -> None:
