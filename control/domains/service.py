@@ -22,6 +22,7 @@ from control.tenants.ops import end_pending
 from shared.runtime import idempotency, journal
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
+from shared.runtime.errors import anew
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
@@ -71,7 +72,7 @@ class DomainService(pb_grpc.DomainServiceServicer):
         taken = {"domains_verified_name_key": store.TAKEN, "domains_pkey": store.CLAIMED}
         await store.take_turn(tx, claim.name)
         if claim.name in (held := await store.holders(tx, [claim.name])):
-            raise store.CLAIMED if held[claim.name] == before.id else store.TAKEN
+            raise anew(store.CLAIMED if held[claim.name] == before.id else store.TAKEN)
         with constraints(taken):
             [claim] = await store.add(tx, [claim])
         after, revision = await self._record(tx, before, None, claim, "added", request.verified_reason)
@@ -106,7 +107,7 @@ class DomainService(pb_grpc.DomainServiceServicer):
         before = await tenant_store.get(tx, tenant_id, lock=True)
         await store.take_turn(tx, name)
         if (holder := (await store.holders(tx, [name])).get(name)) not in (None, tenant_id):
-            raise store.TAKEN
+            raise anew(store.TAKEN)
         claim = await store.get(tx, tenant_id, name, lock=True)
         verified = domain.verify(claim, texts, self._clock.now())
         if holder is not None or verified is claim:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control.domains.domain import Domain, Kind, State
 from control.rows import among, inserting, packed
 from control.tables import domains, solution_hosts
-from shared.runtime.errors import AlreadyExists, NotFound, stale
+from shared.runtime.errors import AlreadyExists, NotFound, anew, stale
 
 TAKEN = AlreadyExists("DOMAIN_TAKEN", "another tenant has this domain")
 CLAIMED = AlreadyExists("DOMAIN_CLAIMED", "the tenant has claimed this domain already")
@@ -81,7 +81,7 @@ async def add(tx: AsyncConnection, added: Sequence[Domain]) -> list[Domain]:
     # After the insert, for whoever gives a solution a name keeps inserts waiting, and then looks for ours.
     own = [domain.name for domain in added if domain.kind is Kind.PLATFORM]
     if own and (await tx.execute(select(solution_hosts).where(among(solution_hosts.c.name, own)))).first() is not None:
-        raise TAKEN
+        raise anew(TAKEN)
     numbers = {(str(row.tenant_id), row.name): row.number for row in rows}
     return [replace(domain, number=numbers[domain.tenant_id, domain.name]) for domain in added]
 

@@ -18,7 +18,7 @@ from dataplane.products.domain import Media, Option, Product, Status, Variant
 from dataplane.tables import products
 from shared.runtime import paging
 from shared.runtime.db import constraints, violated
-from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, PlatformError
+from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, PlatformError, anew
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
 
@@ -172,7 +172,7 @@ async def refuse_in_stock(tx: AsyncConnection, tenant_id: str, variant_ids: Sequ
     """FailedPrecondition VARIANT_IN_STOCK: there is some of one of them. Others may book some in before this
     transaction ends: what counts is save()."""
     if variant_ids and (await tx.execute(_STOCKED, {"tenant_id": tenant_id, "ids": list(variant_ids)})).first():
-        raise TAKEN[_IN_STOCK]
+        raise anew(TAKEN[_IN_STOCK])
 
 
 _STOCKED = text(

@@ -26,6 +26,7 @@ from shared.runtime.errors import (
     PermissionDenied,
     PlatformError,
     Unavailable,
+    anew,
 )
 
 # A request's deadline cancels its statements long before these; they are for work that nobody waits for any more.
@@ -238,7 +239,7 @@ def constraints(errors: Mapping[str, PlatformError]) -> Iterator[None]:
     except exc.IntegrityError as error:
         if (meant := errors.get(violated(error))) is None:
             raise
-        raise meant from error
+        raise anew(meant) from error
 
 
 def violated(error: exc.IntegrityError) -> str:

@@ -112,6 +112,14 @@ class Internal(PlatformError):
     code = "INTERNAL"
 
 
+def anew(known: PlatformError) -> PlatformError:
+    """One more like it, to be raised: an error that is raised again keeps the frames of every time before, and all that
+    those hold."""
+    made = type(known)(known.reason, known.message, retry_after_s=known.retry_after_s, **known.metadata)
+    made.violations = dict(known.violations)
+    return made
+
+
 @contextmanager
 def inside(part: str) -> Iterator[None]:
     """What is wrong with a part of a request is named by its place there: `title` of a product is `product.title`."""

@@ -103,6 +103,8 @@ async def test_a_named_constraint_becomes_what_it_means_without_values(db: Datab
             with constraints({"thing_pkey": taken}):
                 await tx.execute(text("INSERT INTO thing VALUES (41), (41)"))
     assert "41" not in str(caught.value)
+    # What is raised holds on to frames; what a module keeps must not.
+    assert caught.value is not taken and taken.__traceback__ is None and str(caught.value) == str(taken)
     with pytest.raises(Internal) as unmapped:
         async with db.transaction() as tx:
             with constraints({"thing_pkey": taken}):
