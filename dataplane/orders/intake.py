@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import protovalidate
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import money_pb2
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,7 +35,7 @@ from shared.runtime.db import Database
 from shared.runtime.errors import InvalidArgument
 from shared.runtime.ids import uuid7
 from shared.runtime.journal import Change
-from shared.runtime.rpc.violations import path_of
+from shared.runtime.rpc.violations import violations
 
 # The transaction of a batch is short enough for a freeze to wait for, and long enough to cost little a record.
 BATCH_RECORDS = 100
@@ -101,7 +100,7 @@ async def take(
 
 
 def _put(batch: Batch, number: int, record: pb.ImportedRecord, now: datetime) -> None:
-    wrong = {path_of(violation): violation.proto.message for violation in protovalidate.collect_violations(record)}
+    wrong = violations(record, record.ByteSize())
     try:
         wrong |= {path: "holds a NUL character" for path, said in _texts(record) if "\0" in said}
         if wrong:

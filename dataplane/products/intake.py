@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-import protovalidate
-
 from center.dataplane.v1 import product_service_pb2 as pb
 from dataplane.features.domain import Grants, no_room
 from dataplane.features.local import LocalFeatures
@@ -28,7 +26,7 @@ from shared.runtime.errors import (
     ResourceExhausted,
 )
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc.violations import path_of
+from shared.runtime.rpc.violations import violations
 
 # The transaction of a batch is short enough for a freeze to wait for, and long enough to cost little a row.
 BATCH_ROWS = 200
@@ -109,10 +107,7 @@ async def with_pauses(requests: AsyncIterator[Request]) -> AsyncGenerator[Reques
 
 def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
     """What is wrong with the row by itself."""
-    found = [
-        pb.RowError(row=row, reason="FIELD_INVALID", field=path_of(violation), message=violation.proto.message)
-        for violation in protovalidate.collect_violations(message)
-    ]
+    wrong = violations(message, message.ByteSize())
     texts = {"title": message.title, "description": message.description}
     for i, variant in enumerate(message.variants):
         texts[f"variants[{i}].title"] = variant.title
@@ -120,12 +115,8 @@ def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
     for i, option in enumerate(message.options):
         texts[f"options[{i}]"] = "".join((option.name, *option.values))
     texts |= {f"media[{i}].alt_text": media.alt_text for i, media in enumerate(message.media)}
-    found += [
-        pb.RowError(row=row, reason="FIELD_INVALID", field=path, message="holds a NUL character")
-        for path, text in texts.items()
-        if "\0" in text
-    ]
-    return found
+    wrong |= {path: "holds a NUL character" for path, text in texts.items() if "\0" in text}
+    return [pb.RowError(row=row, reason="FIELD_INVALID", field=path, message=why) for path, why in wrong.items()]
 
 
 async def _keep(

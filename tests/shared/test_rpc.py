@@ -287,6 +287,22 @@ async def test_a_refusal_fits_into_a_clients_metadata_however_much_is_wrong(chan
     assert refusal.message.startswith("\U0001f600")
 
 
+async def test_of_a_request_in_which_everything_is_wrong_one_thing_is_told(channel):
+    """Each takes 4 KB while it is collected, and two bytes can break three rules: 2 MB were 13 GB, and the end of a
+    process."""
+    create = channel("operator").unary_unary("/center.dataplane.v1.ProductService/CreateProduct")
+
+    def wrong(variants: int) -> bytes:
+        return products.CreateProductRequest(product={"variants": [{}] * variants}).SerializeToString()
+
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await create(wrong(20_000), metadata=(("x-tenant-id", TENANT),))
+    assert len(refusal.violations) == 1
+    async with refuses("INVALID_ARGUMENT", "FIELD_INVALID") as refusal:
+        await create(wrong(3), metadata=(("x-tenant-id", TENANT),))
+    assert len(refusal.violations) == 6
+
+
 async def test_a_text_that_the_database_cannot_hold_is_named(channel):
     create = channel("operator").unary_unary("/center.dataplane.v1.ProductService/CreateProduct")
     variants = [{"sku": "ok", "price": {"currency_code": "EUR"}}, {"sku": "a\0b", "price": {"currency_code": "EUR"}}]

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
-import protovalidate
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -38,7 +37,7 @@ from shared.runtime.errors import (
     Unavailable,
 )
 from shared.runtime.rpc import rules, status
-from shared.runtime.rpc.violations import path_of
+from shared.runtime.rpc.violations import violations
 
 # What a unary call without a deadline of its own gets. A stream without one may live as long as it likes.
 DEFAULT_DEADLINE_S = 60.0
@@ -46,6 +45,8 @@ DEFAULT_DEADLINE_S = 60.0
 # The valid questions that a method remembers: 16,384 of them are 1.5 MB.
 REMEMBERED = 16_384
 REMEMBERED_BYTES = 512
+# Texts with U+0000 that one refusal names.
+MOST_TEXTS_TOLD = 100
 
 # How long a refused stream may be silent, and how long it may go on, before it is ended.
 LINGER_S = 0.05
@@ -311,7 +312,7 @@ def reader(method: Method, descriptor: MethodDescriptor) -> Read:
     know its key. A change that can be sent again has a request_id of its own, and does not repeat.
     """
     cls = message_factory.GetMessageClass(descriptor.input_type)
-    collect = protovalidate.collect_violations if _has_rules(descriptor) else None
+    is_checked = _has_rules(descriptor)
     longest = 0 if method.rules.mutates and method.rules.idempotent else REMEMBERED_BYTES
     valid: set[int] = set()
 
@@ -320,15 +321,16 @@ def reader(method: Method, descriptor: MethodDescriptor) -> Read:
             request = cls.FromString(data)
         except DecodeError as error:
             raise InvalidArgument("MESSAGE_MALFORMED", f"the request is no {cls.DESCRIPTOR.full_name}") from error
-        if collect is None:
+        if not is_checked:
             return request
         # Python's own hash, with a secret of this process: what is asked may hold a secret, and stays nowhere.
         mark = hash(data)
         if mark not in valid:
-            found = {path_of(violation): violation.proto.message for violation in collect(request)}
+            found = violations(request, len(data))
             # The test of the bytes is nearly free; a zero in them is a length or a number far more often than a text's.
             if b"\0" in data:
-                found |= dict.fromkeys(_texts_with_zero(request), "holds a NUL character")
+                some = itertools.islice(_texts_with_zero(request), MOST_TEXTS_TOLD)
+                found |= dict.fromkeys(some, "holds a NUL character")
             if found:
                 text = "; ".join(f"{path}: {why}" for path, why in itertools.islice(found.items(), 10))
                 raise InvalidArgument("FIELD_INVALID", text, fields=found)
