@@ -253,7 +253,6 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             tokens=tokens,
             clock=clock,
             vault=Vault(config.home, cart_messages.RING),
-            key=keys.load(config.home, "recipients"),
         )
         past = OrderImportService(db=writes, reads=db, clock=clock, features=features)
         credentials = Credentials(keys.load(config.home, "staff"))
@@ -321,7 +320,6 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             clock=clock,
             vault=vault,
             renderer=renderer,
-            key=keys.load(config.home, "recipients"),
         )
         guard, secrets = Guard(Dns(), config.webhooks_allow), Vault(config.home, "webhooks")
         # Of its own, as above.

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy import ColumnElement, case, literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -70,15 +69,6 @@ class Granting:
         self._issuer = issuer
         self._vault = vault
         self._proofs = proofs
-
-    def hashed(self, request: Message) -> Message:
-        """Whoever has the database and guesses an e-mail could compute a plain hash of the request that had it."""
-        if not isinstance(request, pb.GenerateSolutionTokenRequest):
-            return request
-        blind = pb.GenerateSolutionTokenRequest()
-        blind.CopyFrom(request)
-        blind.user_email = self._vault.fingerprint("request", request.user_email).hex()
-        return blind
 
     @revealing("token", "redirect_url")
     async def GenerateSolutionToken(

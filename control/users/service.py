@@ -33,7 +33,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
 from shared.runtime.errors import FailedPrecondition, NotFound
 from shared.runtime.filters import Field, where
-from shared.runtime.idempotency import REPLAYED, claim, mutation, revealing, settle
+from shared.runtime.idempotency import claim, mutation, replayed, revealing, settle
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -83,18 +83,14 @@ class UserService(pb_grpc.UserServiceServicer):
     async def RegisterUser(self, request: pb.RegisterUserRequest, context: Context) -> pb.RegisterUserResponse:
         check_yours(request.solution_id)
         email = domain.normalise(request.email)
-        # What is kept of the request, to know it again, is made without the e-mail.
-        claimed = pb.RegisterUserRequest()
-        claimed.CopyFrom(request)
-        claimed.email = self._vault.fingerprint("email", email).hex()
         async with self.db.transaction() as tx:
-            stored = await claim(tx, claimed)
+            stored = await claim(tx, request)
             if isinstance(stored, pb.RegisterUserResponse):
                 url = await self._url_again(tx, stored.registration_id)
-                _say_replayed(context)
+                replayed(context)
                 return self._registered(stored.registration_id, url)
             answer = await self._register(tx, request, email, _client(context))
-            await settle(tx, claimed, pb.RegisterUserResponse(registration_id=answer.registration_id))
+            await settle(tx, request, pb.RegisterUserResponse(registration_id=answer.registration_id))
         await self.committed()
         return answer
 
@@ -162,7 +158,7 @@ class UserService(pb_grpc.UserServiceServicer):
             if isinstance(stored, pb.VerifyEmailResponse):
                 if link.kind == mail.REGISTRATION:
                     stored.redirect_url = await self._url_again(tx, link.id)
-                _say_replayed(context)
+                replayed(context)
                 return stored
             verify = self._verify if link.kind == mail.REGISTRATION else self._take_over
             answer = await verify(tx, link, request.registration_secrets)
@@ -237,11 +233,8 @@ class UserService(pb_grpc.UserServiceServicer):
 
     async def ChangeUserEmail(self, request: pb.ChangeUserEmailRequest, context: Context) -> pb.ChangeUserEmailResponse:
         email = domain.normalise(request.email)
-        claimed = pb.ChangeUserEmailRequest()
-        claimed.CopyFrom(request)
-        claimed.email = self._vault.fingerprint("email", email).hex()
         async with self.db.transaction() as tx:
-            stored = await claim(tx, claimed)
+            stored = await claim(tx, request)
             if not isinstance(stored, pb.ChangeUserEmailResponse):
                 before, sealed = await store.get(tx, request.id, lock=True)
                 domain.check_etag(before, request.etag)
@@ -249,9 +242,9 @@ class UserService(pb_grpc.UserServiceServicer):
                 after = await ops.want_email(tx, self._vault, before, sealed, email, self._clock.now())
                 await record(tx, [ops.changed(before, after, "email change asked", request.reason)])
                 answer = pb.ChangeUserEmailResponse(user=to_proto(after))
-                await settle(tx, claimed, answer)
+                await settle(tx, request, answer)
                 return answer
-        _say_replayed(context)
+        replayed(context)
         return stored
 
     async def ExportUser(self, request: pb.ExportUserRequest, context: Context) -> pb.ExportUserResponse:
@@ -320,7 +313,3 @@ def _client(context: Context) -> str:
         return ""
     forwarded = dict(context.invocation_metadata() or ()).get("x-forwarded-for", "")
     return domain.client_of(forwarded if isinstance(forwarded, str) else "")
-
-
-def _say_replayed(context: Context) -> None:
-    context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))

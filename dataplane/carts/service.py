@@ -1,14 +1,11 @@
 """CartService: what shoppers of one tenant are about to buy."""
 
-import hashlib
-import hmac
 import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import cart_service_pb2 as pb
@@ -46,30 +43,14 @@ _ORDER = filters.order("create_time desc", {"create_time": _FIELDS["create_time"
 
 
 class CartService(pb_grpc.CartServiceServicer):
-    """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not.
+    """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not."""
 
-    key: of the hashes that requests about a shopper are known again by.
-    """
-
-    def __init__(
-        self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock, vault: Vault, key: bytes
-    ) -> None:
+    def __init__(self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock, vault: Vault) -> None:
         self.db = db
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
         self._vault = vault
-        self._key = key
-
-    def hashed(self, request: Message) -> Message:
-        """For idempotency: an e-mail or an address must not be found by trying out what has a stored hash."""
-        if not isinstance(request, pb.SetEmailRequest | pb.SetAddressRequest):
-            return request
-        plain: Message = type(request)()
-        plain.CopyFrom(request)
-        plain.ClearField("request_id")
-        said = hmac.new(self._key, plain.SerializeToString(deterministic=True), hashlib.sha256).hexdigest()
-        return pb.ApplyCodeRequest(code=said, request_id=request.request_id)
 
     @mutation
     async def CreateCart(self, request: pb.CreateCartRequest, tx: AsyncConnection) -> pb.CreateCartResponse:

@@ -41,7 +41,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, NotFound
 from shared.runtime.events.boundary import Boundary, none
-from shared.runtime.idempotency import REPLAYED, mutation
+from shared.runtime.idempotency import mutation
 from shared.runtime.ids import uuid7
 from shared.runtime.money import Money
 from shared.runtime.vault import Vault
@@ -166,7 +166,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         async with self.db.transaction(tenant_id) as tx:
             before = await idempotency.claim(tx, request)
             if isinstance(before, pb.CompleteCheckoutResponse):
-                context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+                idempotency.replayed(context)
                 step = await self._going_on(tx, before.checkout.order_id)
             else:
                 step = await self._completed(tx, request)
@@ -183,7 +183,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         if before is None:
             await self._carried_out(tenant_id, step)
         else:
-            context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+            idempotency.replayed(context)
         return pb.AbandonCheckoutResponse()
 
     # -- in the transaction

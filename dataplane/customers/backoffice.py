@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import customer_service_pb2 as pb
@@ -43,9 +42,6 @@ class CustomerService(pb_grpc.CustomerServiceServicer):
         self._reads = reads
         self._tokens = tokens
         self._customers = customers
-
-    def hashed(self, request: Message) -> Message:
-        return self._customers.hashed(request)
 
     async def GetCustomer(self, request: pb.GetCustomerRequest, context: Context) -> pb.GetCustomerResponse:
         tenant_id = current().tenant_id

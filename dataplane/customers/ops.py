@@ -4,7 +4,6 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
@@ -34,15 +33,6 @@ class Customers:
         """Finds who has the e-mail; of no use in another tenant, nor to anybody without the key. Empty for none."""
         about = f"{tenant_id}\0{email}".encode()
         return hmac.new(self._lookup, about, hashlib.sha256).hexdigest() if email else ""
-
-    def hashed(self, request: Message) -> Message:
-        """For idempotency: who somebody is must not be found by trying out what has a stored hash."""
-        plain: Message = type(request)()
-        plain.CopyFrom(request)
-        plain.ClearField("request_id")
-        about = request.DESCRIPTOR.full_name.encode() + b"\0" + plain.SerializeToString(deterministic=True)
-        mac = hmac.new(self._lookup, about, hashlib.sha256).hexdigest()
-        return pb.DeleteMyAddressRequest(id=mac, request_id=getattr(request, "request_id", ""))
 
     def seal_email(self, tenant_id: str, email: str) -> bytes:
         return self._vault.seal(tenant_id, _EMAIL, email.encode())

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import customer_service_pb2 as pb
@@ -63,9 +62,6 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
         self._vault = vault
         self._origin = origin
         self._clock = customers.clock
-
-    def hashed(self, request: Message) -> Message:
-        return self._customers.hashed(request)
 
     async def RegisterCustomer(
         self, request: pb.RegisterCustomerRequest, context: Context

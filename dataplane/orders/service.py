@@ -25,7 +25,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, NotFound
 from shared.runtime.filters import Field
-from shared.runtime.idempotency import REPLAYED, mutation
+from shared.runtime.idempotency import mutation
 from shared.runtime.ids import uuid7
 from shared.runtime.journal import Change
 from shared.runtime.money import Money
@@ -191,7 +191,7 @@ class OrderService(pb_grpc.OrderServiceServicer):
 
     async def _again(self, context: Context, payments: Sequence[Payment]) -> None:
         """The same request comes again: what its first call left open is asked about."""
-        context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+        idempotency.replayed(context)
         await self._ask(payments)
 
     async def _ask(self, payments: Sequence[Payment]) -> None:
@@ -207,7 +207,7 @@ class OrderService(pb_grpc.OrderServiceServicer):
             order, ledger = await ops.locked_with_payments(tx, current().tenant_id, request.order_id)
             before = await idempotency.claim(tx, request)
             if isinstance(before, pb.CreateFulfillmentResponse) and before.HasField("fulfillment"):
-                context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+                idempotency.replayed(context)
                 return before
             if before is None:
                 domain.refuse_stale(order, request.etag)

@@ -73,10 +73,6 @@ class Credentials:
         """Finds a member; nobody without the key can try addresses out."""
         return hmac.new(self._key, f"email\0{tenant_id}\0{email}".encode(), hashlib.sha256).hexdigest()
 
-    def request_hash(self, encoded: bytes) -> str:
-        """Knows a request again that holds an address or a password."""
-        return hmac.new(self._key, b"request\0" + encoded, hashlib.sha256).hexdigest()
-
     def _text(self, kind: str, tenant_id: str, said: bytes) -> str:
         return kind + base64.urlsafe_b64encode(said + self._mac(kind, tenant_id, said)).decode()
 

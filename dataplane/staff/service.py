@@ -3,7 +3,6 @@
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.dataplane.v1 import staff_service_pb2 as pb
@@ -21,7 +20,7 @@ from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition
 from shared.runtime.filters import Field
-from shared.runtime.idempotency import REPLAYED, mutation, revealing
+from shared.runtime.idempotency import mutation, revealing
 from shared.runtime.ids import uuid7
 from shared.runtime.paging import PageTokens, page_size
 from shared.runtime.vault import Vault
@@ -74,16 +73,6 @@ class StaffService(pb_grpc.StaffServiceServicer):
         self._credentials = credentials
         self._tries = Tries()
 
-    def hashed(self, request: Message) -> Message:
-        """For idempotency: an e-mail or a password must not be found by trying out what has a stored hash."""
-        if not isinstance(request, pb.InviteMemberRequest | pb.AcceptInvitationRequest | pb.ChangePasswordRequest):
-            return request
-        plain: Message = type(request)()
-        plain.CopyFrom(request)
-        plain.ClearField("request_id")
-        said = self._credentials.request_hash(plain.SerializeToString(deterministic=True))
-        return pb.RevokeApiKeyRequest(id=said, request_id=request.request_id)
-
     # Members
 
     @revealing("secret")
@@ -114,7 +103,7 @@ class StaffService(pb_grpc.StaffServiceServicer):
     async def AcceptInvitation(
         self, request: pb.AcceptInvitationRequest, context: Context
     ) -> pb.AcceptInvitationResponse:
-        tenant_id, hashed = current().tenant_id, self.hashed(request)
+        tenant_id = current().tenant_id
         shown = self._credentials.secret(INVITATION, tenant_id, request.secret)
         if shown is None:
             raise domain.no_invitation()
@@ -122,15 +111,15 @@ class StaffService(pb_grpc.StaffServiceServicer):
         # Before the transaction: it takes longer than all of that.
         password_hash = await passwords.hashed(request.password)
         async with self.db.transaction(tenant_id) as tx:
-            if isinstance(stored := await idempotency.claim(tx, hashed), pb.AcceptInvitationResponse):
-                _replayed(context)
+            if isinstance(stored := await idempotency.claim(tx, request), pb.AcceptInvitationResponse):
+                idempotency.replayed(context)
                 return stored
             before = await store.find(tx, tenant_id, staff_members.c.id == shown.id, lock=True)
             after = domain.accept(before, shown.secret, password_hash, self._clock.now())
             await store.save_member(tx, tenant_id, after)
             await journal.record(tx, tenant_id, [change(before, after, "invitation accepted")])
             answer = pb.AcceptInvitationResponse(member=to_proto(after))
-            await idempotency.settle(tx, hashed, answer)
+            await idempotency.settle(tx, request, answer)
         answer.token = self._begin(after, answer)
         return answer
 
@@ -156,15 +145,15 @@ class StaffService(pb_grpc.StaffServiceServicer):
         return pb.SignOutResponse()
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: Context) -> pb.ChangePasswordResponse:
-        tenant_id, member_id, hashed = current().tenant_id, _signed_in(), self.hashed(request)
+        tenant_id, member_id = current().tenant_id, _signed_in()
         self._tries.take(tenant_id, member_id)
         async with self._reads.transaction(tenant_id) as tx:
             known = await store.member(tx, tenant_id, member_id)
         is_right = await passwords.matches(request.current_password, known.password_hash)
         password_hash = await passwords.hashed(request.new_password) if is_right else ""
         async with self.db.transaction(tenant_id) as tx:
-            if isinstance(stored := await idempotency.claim(tx, hashed), pb.ChangePasswordResponse):
-                _replayed(context)
+            if isinstance(stored := await idempotency.claim(tx, request), pb.ChangePasswordResponse):
+                idempotency.replayed(context)
                 return stored
             before = await store.member(tx, tenant_id, member_id, lock=True)
             if not is_right or before.password_hash != known.password_hash:
@@ -172,7 +161,7 @@ class StaffService(pb_grpc.StaffServiceServicer):
             after = domain.change_password(before, password_hash, self._clock.now())
             await self._save(tx, before, after, "password changed")
             answer = pb.ChangePasswordResponse(member=to_proto(after))
-            await idempotency.settle(tx, hashed, answer)
+            await idempotency.settle(tx, request, answer)
         self._tries.succeeded(tenant_id, member_id)
         answer.token = self._begin(after, answer)
         return answer
@@ -294,7 +283,3 @@ def _signed_in() -> str:
     if f"{kind}/" != MEMBER:
         raise domain.not_a_member()
     return id
-
-
-def _replayed(context: Context) -> None:
-    context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))

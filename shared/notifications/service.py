@@ -1,13 +1,10 @@
 """NotificationService: what a tenant tells its people and customers, and what has become of it."""
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
 from sqlalchemy import ColumnElement, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -85,7 +82,6 @@ class NotificationService(pb_grpc.NotificationServiceServicer):
         clock: Clock,
         vault: Vault,
         renderer: Renderer,
-        key: bytes,
     ) -> None:
         self.db = db
         self._reads = reads
@@ -93,13 +89,6 @@ class NotificationService(pb_grpc.NotificationServiceServicer):
         self._clock = clock
         self._vault = vault
         self._renderer = renderer
-        self._key = key
-
-    def hashed(self, request: Message) -> Message:
-        """For idempotency: an address or a secret must not be found by trying out what has a stored hash."""
-        name = request.DESCRIPTOR.full_name.encode()
-        mac = hmac.new(self._key, name + b"\0" + _without_request_id(request), hashlib.sha256).hexdigest()
-        return pb.DeleteTriggerRequest(name=mac, request_id=getattr(request, "request_id", ""))
 
     # -- notifications
 
@@ -388,11 +377,3 @@ def _in_template(reason: str) -> Iterator[None]:
         what = "TEMPLATE_INVALID" if failed.kind == "syntax" else reason
         fields = {f"template.{failed.part}": failed.error}
         raise InvalidArgument(what, f"{failed.part}: {failed.error}", fields=fields, part=failed.part) from None
-
-
-def _without_request_id(request: Message) -> bytes:
-    copy = type(request)()
-    copy.CopyFrom(request)
-    if "request_id" in copy.DESCRIPTOR.fields_by_name:
-        copy.ClearField("request_id")
-    return copy.SerializeToString(deterministic=True)

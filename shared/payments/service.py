@@ -22,7 +22,7 @@ from shared.runtime import filters, idempotency, journal, money
 from shared.runtime.context import current
 from shared.runtime.errors import Aborted, InvalidArgument, PermissionDenied
 from shared.runtime.filters import Field
-from shared.runtime.idempotency import REPLAYED, mutation
+from shared.runtime.idempotency import mutation
 from shared.runtime.money import Money
 from shared.runtime.paging import PageTokens, page_size
 
@@ -196,7 +196,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
             operation = begun.operation
             payment = await self._payments.carry_out(tenant_id, begun)
         else:
-            context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+            idempotency.replayed(context)
             payment, operation = begun
             if operation.is_open:
                 payment = await self._payments.ask(tenant_id, payment.id, operation.id, at_once=True) or payment

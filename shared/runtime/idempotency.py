@@ -2,10 +2,13 @@
 
 Insert-first on a unique key: of callers that come at once, one inserts and the others wait for its commit and then
 read its answer. Looking first and writing later let 200 keys through 2,556 times.
+
+What is kept of a request is a keyed hash: it may hold an e-mail or a password, which nobody who has the rows finds by
+trying them out.
 """
 
 import functools
-import hashlib
+import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
@@ -112,24 +115,23 @@ def _mutation(
 ) -> Unary[S, Q, A]:
     @functools.wraps(method)
     async def served(self: S, request: Q, context: "grpc.aio.ServicerContext[Any, Any]") -> A:
-        # What is hashed of a request is what a servicer makes of it, where it has something that must not be tried out.
-        hashed: Message = getattr(self, "hashed", _unchanged)(request)
         async with self.db.transaction(current().tenant_id or None) as tx:
-            if (stored := await claim(tx, hashed)) is None:
+            if (stored := await claim(tx, request)) is None:
                 answer = await method(self, request, tx)
-                await settle(tx, hashed, _without(answer, secret))
+                await settle(tx, request, _without(answer, secret))
         if stored is None:
             if is_kept and (committed := getattr(self, "committed", None)) is not None:
                 await committed()
             return answer
-        context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
+        replayed(context)
         return cast("A", stored)
 
     return served
 
 
-def _unchanged(request: Message) -> Message:
-    return request
+def replayed(context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+    """Tells the caller that this is the answer to the first call with the request's id."""
+    context.set_trailing_metadata((*(context.trailing_metadata() or ()), (REPLAYED, "true")))
 
 
 def _without(answer: A, fields: Sequence[str]) -> A:
@@ -150,7 +152,7 @@ async def claim(tx: AsyncConnection, request: Message) -> Message | None:
     """
     if (key := _key(request)) is None:
         return None
-    fingerprint = _fingerprint(request)
+    fingerprint = _fingerprint(tx, request)
     claimed = await tx.execute(
         insert(_row)
         .values(**key, fingerprint=fingerprint, expire_time=text(f"now() + interval '{KEPT_HOURS} hours'"))
@@ -210,8 +212,10 @@ def _matches(key: dict[str, str]) -> list[ColumnElement[bool]]:
     return [_row.c[name] == value for name, value in key.items()]
 
 
-def _fingerprint(request: Message) -> bytes:
+def _fingerprint(tx: AsyncConnection, request: Message) -> bytes:
     payload = type(request)()
     payload.CopyFrom(request)
     payload.ClearField("request_id")
-    return hashlib.sha256(payload.SerializeToString(deterministic=True)).digest()
+    # No audit entry begins like this: those have a length first.
+    about = b"request\0" + payload.SerializeToString(deterministic=True)
+    return hmac.digest(journal.account(tx).proving_key, about, "sha256")

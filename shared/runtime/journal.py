@@ -86,10 +86,14 @@ class Account:
     key: bytes
     is_settled: bool = False
 
-    def proof(self, **said: Any) -> bytes:
+    @property
+    def proving_key(self) -> bytes:
         if not self.key:
             raise Internal("AUDIT_KEY_MISSING", "this database was opened without the key that audit entries need")
-        return proof(self.key, **said)
+        return self.key
+
+    def proof(self, **said: Any) -> bytes:
+        return proof(self.proving_key, **said)
 
 
 def open_account(tx: AsyncConnection, key: bytes) -> None:

@@ -35,7 +35,7 @@ async def plane_url(make_database: Callable[[str], str], home: Path) -> str:
 @pytest.fixture
 async def app(plane_url: str, home: Path) -> AsyncIterator[Database]:
     """The small plane's database as its server sees it."""
-    db = Database.connect(app_url(plane_url, home), pool_size=8)
+    db = Database.connect(app_url(plane_url, home), pool_size=8, audit_key=bytes(32))
     yield db
     await db.close()
 

@@ -1,6 +1,7 @@
 """One effect per request_id, whatever comes twice, at once, or dies in between."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +108,16 @@ async def test_the_same_id_with_another_payload_is_refused(stub: Any, notes: Not
     with pytest.raises(grpc.aio.AioRpcError, match="REQUEST_ID_REUSED"):
         await create(stub, request_id, "other")
     assert await bodies(notes.db) == ["acme"]
+
+
+async def test_what_is_kept_of_a_request_cannot_be_tried_out(stub: Any, app: Database) -> None:
+    """A request may hold an e-mail or a password; whoever has the rows and guesses one must not see that it is right."""
+    await create(stub, ids.uuid7())
+    async with app.transaction(ACME) as tx:
+        kept = (await tx.execute(text("SELECT fingerprint FROM idempotency"))).scalar_one()
+    guessed = pb.CreateTenantRequest(tenant={"code": "acme"}).SerializeToString(deterministic=True)
+    assert len(kept) == 32
+    assert kept not in [hashlib.sha256(guess).digest() for guess in (guessed, b"request\0" + guessed)]
 
 
 async def test_sixteen_callers_at_once_have_one_effect_and_one_answer(stub: Any, notes: Notes) -> None:
