@@ -119,7 +119,7 @@ from shared.runtime.events.relay import Relay
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.rpc.channel import connect
-from shared.runtime.rpc.local import Local
+from shared.runtime.rpc.in_process import InProcess
 from shared.runtime.rpc.server import Server, Service, serving
 from shared.runtime.vault import Vault
 from shared.webhooks import fanout
@@ -386,23 +386,25 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[C
             sessions=sessions,
             is_secure=config.public_url.startswith("https:"),
         )
+        own_carts = InProcess(carts, CARTS, rules_pb2.CALLER_SHOPPER)
+        own_checkouts = InProcess(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER)
         storefront = StorefrontService(
             pages=pages,
-            products=Local(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
-            carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
+            products=InProcess(products, PRODUCTS, rules_pb2.CALLER_SHOPPER),
+            carts=own_carts,
             buying=Buying(
                 pages=pages,
-                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
-                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
+                carts=own_carts,
+                checkouts=own_checkouts,
                 # Shoppers have no method that shows an order: a page does, to who knows the cart that it was.
-                orders=Local(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
+                orders=InProcess(orders, ORDERS, rules_pb2.CALLER_MERCHANT),
             ),
             accounts=Accounts(
                 pages=pages,
                 # A wrong password is counted wherever it is typed in.
-                shoppers=Local(shoppers, SHOPPERS, rules_pb2.CALLER_SHOPPER, denials.note),
-                carts=Local(carts, CARTS, rules_pb2.CALLER_SHOPPER),
-                checkouts=Local(checkouts, CHECKOUTS, rules_pb2.CALLER_SHOPPER),
+                shoppers=InProcess(shoppers, SHOPPERS, rules_pb2.CALLER_SHOPPER, denials.note),
+                carts=own_carts,
+                checkouts=own_checkouts,
             ),
         )
         look = StorefrontSettingsService(db=writes, reads=db, clock=clock)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 
 DEFAULT_CAPACITY = 1_000_000
 
@@ -185,7 +185,7 @@ def update(
     capacity: int,
     labels: Mapping[str, str],
 ) -> Cluster:
-    check_etag(cluster, etag)
+    check_etag("cluster", cluster.id, cluster.etag, etag)
     check_endpoints(endpoints)
     return replace(
         cluster,
@@ -200,23 +200,18 @@ def update(
 
 
 def set_state(cluster: Cluster, state: State, etag: str, now: datetime) -> Cluster:
-    check_etag(cluster, etag)
+    check_etag("cluster", cluster.id, cluster.etag, etag)
     return replace(cluster, state=state, version=cluster.version + 1, update_time=now)
 
 
 def check_deletable(cluster: Cluster, etag: str) -> None:
-    check_etag(cluster, etag)
+    check_etag("cluster", cluster.id, cluster.etag, etag)
     if cluster.tenant_count:
         raise FailedPrecondition(
             "CLUSTER_IN_USE",
             f"cluster {cluster.id} has {cluster.tenant_count} tenants: move them first",
             tenant_count=str(cluster.tenant_count),
         )
-
-
-def check_etag(cluster: Cluster, etag: str) -> None:
-    if etag not in ("", cluster.etag):
-        raise stale("cluster", cluster.id, cluster.etag)
 
 
 def check_endpoints(endpoints: Sequence[Endpoint]) -> None:

@@ -11,7 +11,7 @@ from functools import cache
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, check_etag
 
 MAX_DOMAINS = 50
 CHALLENGE_LABEL = "_center-challenge"
@@ -185,7 +185,7 @@ def verify(domain: Domain, texts: list[str], now: datetime) -> Domain:
 
 
 def check_removable(domain: Domain, primary_domain: str, etag: str) -> None:
-    _check_etag(domain, etag)
+    check_etag("domain", domain.name, domain.etag, etag)
     if domain.name == primary_domain:
         raise FailedPrecondition(
             "DOMAIN_IS_PRIMARY", f"{domain.name} is the shop's primary domain: choose another first", domain=domain.name
@@ -193,16 +193,11 @@ def check_removable(domain: Domain, primary_domain: str, etag: str) -> None:
 
 
 def check_primary(domain: Domain, etag: str) -> None:
-    _check_etag(domain, etag)
+    check_etag("domain", domain.name, domain.etag, etag)
     if domain.state is not State.VERIFIED:
         raise FailedPrecondition(
             "DOMAIN_NOT_VERIFIED", f"{domain.name} is not proven yet", domain=domain.name, record=domain.record
         )
-
-
-def _check_etag(domain: Domain, etag: str) -> None:
-    if etag not in ("", domain.etag):
-        raise stale("domain", domain.name, domain.etag)
 
 
 def facts(domain: Domain) -> dict[str, str]:

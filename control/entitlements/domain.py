@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, NotFound, PlatformError, stale
+from shared.runtime.errors import FailedPrecondition, NotFound, PlatformError, check_etag
 
 # Of one entitlement: rotations overlap, and a user has several browsers.
 MAX_LIVE_TOKENS = 10
@@ -69,8 +69,7 @@ def update(
     entitlement: Entitlement, tier: str, status: Status | None, reason: str, etag: str, now: datetime
 ) -> Entitlement:
     """tier, status: empty and None keep what is there. The same when nothing changes."""
-    if etag not in ("", entitlement.etag):
-        raise stale("entitlement", entitlement.id, entitlement.etag)
+    check_etag("entitlement", entitlement.id, entitlement.etag, etag)
     if entitlement.status is Status.CANCELLED:
         raise FailedPrecondition("ENTITLEMENT_CANCELLED", "a cancelled entitlement stays so", id=entitlement.id)
     after = replace(entitlement, tier=tier or entitlement.tier)

@@ -21,7 +21,7 @@ from control.tenants.messages import moment
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import InvalidArgument, NotFound
+from shared.runtime.errors import InvalidArgument, NotFound, check_etag
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.ids import uuid7
@@ -98,7 +98,7 @@ class FeatureMethods:
     @mutation
     async def UpdateFeature(self, request: pb.UpdateFeatureRequest, tx: AsyncConnection) -> pb.UpdateFeatureResponse:
         before = await store.get_feature(tx, request.feature.id, lock=True)
-        domain.check_etag("feature", before.id, before.etag, request.feature.etag)
+        check_etag("feature", before.id, before.etag, request.feature.etag)
         merged = messages.feature(before)
         merge(merged, request.feature, request.update_mask, UPDATABLE)
         if merged.WhichOneof("kind") != before.kind.lower():
@@ -129,7 +129,7 @@ class FeatureMethods:
     @mutation
     async def ArchiveFeature(self, request: pb.ArchiveFeatureRequest, tx: AsyncConnection) -> pb.ArchiveFeatureResponse:
         before = await store.get_feature(tx, request.id, lock=True)
-        domain.check_etag("feature", before.id, before.etag, request.etag)
+        check_etag("feature", before.id, before.etag, request.etag)
         after = replace(before, state=State.ARCHIVED, update_time=self._clock.now(), version=before.version + 1)
         await store.save_feature(tx, after)
         [revision] = await recorded(tx, [_changed(before, after, "archived", request.reason)])

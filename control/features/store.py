@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control.features.domain import Feature, KillSwitch, Rollout, State
 from control.features.values import Kind, Period, Schema, Type, plain, setting_of
-from control.plans.domain import changed, feature_not_found
+from control.plans.domain import feature_not_found
 from control.rows import Order, Where, among, one_row, rows_of
 from control.tables import features, kill_switches, rollouts
-from shared.runtime.errors import AlreadyExists
+from shared.runtime.errors import AlreadyExists, stale
 
 FEATURE_EXISTS = AlreadyExists("FEATURE_EXISTS", "there is a feature with this id")
 
@@ -80,7 +80,7 @@ async def save_feature(tx: AsyncConnection, feature: Feature) -> None:
     """Writes over the version just before this one, or refuses."""
     before = (features.c.id == feature.id) & (features.c.version == feature.version - 1)
     if (await tx.execute(update(features).where(before).values(_feature_values(feature)))).rowcount != 1:
-        raise changed("feature", feature.id)
+        raise stale("feature", feature.id)
 
 
 def _rollout(row: Row[Any]) -> Rollout:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from control.features.domain import Action, Extra, Feature, KillSwitch, Override, State
 from control.features.values import Kind, Quota, Schema, Setting, Value, comparable, contradiction, misfit, text_of
-from shared.runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, check_etag
 
 
 class VersionState(StrEnum):
@@ -120,15 +120,6 @@ class Overlay:
     attachments: tuple[Attachment, ...] = field(default=())
     overrides: tuple[Override, ...] = field(default=())
     kill_switches: tuple[KillSwitch, ...] = field(default=())
-
-
-def changed(kind: str, id: str) -> Aborted:
-    return stale(kind, id)
-
-
-def check_etag(kind: str, id: str, current: str, etag: str) -> None:
-    if etag not in ("", current):
-        raise changed(kind, id)
 
 
 def check_feature(feature: Feature) -> None:

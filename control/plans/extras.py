@@ -21,7 +21,7 @@ from control.tenants.messages import moment
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import FailedPrecondition, NotFound
+from shared.runtime.errors import FailedPrecondition, NotFound, check_etag
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.ids import uuid7
@@ -90,7 +90,7 @@ class ExtraMethods:
     @mutation
     async def UpdateAddOn(self, request: pb.UpdateAddOnRequest, tx: AsyncConnection) -> pb.UpdateAddOnResponse:
         before = await store.get_add_on(tx, request.add_on.id, lock=True)
-        domain.check_etag("add-on", before.id, before.etag, request.add_on.etag)
+        check_etag("add-on", before.id, before.etag, request.add_on.etag)
         merged = messages.add_on(before)
         merge(merged, request.add_on, request.update_mask, ("display_name", "description", "features"))
         extras = messages.extras_of(merged.features)
@@ -109,7 +109,7 @@ class ExtraMethods:
     @mutation
     async def ArchiveAddOn(self, request: pb.ArchiveAddOnRequest, tx: AsyncConnection) -> pb.ArchiveAddOnResponse:
         before = await store.get_add_on(tx, request.id, lock=True)
-        domain.check_etag("add-on", before.id, before.etag, request.etag)
+        check_etag("add-on", before.id, before.etag, request.etag)
         after = replace(before, state=State.ARCHIVED, update_time=self._clock.now(), version=before.version + 1)
         return pb.ArchiveAddOnResponse(add_on=await self._saved(tx, before, after, "archived", request.reason))
 
@@ -165,7 +165,7 @@ class ExtraMethods:
         tenant = await tenant_store.get(tx, given.tenant_id, lock=True)
         before = await store.find_override(tx, tenant.id, given.feature_id, action)
         if given.etag:
-            domain.check_etag("override", given.id or given.feature_id, before.etag if before else "-", given.etag)
+            check_etag("override", given.id or given.feature_id, before.etag if before else "", given.etag)
         after = Override(
             id=before.id if before is not None else uuid7(),
             tenant_id=tenant.id,
@@ -187,7 +187,7 @@ class ExtraMethods:
     @mutation
     async def RemoveOverride(self, request: pb.RemoveOverrideRequest, tx: AsyncConnection) -> pb.RemoveOverrideResponse:
         before = await store.get_override(tx, request.id)
-        domain.check_etag("override", before.id, before.etag, request.etag)
+        check_etag("override", before.id, before.etag, request.etag)
         await store.remove_override(tx, before.id)
         [revision] = await recorded(tx, [_overridden(before, None, "removed", request.reason)])
         return pb.RemoveOverrideResponse(revision=revision)

@@ -33,7 +33,7 @@ from control.tenants.messages import moment
 from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import FailedPrecondition, NotFound
+from shared.runtime.errors import FailedPrecondition, NotFound, check_etag
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import mutation
 from shared.runtime.masks import merge
@@ -114,7 +114,7 @@ class PlanService(FeatureMethods, ExtraMethods, UsageMethods, WatchMethods, pb_g
     @mutation
     async def UpdatePlan(self, request: pb.UpdatePlanRequest, tx: AsyncConnection) -> pb.UpdatePlanResponse:
         before = await store.get_plan(tx, request.plan.id, lock=True)
-        domain.check_etag("plan", before.id, before.etag, request.plan.etag)
+        check_etag("plan", before.id, before.etag, request.plan.etag)
         merged = messages.plan(before)
         merge(merged, request.plan, request.update_mask, ("display_name", "description"))
         after = replace(

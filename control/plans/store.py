@@ -20,7 +20,6 @@ from control.plans.domain import (
     Plan,
     PlanVersion,
     VersionState,
-    changed,
 )
 from control.rows import Order, Where, among, one_row, rows_of
 from control.tables import (
@@ -34,7 +33,7 @@ from control.tables import (
     tenant_features,
     tenants,
 )
-from shared.runtime.errors import AlreadyExists, NotFound
+from shared.runtime.errors import AlreadyExists, NotFound, stale
 
 PLAN_EXISTS = AlreadyExists("PLAN_EXISTS", "there is a plan with this id")
 ADD_ON_EXISTS = AlreadyExists("ADD_ON_EXISTS", "there is an add-on with this id")
@@ -73,7 +72,7 @@ async def save_plan(tx: AsyncConnection, plan: Plan) -> None:
     """Writes over the version just before this one, or refuses."""
     before = (plans.c.id == plan.id) & (plans.c.version == plan.version - 1)
     if (await tx.execute(update(plans).where(before).values(asdict(plan)))).rowcount != 1:
-        raise changed("plan", plan.id)
+        raise stale("plan", plan.id)
 
 
 def _version(row: Row[Any]) -> PlanVersion:
@@ -131,7 +130,7 @@ async def save_version(tx: AsyncConnection, version: PlanVersion) -> None:
     columns = plan_versions.c
     key = and_(columns.plan_id == version.plan_id, columns.version == version.version, columns.edit == version.edit - 1)
     if (await tx.execute(update(plan_versions).where(key).values(_version_values(version)))).rowcount != 1:
-        raise changed("version", f"{version.plan_id}/{version.version}")
+        raise stale("version", f"{version.plan_id}/{version.version}")
 
 
 async def stamp_version(tx: AsyncConnection, version: PlanVersion, revision: int) -> None:
@@ -216,7 +215,7 @@ async def save_add_on(tx: AsyncConnection, add_on: AddOn) -> None:
     """Writes over the version just before this one, or refuses."""
     before = (add_ons.c.id == add_on.id) & (add_ons.c.version == add_on.version - 1)
     if (await tx.execute(update(add_ons).where(before).values(_add_on_values(add_on)))).rowcount != 1:
-        raise changed("add-on", add_on.id)
+        raise stale("add-on", add_on.id)
 
 
 def _attachment(row: Row[Any]) -> Attachment:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from control.domains.domain import RESERVED
 from shared.runtime.clock import time_zones
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, PlatformError, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, PlatformError, check_etag
 
 DEFAULT_MAX_AGE = timedelta(seconds=30)
 MAX_LIVE_KEYS = 20
@@ -191,18 +191,13 @@ def _wrong(reason: str, where: str, why: str) -> InvalidArgument:
 
 
 def update(before: Solution, after: Solution, etag: str, zone: str, now: datetime) -> Solution:
-    check_etag(before, etag)
+    check_etag("solution", before.id, before.etag, etag)
     return check(replace(after, version=before.version + 1, update_time=now), zone)
 
 
 def delete(solution: Solution, etag: str, now: datetime) -> Solution:
-    check_etag(solution, etag)
+    check_etag("solution", solution.id, solution.etag, etag)
     return replace(solution, gateway=None, delete_time=now, update_time=now, version=solution.version + 1)
-
-
-def check_etag(solution: Solution, etag: str) -> None:
-    if etag not in ("", solution.etag):
-        raise stale("solution", solution.id, solution.etag)
 
 
 def tiers_lost(before: Solution, after: Solution) -> list[str]:

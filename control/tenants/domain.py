@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.runtime.clock import time_zones
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 from shared.runtime.money import CURRENCIES
 
 DEFAULT_PLAN = "standard"
@@ -172,8 +172,7 @@ def allowed(state: State) -> list[Action]:
 
 def check(tenant: Tenant, action: Action, etag: str = "") -> State:
     """The state after `action`, or why there is none."""
-    if etag not in ("", tenant.etag):
-        raise stale("tenant", tenant.id, tenant.etag)
+    check_etag("tenant", tenant.id, tenant.etag, etag)
     if (tenant.state, action) not in TRANSITIONS:
         possible = [str(each) for each in allowed(tenant.state)]
         raise FailedPrecondition(

@@ -16,7 +16,6 @@ from shared.runtime.errors import (
     InvalidArgument,
     PlatformError,
     ResourceExhausted,
-    stale,
 )
 
 CODE_LIFE = timedelta(seconds=60)
@@ -237,11 +236,6 @@ def erase(user: User, now: datetime) -> User:
 def check_active(user: User) -> None:
     if user.state is not State.ACTIVE:
         raise FailedPrecondition("USER_ERASED", f"user {user.id} is erased", id=user.id)
-
-
-def check_etag(user: User, etag: str) -> None:
-    if etag not in ("", user.etag):
-        raise stale("user", user.id, user.etag)
 
 
 def facts(user: User) -> dict[str, str]:

@@ -31,7 +31,7 @@ from control.users.messages import mail_to_proto, to_proto
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import FailedPrecondition, NotFound
+from shared.runtime.errors import FailedPrecondition, NotFound, check_etag
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import claim, mutation, replayed, revealing, settle
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
@@ -237,7 +237,7 @@ class UserService(pb_grpc.UserServiceServicer):
             stored = await claim(tx, request)
             if not isinstance(stored, pb.ChangeUserEmailResponse):
                 before, sealed = await store.get(tx, request.id, lock=True)
-                domain.check_etag(before, request.etag)
+                check_etag("user", before.id, before.etag, request.etag)
                 domain.check_active(before)
                 after = await ops.want_email(tx, self._vault, before, sealed, email, self._clock.now())
                 await record(tx, [ops.changed(before, after, "email change asked", request.reason)])
@@ -254,7 +254,7 @@ class UserService(pb_grpc.UserServiceServicer):
     @mutation
     async def EraseUser(self, request: pb.EraseUserRequest, tx: AsyncConnection) -> pb.EraseUserResponse:
         before, _ = await store.get(tx, request.id, lock=True)
-        domain.check_etag(before, request.etag)
+        check_etag("user", before.id, before.etag, request.etag)
         now = self._clock.now()
         after = domain.begin_erasure(before, now)
         # Nobody finds the user by the e-mail from here on: who registers with it is somebody new.

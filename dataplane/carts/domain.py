@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from dataplane.promotions.domain import code_key
 from shared.notifications.domain import Channel, recipient
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, check_etag
 
 MOST_LINES = 200
 MOST_OF_A_LINE = 10_000
@@ -118,8 +118,7 @@ def refuse_changes(cart: Cart, etag: str = "") -> None:
     """FailedPrecondition CART_COMPLETED, Aborted ETAG_MISMATCH."""
     if cart.state is State.COMPLETED:
         raise FailedPrecondition("CART_COMPLETED", "this cart became an order and stays as it is", id=cart.id)
-    if etag not in ("", cart.etag):
-        raise stale("cart", cart.id, cart.etag)
+    check_etag("cart", cart.id, cart.etag, etag)
 
 
 def add_line(cart: Cart, new: Line, now: datetime) -> Cart:

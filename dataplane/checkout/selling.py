@@ -14,7 +14,7 @@ from shared.runtime import journal
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import inside, stale
+from shared.runtime.errors import check_etag, inside
 from shared.runtime.idempotency import mutation
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -43,8 +43,7 @@ class SellingService(pb_grpc.SellingServiceServicer):
         with inside("settings"):
             wanted = domain.checked(settings_of(request.settings))
         before = await store.settings(tx, tenant_id, lock=True)
-        if request.settings.etag not in ("", before.etag):
-            raise stale("selling settings", tenant_id, before.etag)
+        check_etag("selling settings", tenant_id, before.etag, request.settings.etag)
         after = replace(wanted, version=before.version, update_time=before.update_time)
         if before.version and after == before:
             journal.unchanged(tx)

@@ -79,11 +79,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows the commit: an operation to carry out, or some to ask about."""
+    """What follows the commit: operations to carry out, or payments to ask about."""
 
     order_id: str
     begun: tuple[Begun, ...] = ()
-    asked: tuple[tuple[str, str], ...] = ()
+    asked: tuple[Payment, ...] = ()
 
 
 class CheckoutService(pb_grpc.CheckoutServiceServicer):
@@ -251,7 +251,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
         """Nothing new: whoever comes again learns what became of it."""
         journal.unchanged(tx)
         payments = await payment_store.of_reference(tx, current().tenant_id, order_id)
-        return Step(order_id, asked=_open_operations(payments))
+        return Step(order_id, asked=tuple(filter(is_open, payments)))
 
     async def _abandoned(self, tx: AsyncConnection, cart_id: str) -> Step:
         tenant_id, now = current().tenant_id, self._clock.now()
@@ -282,8 +282,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
     async def _carried_out(self, tenant_id: str, step: Step) -> None:
         for begun in step.begun:
             await self._payments.carry_out(tenant_id, begun)
-        for payment_id, operation_id in step.asked:
-            await self._payments.ask(tenant_id, payment_id, operation_id, at_once=True)
+        await self._payments.ask_all(tenant_id, step.asked)
 
     # -- what there is
 
@@ -399,17 +398,6 @@ def _lines(quoted: Quote) -> tuple[Line, ...]:
             )
         )
     return tuple(lines)
-
-
-def _open_operations(payments: list[Payment]) -> tuple[tuple[str, str], ...]:
-    """(payment, operation) of what nobody has heard of yet."""
-    return tuple(
-        (payment.id, operation.id)
-        for payment in payments
-        if is_open(payment)
-        for operation in payment.operations
-        if operation.is_open
-    )
 
 
 def _refuse_missing(missing: list[Requirement]) -> None:

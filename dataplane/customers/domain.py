@@ -9,13 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.notifications.domain import Channel, is_locale, recipient
-from shared.runtime.errors import (
-    AlreadyExists,
-    InvalidArgument,
-    NotFound,
-    ResourceExhausted,
-    stale,
-)
+from shared.runtime.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, check_etag
 
 MOST_ADDRESSES = 20
 
@@ -115,8 +109,7 @@ def locale_of(given: str) -> str:
 
 def update(before: Customer, said: Said, now: datetime, etag: str = "") -> Customer:
     """Aborted ETAG_MISMATCH."""
-    if etag not in ("", before.etag):
-        raise stale("customer", before.id, before.etag)
+    check_etag("customer", before.id, before.etag, etag)
     return _changed(before, now, **_told(before, said, now))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 
 # (variant, location)
 Key: TypeAlias = tuple[str, str]
@@ -259,8 +259,7 @@ class Book:
 
 def change(before: Location, after: Location, *, etag: str, now: datetime) -> Location:
     """`after` as the next version of `before`; `before` itself when nothing differs."""
-    if etag not in ("", before.etag):
-        raise stale("location", before.id, before.etag)
+    check_etag("location", before.id, before.etag, etag)
     named(after)
     return before if after == before else replace(after, update_time=now, version=before.version + 1)
 

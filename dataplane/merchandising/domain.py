@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dataplane.products.domain import handle_of
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, check_etag
 
 MOST_CATEGORIES = 1000
 DEEPEST = 5
@@ -120,8 +120,7 @@ def _height(tree: Tree, category_id: str) -> int:
 
 
 def _guard(kind: str, before: Category | Collection, etag: str) -> None:
-    if etag not in ("", before.etag):
-        raise stale(kind, before.id, before.etag)
+    check_etag(kind, before.id, before.etag, etag)
 
 
 def _handle(named: Category | Collection) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from shared.payments import domain as payments
 from shared.payments.domain import Kind, Payment, Progress
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, check_etag
 
 # Values of what a shopper wants of a line beside its variant, by name.
 Options = tuple[tuple[str, str], ...]
@@ -375,8 +375,7 @@ def refund(order: Order, lines: Sequence[RefundLine]) -> int:
 
 
 def refuse_stale(order: Order, etag: str) -> None:
-    if etag not in ("", order.etag):
-        raise stale("order", order.id, order.etag)
+    check_etag("order", order.id, order.etag, etag)
 
 
 def refunded_by(refund: Refund, operation: payments.Operation) -> Refund:

@@ -192,13 +192,7 @@ class OrderService(pb_grpc.OrderServiceServicer):
     async def _again(self, context: Context, payments: Sequence[Payment]) -> None:
         """The same request comes again: what its first call left open is asked about."""
         idempotency.replayed(context)
-        await self._ask(payments)
-
-    async def _ask(self, payments: Sequence[Payment]) -> None:
-        for payment in payments:
-            for operation in payment.operations:
-                if operation.is_open:
-                    await self._payments.ask(current().tenant_id, payment.id, operation.id, at_once=True)
+        await self._payments.ask_all(current().tenant_id, payments)
 
     async def _fulfilled(self, request: pb.CreateFulfillmentRequest, context: Context) -> pb.CreateFulfillmentResponse:
         """FailedPrecondition PAYMENT_NOT_CAPTURED or PAYMENT_OPEN, when nothing else is in the way."""
@@ -249,7 +243,7 @@ class OrderService(pb_grpc.OrderServiceServicer):
         if begun is not None:
             await self._carry_out([begun])
         else:
-            await self._ask(ledger.payments)
+            await self._payments.ask_all(tenant_id, ledger.payments)
 
     async def _refund(
         self,

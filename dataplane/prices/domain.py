@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 from shared.runtime.money import CURRENCIES, Money
 
 # Each that is not archived is looked at for every cart.
@@ -112,8 +112,7 @@ def touch(price_list: PriceList, *, now: datetime) -> PriceList:
 
 def refuse_changes(price_list: PriceList, etag: str) -> None:
     """Aborted ETAG_MISMATCH, FailedPrecondition PRICE_LIST_ARCHIVED."""
-    if etag not in ("", price_list.etag):
-        raise stale("price list", price_list.id, price_list.etag)
+    check_etag("price list", price_list.id, price_list.etag, etag)
     if price_list.status is Status.ARCHIVED:
         raise FailedPrecondition("PRICE_LIST_ARCHIVED", "an archived price list stays as it is", id=price_list.id)
 

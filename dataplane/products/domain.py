@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 from shared.runtime.money import Money
 
 HANDLE_LENGTH = 128
@@ -111,8 +111,7 @@ def handle_of(title: str) -> str:
 
 
 def _guard(product: Product, etag: str) -> None:
-    if etag not in ("", product.etag):
-        raise stale("product", product.id, product.etag)
+    check_etag("product", product.id, product.etag, etag)
     if product.status is Status.ARCHIVED:
         raise FailedPrecondition("PRODUCT_ARCHIVED", "an archived product stays as it is", id=product.id)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 from shared.runtime.ids import is_uuid
 from shared.runtime.money import CURRENCIES, LARGEST_MINOR, Money, allocate, written
 
@@ -585,8 +585,7 @@ def _compared(rule: Rule, number: int) -> bool:
 
 
 def _guard(promotion: Promotion, etag: str) -> None:
-    if etag not in ("", promotion.etag):
-        raise stale("promotion", promotion.id, promotion.etag)
+    check_etag("promotion", promotion.id, promotion.etag, etag)
     if promotion.status is Status.ARCHIVED:
         raise FailedPrecondition("PROMOTION_ARCHIVED", "an archived promotion stays as it is", id=promotion.id)
 

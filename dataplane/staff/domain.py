@@ -17,7 +17,7 @@ from shared.runtime.errors import (
     PermissionDenied,
     PlatformError,
     Unauthenticated,
-    stale,
+    check_etag,
 )
 
 INVITATION_LASTS = timedelta(days=7)
@@ -157,8 +157,7 @@ def _refuse_last(member: Member, owners: Collection[str]) -> None:
 
 
 def _refuse_stale(member: Member, etag: str) -> None:
-    if etag not in ("", member.etag):
-        raise stale("member", member.id, member.etag)
+    check_etag("member", member.id, member.etag, etag)
 
 
 def _changed(member: Member, now: datetime, **fields: Any) -> Member:

@@ -12,7 +12,7 @@ from dataplane.storefront import domain
 from dataplane.storefront.pages import Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError, Unauthenticated
-from shared.runtime.rpc.local import Local
+from shared.runtime.rpc.in_process import InProcess
 
 _PAGE = 20
 _LEAST, _MOST = 8, 200
@@ -34,7 +34,7 @@ _FORMS = ("sign-in", "register", "forgot", "password")
 class Accounts:
     """shoppers: called as a shopper, or as the customer who is signed in."""
 
-    def __init__(self, *, pages: Pages, shoppers: Local, carts: Local, checkouts: Local) -> None:
+    def __init__(self, *, pages: Pages, shoppers: InProcess, carts: InProcess, checkouts: InProcess) -> None:
         self._pages = pages
         self._shoppers = shoppers
         self._carts = carts

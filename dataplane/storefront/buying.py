@@ -16,7 +16,7 @@ from dataplane.storefront import domain
 from dataplane.storefront.pages import Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
-from shared.runtime.rpc.local import Local
+from shared.runtime.rpc.in_process import InProcess
 
 # ISO 3166-1, in English, by name: [(code, name), ...].
 _ISO = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text()
@@ -54,7 +54,7 @@ _SAID = {
 class Buying:
     """carts, checkouts: called as a shopper, carts as a customer, too; orders: as the shop's own people."""
 
-    def __init__(self, *, pages: Pages, carts: Local, checkouts: Local, orders: Local) -> None:
+    def __init__(self, *, pages: Pages, carts: InProcess, checkouts: InProcess, orders: InProcess) -> None:
         self._pages = pages
         self._carts = carts
         self._checkouts = checkouts

@@ -8,7 +8,7 @@ from math import ceil
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid5
 
-from shared.runtime.errors import InvalidArgument, PermissionDenied, stale
+from shared.runtime.errors import InvalidArgument, PermissionDenied, check_etag
 
 # WCAG 2.2, 1.4.3.
 LEAST_CONTRAST = 4.5
@@ -38,8 +38,7 @@ class Theme:
 
 def set_theme(before: Theme, wanted: Theme, *, etag: str, tenant_id: str, now: datetime) -> Theme:
     """The next version, or `before` where nothing differs. Aborted ETAG_MISMATCH; InvalidArgument ACCENT_TOO_PALE."""
-    if etag not in ("", before.etag):
-        raise stale("theme", tenant_id, before.etag)
+    check_etag("theme", tenant_id, before.etag, etag)
     accent = wanted.accent_color.lower()
     if accent and (found := contrast(accent, LIGHT)) < LEAST_CONTRAST:
         why = f"it stands out from the page by {found:.1f} to 1, and text needs {LEAST_CONTRAST} to 1"

@@ -17,7 +17,7 @@ from dataplane.storefront.buying import Buying
 from dataplane.storefront.pages import HEADERS, Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
-from shared.runtime.rpc.local import Local
+from shared.runtime.rpc.in_process import InProcess
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -32,7 +32,9 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
     """products, carts: their services, called as a shopper; carts as a customer, too. buying: the pages that come
     after the cart. accounts: those of customers."""
 
-    def __init__(self, *, pages: Pages, products: Local, carts: Local, buying: Buying, accounts: Accounts) -> None:
+    def __init__(
+        self, *, pages: Pages, products: InProcess, carts: InProcess, buying: Buying, accounts: Accounts
+    ) -> None:
         self._pages = pages
         self._products = products
         self._carts = carts

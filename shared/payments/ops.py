@@ -206,6 +206,13 @@ class Payments:
         await self._reached("asked")
         return await self.settle(tenant_id, payment_id, report)
 
+    async def ask_all(self, tenant_id: str, some: Iterable[Payment]) -> None:
+        """Asks at once about whatever is open of the payments."""
+        for payment in some:
+            for operation in payment.operations:
+                if operation.is_open:
+                    await self.ask(tenant_id, payment.id, operation.id, at_once=True)
+
     async def _settings(self, tx: AsyncConnection, tenant_id: str) -> Settings:
         """FailedPrecondition PAYMENTS_NOT_CONFIGURED."""
         if (settings := await store.settings(tx, tenant_id)) is None:

@@ -20,7 +20,7 @@ from shared.payments.store import Settings
 from shared.payments.tables import payments
 from shared.runtime import filters, idempotency, journal, money
 from shared.runtime.context import current
-from shared.runtime.errors import Aborted, InvalidArgument, PermissionDenied
+from shared.runtime.errors import InvalidArgument, PermissionDenied, check_etag
 from shared.runtime.filters import Field
 from shared.runtime.idempotency import mutation
 from shared.runtime.money import Money
@@ -156,8 +156,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         tenant_id, wanted = current().tenant_id, request.settings
         before = await stored.settings(tx, tenant_id, lock=True)
         version = 0 if before is None else before.version
-        if wanted.etag not in ("", str(version)):
-            raise Aborted("ETAG_MISMATCH", "the payment settings changed meanwhile; read them again", etag=str(version))
+        check_etag("payment settings", tenant_id, str(version), wanted.etag)
         if before is None and not request.secret_key:
             raise InvalidArgument("FIELD_INVALID", "secret_key: needed", fields={"secret_key": "needed"})
         if wanted.api_base != ("" if before is None else before.api_base) and _is_merchant():

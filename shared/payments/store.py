@@ -12,7 +12,7 @@ from shared.payments.domain import Kind, Operation, Payment, Progress, State
 from shared.payments.provider import Notice
 from shared.payments.tables import payments
 from shared.runtime import paging
-from shared.runtime.errors import Aborted, FailedPrecondition, NotFound
+from shared.runtime.errors import FailedPrecondition, NotFound, stale
 from shared.runtime.paging import Ordering, Value
 
 _PAYMENT = (
@@ -232,7 +232,7 @@ async def set_settings(tx: AsyncConnection, tenant_id: str, new: Settings) -> No
         },
     )
     if kept.rowcount != 1:
-        raise Aborted("ETAG_MISMATCH", "the payment settings changed meanwhile; read them again")
+        raise stale("payment settings", tenant_id)
 
 
 def _values(tenant_id: str, payment: Payment, operations: Sequence[Operation]) -> dict[str, Any]:

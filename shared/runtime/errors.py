@@ -136,3 +136,9 @@ def stale(kind: str, id: str, etag: str = "") -> Aborted:
     if etag:
         refusal.metadata["etag"] = etag
     return refusal
+
+
+def check_etag(kind: str, id: str, etag: str, given: str) -> None:
+    """Aborted ETAG_MISMATCH unless the caller has named no etag, or the one that the thing has now."""
+    if given not in ("", etag):
+        raise stale(kind, id, etag)

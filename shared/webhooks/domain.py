@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.runtime.errors import FailedPrecondition, InvalidArgument, stale
+from shared.runtime.errors import FailedPrecondition, InvalidArgument, check_etag
 
 ENDPOINTS_AT_MOST = 20
 # The longest that a receiver may have itself waited for.
@@ -177,8 +177,7 @@ def require_enabled(endpoint: Endpoint) -> None:
 
 
 def guard(endpoint: Endpoint, etag: str) -> None:
-    if etag not in ("", endpoint.etag):
-        raise stale("endpoint", endpoint.id, endpoint.etag)
+    check_etag("endpoint", endpoint.id, endpoint.etag, etag)
 
 
 def subscribed(event_types: Sequence[str]) -> tuple[str, ...]:

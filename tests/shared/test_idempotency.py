@@ -111,7 +111,7 @@ async def test_the_same_id_with_another_payload_is_refused(stub: Any, notes: Not
 
 
 async def test_what_is_kept_of_a_request_cannot_be_tried_out(stub: Any, app: Database) -> None:
-    """A request may hold an e-mail or a password; whoever has the rows and guesses one must not see that it is right."""
+    """It may hold an e-mail or a password: whoever has the rows and guesses one must not see that it is right."""
     await create(stub, ids.uuid7())
     async with app.transaction(ACME) as tx:
         kept = (await tx.execute(text("SELECT fingerprint FROM idempotency"))).scalar_one()

@@ -22,7 +22,7 @@ class _Method:
     serve: Callable[[Any, Any], Awaitable[Any]]
 
 
-class Local:
+class InProcess:
     """A service's unary methods, as one that answers a caller calls them: each under its own name, so that the audit
     and the request ids are as if the caller had called it. role: whom the service is to take the caller for.
 
