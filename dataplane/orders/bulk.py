@@ -65,18 +65,6 @@ async def variants(tx: AsyncConnection, tenant_id: str, skus: Collection[str]) -
     return {sku: (variant, product) for sku, variant, product in found}
 
 
-async def numbers(tx: AsyncConnection, tenant_id: str, count: int) -> range:
-    """Whoever asks holds the shop's counter until his transaction ends."""
-    stmt = text(
-        """
-        INSERT INTO order_numbers AS n (tenant_id, number) VALUES (CAST(:tenant_id AS uuid), 1000 + :count)
-        ON CONFLICT (tenant_id) DO UPDATE SET number = n.number + :count RETURNING number
-        """
-    )
-    last = int((await tx.execute(stmt, {"tenant_id": tenant_id, "count": count})).scalar_one())
-    return range(last - count + 1, last + 1)
-
-
 async def add(tx: AsyncConnection, tenant_id: str, some: Sequence[Imported]) -> None:
     await _insert(tx, tenant_id, orders, [_order(each.order) for each in some])
     lines = [

@@ -247,7 +247,7 @@ async def _add_orders(tx: AsyncConnection, tenant_id: str, some: Sequence[Order]
         return []
     orders = list(reversed(new.values()))
     variants = await bulk.variants(tx, tenant_id, {line.sku for order in orders for line in order.lines})
-    numbers = await bulk.numbers(tx, tenant_id, len(orders))
+    numbers = await store.numbers(tx, tenant_id, len(orders))
     made = [_imported(tenant_id, order, number, variants) for order, number in zip(orders, numbers, strict=True)]
     await bulk.add(tx, tenant_id, made)
     return [each.order for each in made]

@@ -52,7 +52,8 @@ class Happened:
 
 async def create(tx: AsyncConnection, tenant_id: str, new: Order, *, now: datetime) -> Order:
     """With its number, which is given last: the shop's counter is held until the transaction ends."""
-    order = replace(new, number=await store.next_number(tx, tenant_id))
+    [number] = await store.numbers(tx, tenant_id)
+    order = replace(new, number=number)
     await store.add(tx, tenant_id, order)
     await journal.record(tx, tenant_id, [change(None, order)], [event("created", order, Ledger())])
     await _note(tx, tenant_id, order, [Happened("created", f"order {order.number} was begun")], now)

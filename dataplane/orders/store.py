@@ -67,10 +67,10 @@ _ADJUSTMENTS = text(
     "SELECT promotion_id::text, code, amount_minor, explanation FROM order_adjustments "
     f"WHERE {_OF_ORDER} ORDER BY position"
 )
-_NUMBER = text(
+_NUMBERS = text(
     """
-    INSERT INTO order_numbers AS n (tenant_id, number) VALUES (CAST(:tenant_id AS uuid), 1001)
-    ON CONFLICT (tenant_id) DO UPDATE SET number = n.number + 1 RETURNING number
+    INSERT INTO order_numbers AS n (tenant_id, number) VALUES (CAST(:tenant_id AS uuid), 1000 + :count)
+    ON CONFLICT (tenant_id) DO UPDATE SET number = n.number + :count RETURNING number
     """
 )
 _ADD = text(
@@ -109,9 +109,10 @@ _COUNT = text(
 )
 
 
-async def next_number(tx: AsyncConnection, tenant_id: str) -> int:
-    """Whoever asks holds the shop's counter until his transaction ends: ask last."""
-    return int((await tx.execute(_NUMBER, {"tenant_id": tenant_id})).scalar_one())
+async def numbers(tx: AsyncConnection, tenant_id: str, count: int = 1) -> range:
+    """The next ones. Whoever asks holds the shop's counter until the transaction ends: ask last."""
+    last = int((await tx.execute(_NUMBERS, {"tenant_id": tenant_id, "count": count})).scalar_one())
+    return range(last - count + 1, last + 1)
 
 
 async def add(tx: AsyncConnection, tenant_id: str, new: Order) -> None:

@@ -34,7 +34,6 @@ from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import payment_service_pb2 as payments_pb
-from center.shared.v1 import rules_pb2
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.carts import messages as cart_messages
 from dataplane.carts import store as cart_store
@@ -61,19 +60,19 @@ from shared.payments.simulator.faults import Fault
 from shared.payments.stripe_api import PAYMENT, Stripe
 from shared.runtime import context as calls
 from shared.runtime import journal, keys
-from shared.runtime.context import CallContext
 from shared.runtime.db import Database, app_url
-from shared.runtime.errors import Internal, PlatformError
+from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
 from shared.runtime.vault import Vault
 from tests.dataplane.checkouts import ADDRESS, EMAIL, Shop, open_for_sale
 from tests.dataplane.cluster import entry, of
-from tests.dataplane.test_payment_schedules import QUIET, assert_equal_to_the_books
+from tests.dataplane.test_payment_schedules import assert_equal_to_the_books
 from tests.dataplane.test_payments import eur
 from tests.support import payments as providers
 from tests.support.cluster_process import ClusterProcess
+from tests.support.dying import outcome
 from tests.support.payments import Served, secret
 from tests.support.platform import until
 
@@ -152,26 +151,7 @@ class Place:
                 raise asyncio.CancelledError
 
     async def call(self, method: Callable[[Any, Any], Awaitable[Any]], request: Any, **metadata: str) -> Any:
-        """The answer, a refusal, or None of a call that died. A task of its own, since it may die."""
-
-        async def served() -> Any:
-            name = type(request).__name__.removesuffix("Request")
-            context = CallContext(
-                caller="operator",
-                role=rules_pb2.CALLER_OPERATOR,
-                tenant_id=self.tenant_id,
-                method=f"race/{name}",
-                metadata=metadata,
-            )
-            with calls.use(context):
-                return await method(request, QUIET)
-
-        [ended] = await asyncio.gather(asyncio.ensure_future(served()), return_exceptions=True)
-        if isinstance(ended, asyncio.CancelledError):
-            return None
-        if isinstance(ended, BaseException) and (isinstance(ended, Internal) or not isinstance(ended, PlatformError)):
-            raise ended
-        return ended
+        return await outcome(self.tenant_id, "race", method, request, **metadata)
 
     async def webhook(self, body: bytes, signature: str) -> int:
         if self.deaf:

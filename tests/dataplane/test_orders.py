@@ -17,7 +17,6 @@ from center.dataplane.v1 import order_service_pb2 as pb
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.shared.v1 import payment_service_pb2 as payments_pb
-from center.shared.v1 import rules_pb2
 from dataplane.orders.domain import Order
 from dataplane.orders.messages import RING
 from dataplane.orders.notices import Details
@@ -29,8 +28,8 @@ from shared.payments.ops import Payments
 from shared.payments.simulator.faults import Fault
 from shared.payments.stripe_api import NAME, Stripe
 from shared.runtime.clock import SystemClock
-from shared.runtime.context import CallContext, use
 from shared.runtime.db import Database
+from shared.runtime.errors import PlatformError
 from shared.runtime.events.consumer import Event
 from shared.runtime.events.subjects import Subject
 from shared.runtime.events.types import read
@@ -39,10 +38,10 @@ from shared.runtime.paging import PageTokens
 from shared.runtime.vault import Vault
 from tests.dataplane import orders
 from tests.dataplane.cluster import Running, create, of, product, variant
-from tests.dataplane.test_payment_schedules import QUIET
 from tests.dataplane.test_payments import Shop as Account
 from tests.dataplane.test_payments import eur, minor, open_shop
 from tests.support import payments as providers
+from tests.support.dying import outcome
 from tests.support.grpc import refuses
 from tests.support.payments import Served
 from tests.support.platform import until
@@ -615,21 +614,8 @@ class Dying:
 
     async def call(self, method: str, request: Message) -> Any:
         """The answer, or None of a call that died."""
-
-        async def served() -> Any:
-            call = CallContext(
-                caller="operator",
-                role=rules_pb2.CALLER_OPERATOR,
-                tenant_id=self._id,
-                method=f"center.dataplane.v1.OrderService/{method}",
-                metadata={},
-            )
-            with use(call):
-                return await getattr(self._service, method)(request, QUIET)
-
-        [ended] = await asyncio.gather(asyncio.ensure_future(served()), return_exceptions=True)
-        if isinstance(ended, asyncio.CancelledError):
-            return None
-        if isinstance(ended, BaseException):
+        served = getattr(self._service, method)
+        ended = await outcome(self._id, "center.dataplane.v1.OrderService", served, request)
+        if isinstance(ended, PlatformError):
             raise ended
         return ended

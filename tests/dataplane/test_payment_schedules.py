@@ -21,7 +21,6 @@ from google.api import httpbody_pb2
 
 from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.shared.v1 import payment_service_pb2 as pb
-from center.shared.v1 import rules_pb2
 from dataplane.tenants import store as tenant_store
 from dataplane.tenants.domain import State
 from dataplane.tenants.service import entry as local_entry
@@ -32,11 +31,8 @@ from shared.payments.service import PaymentService
 from shared.payments.simulator.books import Account
 from shared.payments.simulator.faults import Fault
 from shared.payments.stripe_api import PAYMENT, Stripe
-from shared.runtime import context as calls
 from shared.runtime import keys
-from shared.runtime.context import CallContext
 from shared.runtime.db import Database, app_url
-from shared.runtime.errors import Internal, PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import migrate
 from shared.runtime.paging import PageTokens
@@ -44,6 +40,7 @@ from shared.runtime.vault import Vault
 from tests.dataplane.cluster import entry
 from tests.dataplane.test_payments import eur
 from tests.support import payments as providers
+from tests.support.dying import outcome
 from tests.support.payments import Served, secret
 
 # SOAK_SCHEDULES=10000 for a long look, with other seeds every time.
@@ -67,17 +64,6 @@ class Late:
         return datetime.now(UTC) - self.behind
 
 
-class Quiet:
-    """What a servicer says of an answer beside it."""
-
-    def trailing_metadata(self) -> tuple[()]:
-        return ()
-
-    def set_trailing_metadata(self, _: object) -> None:
-        pass
-
-
-QUIET: Any = Quiet()
 BROWSER = httpx.AsyncClient()
 
 
@@ -102,25 +88,7 @@ class Place:
             raise asyncio.CancelledError
 
     async def call(self, method: Callable[[Any, Any], Awaitable[Any]], request: Any, **metadata: str) -> Any:
-        """The answer, a refusal, or None of a call that died. A task of its own, since it may die."""
-
-        async def served() -> Any:
-            context = CallContext(
-                caller="operator",
-                role=rules_pb2.CALLER_OPERATOR,
-                tenant_id=self.tenant_id,
-                method=f"center.shared.v1.PaymentService/{type(request).__name__.removesuffix('Request')}",
-                metadata=metadata,
-            )
-            with calls.use(context):
-                return await method(request, QUIET)
-
-        [ended] = await asyncio.gather(asyncio.ensure_future(served()), return_exceptions=True)
-        if isinstance(ended, asyncio.CancelledError):
-            return None
-        if isinstance(ended, BaseException) and (isinstance(ended, Internal) or not isinstance(ended, PlatformError)):
-            raise ended
-        return ended
+        return await outcome(self.tenant_id, "center.shared.v1.PaymentService", method, request, **metadata)
 
     async def webhook(self, body: bytes, signature: str) -> int:
         if self.is_deaf:

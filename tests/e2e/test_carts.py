@@ -1,11 +1,11 @@
 """A shopper's cart at the shop's domain, as JSON through Envoy, and what the shop's people see of it."""
 
 import json
-from typing import Any
 
 import pytest
 
 from tests.e2e.test_cli import said
+from tests.edge.web import Api
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
@@ -15,19 +15,8 @@ async def test_a_shopper_fills_a_cart_through_envoy(platform: Platform) -> None:
     tenant = await platform.create("carts", region_id="eu")
     token = await platform.token(tenant.id)
     shopper = platform.shopper()
-
-    async def send(method: str, path: str, *, authorization: str = "", **body: Any) -> tuple[int, Any]:
-        headers = {"authorization": authorization} if authorization else {}
-        content = json.dumps(body).encode() if body else b""
-        if content:
-            headers["content_type"] = "application/json"
-        answer = await shopper.send(method, "carts.center.localhost", path, content, **headers)
-        return answer.status, json.loads(answer.body)
-
-    async def ok(method: str, path: str, **more: Any) -> Any:
-        status, answer = await send(method, path, **more)
-        assert status == 200, answer
-        return answer
+    api = Api(shopper, "carts.center.localhost")
+    send, ok = api.send, api.ok
 
     price = {"currencyCode": "EUR", "units": 12, "nanos": 500_000_000}
     new = {"title": "Lamp", "variants": [{"sku": "LAMP", "price": price}]}

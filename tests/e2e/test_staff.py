@@ -1,54 +1,44 @@
 """A shop's people and programs at its domain, as JSON through Envoy, and from the command line."""
 
 import json
-from typing import Any
 
 import pytest
 
 from tests.e2e.test_cli import said
+from tests.edge.web import Api
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
+bearer = "Bearer {}".format
 
 
 async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
     await platform.create("staff", region_id="eu")
     client = platform.shopper()
-
-    async def send(method: str, path: str, token: str = "", **body: Any) -> tuple[int, Any]:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        content = json.dumps(body).encode() if body else b""
-        if content:
-            headers["content_type"] = "application/json"
-        answer = await client.send(method, "staff.center.localhost", path, content, **headers)
-        return answer.status, json.loads(answer.body)
-
-    async def ok(method: str, path: str, token: str = "", **body: Any) -> Any:
-        status, answer = await send(method, path, token, **body)
-        assert status == 200, answer
-        return answer
+    api = Api(client, "staff.center.localhost")
+    send, ok = api.send, api.ok
 
     secret = said(platform, "staff", "invite", "staff", "ada@mail.example", "owner")["secret"]
     accepted = await ok("POST", "/v1/backoffice/staff:acceptInvitation", secret=secret, password="a brass lamp burns")
     assert accepted["member"]["role"] == "STAFF_ROLE_OWNER"
     signed_in = await ok("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a brass lamp burns")
-    owner = signed_in["token"]
+    owner = bearer(signed_in["token"])
     status, refused = await send("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a guess")
     assert status == 401 and "SIGN_IN_REFUSED" in json.dumps(refused)
 
     made = await ok("POST", "/v1/backoffice/api-keys", owner, displayName="sync", role="STAFF_ROLE_READ_ONLY")
-    status, refused = await send("POST", "/v1/products", made["key"], product={"title": "Lamp"})
+    status, refused = await send("POST", "/v1/products", bearer(made["key"]), product={"title": "Lamp"})
     assert status == 403 and "ROLE_NOT_ALLOWED" in json.dumps(refused) and "STAFF" in json.dumps(refused)
-    await ok("GET", "/v1/locations", made["key"])
+    await ok("GET", "/v1/locations", bearer(made["key"]))
     rotated = await ok("POST", f"/v1/backoffice/api-keys/{made['apiKey']['id']}:rotate", owner, overlap="0s")
-    status, _ = await send("GET", "/v1/locations", made["key"])
+    status, _ = await send("GET", "/v1/locations", bearer(made["key"]))
     assert status == 401
-    await ok("GET", "/v1/locations", rotated["key"])
+    await ok("GET", "/v1/locations", bearer(rotated["key"]))
     assert said(platform, "api-keys", "revoke", "staff", made["apiKey"]["id"])["state"] == "API_KEY_STATE_REVOKED"
-    status, _ = await send("GET", "/v1/locations", rotated["key"])
+    status, _ = await send("GET", "/v1/locations", bearer(rotated["key"]))
     assert status == 401
     key = said(platform, "api-keys", "create", "staff", "import", "staff", "--expires", "90d")["key"]
-    await ok("POST", "/v1/products", key, product={"title": "Lamp"})
+    await ok("POST", "/v1/products", bearer(key), product={"title": "Lamp"})
     listed = said(platform, "api-keys", "list", "staff")
     assert [each["display_name"] for each in listed["api_keys"]] == ["import", "sync"]
 

@@ -72,3 +72,25 @@ class Shopper:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+class Api:
+    """The JSON API at one host, for those who only want to know what it says."""
+
+    def __init__(self, shopper: Shopper, host: str) -> None:
+        self._shopper = shopper
+        self._host = host
+
+    async def send(self, method: str, path: str, authorization: str = "", **body: Any) -> tuple[int, Any]:
+        """(status, what it says)."""
+        headers = {"authorization": authorization} if authorization else {}
+        content = json.dumps(body).encode() if body else b""
+        if content:
+            headers["content_type"] = "application/json"
+        answer = await self._shopper.send(method, self._host, path, content, **headers)
+        return answer.status, answer.json
+
+    async def ok(self, method: str, path: str, authorization: str = "", **body: Any) -> Any:
+        status, answer = await self.send(method, path, authorization, **body)
+        assert status == 200, answer
+        return answer
