@@ -122,7 +122,7 @@ async def _write(platform: Platform, shop: Shop, tenant_id: str, watch: Watched,
     refused_since: float | None = None
     while not stop.is_set():
         body = json.dumps({"product": {"title": f"Title {uuid7()}"}, "update_mask": "title"}).encode()
-        seen = await probe.ask(question(shop.domain, f"/v1/products/{product_id}", "PATCH", body, token))
+        seen = await probe.ask(question(shop.domain, f"/v1/backoffice/products/{product_id}", "PATCH", body, token))
         if seen.status == 200:
             watch.writes += 1
             if refused_since is not None:

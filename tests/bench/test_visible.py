@@ -75,7 +75,7 @@ async def test_changes_of_a_tenant(imported: Imported) -> None:
     async with commits(platform) as committed:
         for shop in _spread_over(imported.shops, TENANTS):
             tenant_id = await _tenant_id(platform, shop.code)
-            read, write = question(shop.domain), question(shop.domain, "/v1/products", "POST")
+            read, write = question(shop.domain), question(shop.domain, "/v1/backoffice/products", "POST")
             served = _answered(200, b"x-center-tenant: " + tenant_id.encode())
             # The tenant is in use: Envoy has its routes.
             await probe.until(read, served)

@@ -171,7 +171,7 @@ async def test_an_upload_is_the_body_of_a_request(web: Web) -> None:
     to = {"content_type": "application/octet-stream", "authorization": bearer(web.running.home, web.mine)[1]}
     described = {"name": "a.bin", "contentType": "application/octet-stream", "sizeBytes": len(data)}
     as_json = {**to, "content_type": "application/json"}
-    host, uploads = "mine.media.test", "/v1/media/uploads"
+    host, uploads = "mine.media.test", "/v1/backoffice/media/uploads"
     answer = await web.shopper.send("POST", host, uploads, json.dumps(described).encode(), **as_json)
     upload_id = answer.json["upload"]["id"]
     half = 5 * MIB + 77
@@ -184,9 +184,9 @@ async def test_an_upload_is_the_body_of_a_request(web: Web) -> None:
     answer = await web.shopper.send("POST", host, f"{uploads}/{upload_id}:finalize", b"{}", **as_json)
     made = answer.json["media"]
     assert (await web.get(await web.url(made["id"]))).body == data
-    answer = await web.shopper.send("GET", host, "/v1/media?pageSize=1", **to)
+    answer = await web.shopper.send("GET", host, "/v1/backoffice/media?pageSize=1", **to)
     assert answer.json["media"] == [made]
-    assert (await web.shopper.send("GET", host, "/v1/media")).status == 403
+    assert (await web.shopper.send("GET", host, "/v1/backoffice/media")).status == 403
 
 
 async def test_a_body_that_breaks_off_leaves_what_has_come(web: Web) -> None:
@@ -194,7 +194,7 @@ async def test_a_body_that_breaks_off_leaves_what_has_come(web: Web) -> None:
     upload = await begin(web.running.media, web.mine, data)
     _, writer = await asyncio.open_connection("127.0.0.1", web.envoy.port)
     head = [
-        f"POST /v1/media/uploads/{upload.id}/file HTTP/1.1",
+        f"POST /v1/backoffice/media/uploads/{upload.id}/file HTTP/1.1",
         "Host: mine.media.test",
         f"Authorization: {bearer(web.running.home, web.mine)[1]}",
         f"Content-Length: {len(data)}",

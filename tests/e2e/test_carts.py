@@ -20,7 +20,9 @@ async def test_a_shopper_fills_a_cart_through_envoy(platform: Platform) -> None:
 
     price = {"currencyCode": "EUR", "units": 12, "nanos": 500_000_000}
     new = {"title": "Lamp", "variants": [{"sku": "LAMP", "price": price}]}
-    lamp = (await ok("POST", "/v1/products", authorization=token, product=new))["product"]["variants"][0]["id"]
+    lamp = (await ok("POST", "/v1/backoffice/products", authorization=token, product=new))["product"]["variants"][0][
+        "id"
+    ]
     cart = (await ok("POST", "/v1/carts", currencyCode="EUR"))["cart"]
     at = f"/v1/carts/{cart['id']}"
     other = (await ok("POST", "/v1/carts", currencyCode="EUR"))["cart"]["id"]
@@ -39,9 +41,12 @@ async def test_a_shopper_fills_a_cart_through_envoy(platform: Platform) -> None:
 
     status, refused = await send("POST", f"{at}/lines", variantId=lamp, quantity=10_001)
     assert status == 400 and "quantity" in json.dumps(refused)
-    status, refused = await send("GET", "/v1/carts")
+    status, refused = await send("GET", "/v1/backoffice/carts")
     assert status == 403, refused
-    assert {each["id"] for each in (await ok("GET", "/v1/carts", authorization=token))["carts"]} == {cart["id"], other}
+    assert {each["id"] for each in (await ok("GET", "/v1/backoffice/carts", authorization=token))["carts"]} == {
+        cart["id"],
+        other,
+    }
 
     assert {each["id"] for each in said(platform, "carts", "list", "carts")["carts"]} == {cart["id"], other}
     assert said(platform, "carts", "show", "carts", cart["id"])["line_count"] == "1"

@@ -195,9 +195,9 @@ async def test_promotions_from_the_command_line(platform: Platform) -> None:
     assert left["id"] == mugs["id"]
     token = await platform.token(deals["id"])
     shopper = platform.shopper()
-    answer = await shopper.get("cli-deals.center.localhost", "/v1/promotions", authorization=token)
+    answer = await shopper.get("cli-deals.center.localhost", "/v1/backoffice/promotions", authorization=token)
     assert [each["displayName"] for each in answer.json["promotions"]] == ["Post", "Mugs"]
-    assert (await shopper.get("cli-deals.center.localhost", "/v1/promotions")).status == 403
+    assert (await shopper.get("cli-deals.center.localhost", "/v1/backoffice/promotions")).status == 403
     await shopper.close()
 
 

@@ -48,7 +48,7 @@ class Shop:
         return await self.shopper.send(
             "POST",
             self.host,
-            "/v1/products",
+            "/v1/backoffice/products",
             json.dumps(body).encode(),
             content_type="application/json",
             authorization=self.token,

@@ -86,7 +86,7 @@ async def test_envoy_serves_what_it_knows_while_control_edge_and_postgresql_are_
             written = await shopper.send(
                 "POST",
                 hosts["outage-open"],
-                "/v1/products",
+                "/v1/backoffice/products",
                 b'{"product": {"title": "made without control %d"}}' % number,
                 content_type="application/json",
                 authorization=token,

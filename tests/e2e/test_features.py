@@ -35,7 +35,11 @@ class Shop:
         body = {"product": {"title": f"Lamp {next(_numbers)}"}}
         headers = {"content_type": "application/json", "authorization": self.token}
         return await self.shopper.send(
-            "POST", f"{self.tenant.code}.{self.platform.zone}", "/v1/products", json.dumps(body).encode(), **headers
+            "POST",
+            f"{self.tenant.code}.{self.platform.zone}",
+            "/v1/backoffice/products",
+            json.dumps(body).encode(),
+            **headers,
         )
 
     async def get(self) -> Answer:

@@ -52,15 +52,17 @@ async def test_a_product_tells_the_shops_owner_of_itself(platform: Platform) -> 
     host = f"cli-told.{platform.zone}"
     body = b'{"product": {"title": "Brass lamp"}}'
     shopper = platform.shopper()
-    assert (await shopper.send("POST", host, "/v1/products", body, **headers)).status == 200
+    assert (await shopper.send("POST", host, "/v1/backoffice/products", body, **headers)).status == 200
 
     def told() -> bool:
         return bool(json.loads(platform.center("mail", "list", "--to", to, "--json").stdout)["mails"])
 
     await until(told, 30, "the owner's mail")
-    listed = await shopper.send("POST", host, "/v1/notifications:search", b"{}", **headers)
+    listed = await shopper.send("POST", host, "/v1/backoffice/notifications:search", b"{}", **headers)
     [found] = listed.json["notifications"]
     assert (found["template"], found["channel"]) == ("product-created", "NOTIFICATION_CHANNEL_EMAIL")
-    stranger = await shopper.send("POST", host, "/v1/notifications:search", b"{}", content_type="application/json")
+    stranger = await shopper.send(
+        "POST", host, "/v1/backoffice/notifications:search", b"{}", content_type="application/json"
+    )
     assert stranger.status in (401, 403)
     await shopper.close()

@@ -23,7 +23,7 @@ BODIES: Mapping[tuple[str, str], list[Any]] = {
         {"currencyCode": "EUR", "requestId": "again"},
         {},
     ],
-    ("backoffice", "/v1/products"): [
+    ("backoffice", "/v1/backoffice/products"): [
         {"product": {"title": "Lamp", "variants": [VARIANT]}},
         {"product": {"title": "Lamp", "handle": "no spaces", "variants": [VARIANT]}},
         {"product": {"title": "x" * 301}},
@@ -33,7 +33,7 @@ BODIES: Mapping[tuple[str, str], list[Any]] = {
         {"product": {"title": 7}},
         {"title": "Lamp"},
     ],
-    ("backoffice", "/v1/reservations:reserve"): [
+    ("backoffice", "/v1/backoffice/reservations:reserve"): [
         {"lines": []},
         {"lines": [{"quantity": 0}]},
     ],

@@ -97,12 +97,16 @@ def shop(shops: dict[str, Shop]) -> Shop:
 
 
 async def test_a_merchant_takes_a_payment_with_plain_json(shop: Shop) -> None:
-    held = await shop.post("/v1/payments", amount={"currencyCode": "EUR", "units": 12}, paymentMethod="pm_card_visa")
+    held = await shop.post(
+        "/v1/backoffice/payments", amount={"currencyCode": "EUR", "units": 12}, paymentMethod="pm_card_visa"
+    )
     payment = held["payment"]
     assert payment["state"] == "PAYMENT_STATE_AUTHORIZED"
-    taken = await shop.post(f"/v1/payments/{payment['id']}:capture")
+    taken = await shop.post(f"/v1/backoffice/payments/{payment['id']}:capture")
     assert taken["payment"]["state"] == "PAYMENT_STATE_CAPTURED"
-    back = await shop.post(f"/v1/payments/{payment['id']}:refund", amount={"currencyCode": "EUR", "units": 5})
+    back = await shop.post(
+        f"/v1/backoffice/payments/{payment['id']}:refund", amount={"currencyCode": "EUR", "units": 5}
+    )
     assert back["payment"]["state"] == "PAYMENT_STATE_PARTIALLY_REFUNDED"
     [intent], [refund] = await shop.books(payment["id"])
     assert (intent["amount_received"], refund["amount"]) == (1200, 500)
@@ -110,7 +114,7 @@ async def test_a_merchant_takes_a_payment_with_plain_json(shop: Shop) -> None:
 
 async def test_a_payer_confirms_and_the_webhook_says_so_through_envoy(shop: Shop) -> None:
     asked = await shop.post(
-        "/v1/payments",
+        "/v1/backoffice/payments",
         amount={"currencyCode": "EUR", "units": 9},
         paymentMethod="pm_card_threeDSecure2Required",
         returnUrl="http://shop.example/back",

@@ -52,7 +52,7 @@ async def test_a_shopper_browses_by_category_as_json(platform: Platform) -> None
 
     price = {"currencyCode": "EUR", "units": "5"}
     new = {"product": {"title": "A lamp", "variants": [{"sku": "LAMP", "price": price}]}}
-    made = (await ask("POST", "/v1/products", new))["product"]
+    made = (await ask("POST", "/v1/backoffice/products", new))["product"]
     category = (await ask("POST", "/v1/backoffice/categories", {"category": {"title": "Lamps"}}))["category"]
     await ask("PUT", f"/v1/backoffice/products/{made['id']}/categories", {"categoryIds": [category["id"]]})
     assert (await ask("GET", "/v1/products/by-handle/a-lamp"))["product"]["id"] == made["id"]

@@ -27,18 +27,18 @@ async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
     assert status == 401 and "SIGN_IN_REFUSED" in json.dumps(refused)
 
     made = await ok("POST", "/v1/backoffice/api-keys", owner, displayName="sync", role="STAFF_ROLE_READ_ONLY")
-    status, refused = await send("POST", "/v1/products", bearer(made["key"]), product={"title": "Lamp"})
+    status, refused = await send("POST", "/v1/backoffice/products", bearer(made["key"]), product={"title": "Lamp"})
     assert status == 403 and "ROLE_NOT_ALLOWED" in json.dumps(refused) and "STAFF" in json.dumps(refused)
-    await ok("GET", "/v1/locations", bearer(made["key"]))
+    await ok("GET", "/v1/backoffice/locations", bearer(made["key"]))
     rotated = await ok("POST", f"/v1/backoffice/api-keys/{made['apiKey']['id']}:rotate", owner, overlap="0s")
-    status, _ = await send("GET", "/v1/locations", bearer(made["key"]))
+    status, _ = await send("GET", "/v1/backoffice/locations", bearer(made["key"]))
     assert status == 401
-    await ok("GET", "/v1/locations", bearer(rotated["key"]))
+    await ok("GET", "/v1/backoffice/locations", bearer(rotated["key"]))
     assert said(platform, "api-keys", "revoke", "staff", made["apiKey"]["id"])["state"] == "API_KEY_STATE_REVOKED"
-    status, _ = await send("GET", "/v1/locations", bearer(rotated["key"]))
+    status, _ = await send("GET", "/v1/backoffice/locations", bearer(rotated["key"]))
     assert status == 401
     key = said(platform, "api-keys", "create", "staff", "import", "staff", "--expires", "90d")["key"]
-    await ok("POST", "/v1/products", bearer(key), product={"title": "Lamp"})
+    await ok("POST", "/v1/backoffice/products", bearer(key), product={"title": "Lamp"})
     listed = said(platform, "api-keys", "list", "staff")
     assert [each["display_name"] for each in listed["api_keys"]] == ["import", "sync"]
 

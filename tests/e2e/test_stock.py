@@ -34,7 +34,7 @@ async def test_stock_from_the_command_line(platform: Platform) -> None:
 
     token = await platform.token(shop.id)
     shopper = platform.shopper()
-    answer = await shopper.get("stock.center.localhost", "/v1/stock", authorization=token)
+    answer = await shopper.get("stock.center.localhost", "/v1/backoffice/stock", authorization=token)
     assert answer.status == 200 and b'"onHand":"24"' in answer.body.replace(b" ", b""), answer.body
-    assert (await shopper.get("stock.center.localhost", "/v1/stock")).status == 403
+    assert (await shopper.get("stock.center.localhost", "/v1/backoffice/stock")).status == 403
     await shopper.close()

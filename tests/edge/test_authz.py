@@ -297,7 +297,9 @@ async def test_a_validator_that_does_not_answer_in_time_refuses(behind: Behind) 
 async def test_tenants_and_the_platform_are_never_asked_about(edge: Edge, behind: Behind) -> None:
     before = len(edge.validator.asked)
     assert (await behind.shopper.get("shop-4.test")).status == 200
-    written = await behind.shopper.send("POST", "shop-4.test", "/v1/products", b"{}", content_type="application/json")
+    written = await behind.shopper.send(
+        "POST", "shop-4.test", "/v1/backoffice/products", b"{}", content_type="application/json"
+    )
     assert written.status in (400, 403)
     assert (await behind.shopper.get("shop-4.test", "/search")).reason == "PATH_UNKNOWN"
     assert (await behind.shopper.get("center.test", "/search")).reason == "PATH_UNKNOWN"

@@ -253,7 +253,7 @@ async def test_a_read_only_tenant_is_read_but_not_written(edge: Edge, envoy: Env
     host = f"shop-{number}.test"
     await edge.applied(edge.set(shop_of(number, mode=Mode.READ_ONLY)))
     assert (await shopper.get(host)).status == 200
-    written = await shopper.send("POST", host, "/v1/products", b"{}", content_type="application/json")
+    written = await shopper.send("POST", host, "/v1/backoffice/products", b"{}", content_type="application/json")
     assert (written.status, written.reason) == (503, "TENANT_READ_ONLY")
     async with products(envoy, host) as stub:
         assert (await stub.ListProducts(pb.ListProductsRequest())).products

@@ -77,7 +77,13 @@ def test_every_binding_of_an_audience_is_described_and_nothing_else(name: str) -
 
 def test_a_merchants_method_is_not_told_to_shoppers() -> None:
     assert "post" not in DOCUMENTS["storefront"]["paths"]["/v1/products"]
-    assert "post" in DOCUMENTS["backoffice"]["paths"]["/v1/products"]
+    assert "post" in DOCUMENTS["backoffice"]["paths"]["/v1/backoffice/products"]
+
+
+def test_what_no_shopper_may_call_has_a_prefix_of_its_own() -> None:
+    shoppers = {(verb, path) for verb, path, _ in _bound("storefront")}
+    merchants = {(verb, path) for verb, path, _ in _bound("backoffice")}
+    assert {path for _, path in merchants - shoppers if not path.startswith("/v1/backoffice/")} == set()
 
 
 @pytest.mark.parametrize("name", CALLERS)

@@ -28,7 +28,7 @@ from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+center/shared/v1/tenant_audit_service.proto\x12\x10\x63\x65nter.shared.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$center/shared/v1/audit_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\"e\n\x18ListTenantEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"c\n\x19ListTenantEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xac\x01\n\x12TenantAuditService\x12\x95\x01\n\x11ListTenantEntries\x12*.center.shared.v1.ListTenantEntriesRequest\x1a+.center.shared.v1.ListTenantEntriesResponse\"\'\xca\xda\x18\n\n\x02\x06\x01\x10\x02 \x01\x30\x03\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/audit/entriesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+center/shared/v1/tenant_audit_service.proto\x12\x10\x63\x65nter.shared.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$center/shared/v1/audit_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\"e\n\x18ListTenantEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x18\n\x06\x66ilter\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"c\n\x19ListTenantEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.center.shared.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb7\x01\n\x12TenantAuditService\x12\xa0\x01\n\x11ListTenantEntries\x12*.center.shared.v1.ListTenantEntriesRequest\x1a+.center.shared.v1.ListTenantEntriesResponse\"2\xca\xda\x18\n\n\x02\x06\x01\x10\x02 \x01\x30\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/backoffice/audit/entriesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,11 +40,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['filter']._loaded_options = None
   _globals['_LISTTENANTENTRIESREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_TENANTAUDITSERVICE'].methods_by_name['ListTenantEntries']._loaded_options = None
-  _globals['_TENANTAUDITSERVICE'].methods_by_name['ListTenantEntries']._serialized_options = b'\312\332\030\n\n\002\006\001\020\002 \0010\003\202\323\344\223\002\023\022\021/v1/audit/entries'
+  _globals['_TENANTAUDITSERVICE'].methods_by_name['ListTenantEntries']._serialized_options = b'\312\332\030\n\n\002\006\001\020\002 \0010\003\202\323\344\223\002\036\022\034/v1/backoffice/audit/entries'
   _globals['_LISTTENANTENTRIESREQUEST']._serialized_start=192
   _globals['_LISTTENANTENTRIESREQUEST']._serialized_end=293
   _globals['_LISTTENANTENTRIESRESPONSE']._serialized_start=295
   _globals['_LISTTENANTENTRIESRESPONSE']._serialized_end=394
   _globals['_TENANTAUDITSERVICE']._serialized_start=397
-  _globals['_TENANTAUDITSERVICE']._serialized_end=569
+  _globals['_TENANTAUDITSERVICE']._serialized_end=580
 # @@protoc_insertion_point(module_scope)
