@@ -12,21 +12,6 @@ import structlog
 from google.longrunning import operations_proto_pb2 as longrunning_pb
 from google.protobuf.descriptor import ServiceDescriptor
 
-from center.control.v1 import (
-    access_service_pb2,
-    catalog_service_pb2,
-    cluster_service_pb2,
-    domain_service_pb2,
-    operations_service_pb2,
-    page_service_pb2,
-    plan_service_pb2,
-    solution_service_pb2,
-    tenant_service_pb2,
-    user_service_pb2,
-    validator_service_pb2,
-)
-from center.flagd.sync.v1 import sync_pb2
-from center.shared.v1 import audit_service_pb2
 from center_sdk.decider import Decider
 from control import activity, denied, schedule, tables
 from control.access.service import AccessService
@@ -97,20 +82,7 @@ from shared.runtime.rpc.server import Server, Service, serving
 
 log = structlog.stdlib.get_logger("center.control")
 
-TENANTS = tenant_service_pb2.DESCRIPTOR.services_by_name["TenantService"]
-DOMAINS = domain_service_pb2.DESCRIPTOR.services_by_name["DomainService"]
-PLANS = plan_service_pb2.DESCRIPTOR.services_by_name["PlanService"]
-FLAGS = sync_pb2.DESCRIPTOR.services_by_name["FlagSyncService"]
-CLUSTERS = cluster_service_pb2.DESCRIPTOR.services_by_name["ClusterService"]
-CATALOG = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
-ACCESS = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
-SOLUTIONS = solution_service_pb2.DESCRIPTOR.services_by_name["SolutionService"]
-USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
-PAGES = page_service_pb2.DESCRIPTOR.services_by_name["PageService"]
-VALIDATORS = validator_service_pb2.DESCRIPTOR.services_by_name["ValidatorService"]
-OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
 LONG_RUNNING: ServiceDescriptor = longrunning_pb.DESCRIPTOR.services_by_name["Operations"]
-AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,35 +210,26 @@ async def running(
             resolver = ZoneFile(config.zone_file) if config.zone_file is not None else Dns()
         decider = await stack.enter_async_context(quota_backend.deciding(config.home, quotas, feeds))
         abreast = Abreast(reader, catalog)
-        services = [
-            Service(TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone), TENANTS),
-            Service(DomainService(db, clock, tokens, resolver, features, zone=config.zone), DOMAINS),
-            Service(ClusterService(db, clock, tokens), CLUSTERS),
-            Service(
-                PlanService(
-                    db, clock, tokens, features, observers, Abreast(reader, features), heartbeat_s=config.heartbeat_s
-                ),
-                PLANS,
+        servicers = [
+            TenantService(db, clock, catalog, tokens, Signer(config.home), zone=config.zone),
+            DomainService(db, clock, tokens, resolver, features, zone=config.zone),
+            ClusterService(db, clock, tokens),
+            PlanService(
+                db, clock, tokens, features, observers, Abreast(reader, features), heartbeat_s=config.heartbeat_s
             ),
-            Service(FlagSyncService(catalog, features), FLAGS),
-            Service(
-                CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
-                CATALOG,
+            FlagSyncService(catalog, features),
+            CatalogService(db, catalog, watchers, heartbeat_s=config.heartbeat_s, cluster_arrived=cluster_arrived),
+            SolutionService(
+                db, clock, tokens, peppers, solution_keys, abreast, zone=config.zone, environment=config.environment
             ),
-            Service(
-                SolutionService(
-                    db, clock, tokens, peppers, solution_keys, abreast, zone=config.zone, environment=config.environment
-                ),
-                SOLUTIONS,
-            ),
-            Service(AccessService(db, clock, tokens, issuer, vault, proofs, catalog, decider, quotas, abreast), ACCESS),
-            Service(ValidatorService(quotas, feeds, catalog, watchers), VALIDATORS),
-            Service(UserService(db, clock, tokens, vault, proofs, issuer, abreast), USERS),
-            Service(PageService(db), PAGES),
-            Service(OperationsService(db, clock, catalog, watchers, connections), OPERATIONS),
-            Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING),
-            Service(AuditService(Entries(db, tables.audit, tokens), tables.audit, checker), AUDIT),
+            AccessService(db, clock, tokens, issuer, vault, proofs, catalog, decider, quotas, abreast),
+            ValidatorService(quotas, feeds, catalog, watchers),
+            UserService(db, clock, tokens, vault, proofs, issuer, abreast),
+            PageService(db),
+            OperationsService(db, clock, catalog, watchers, connections),
+            AuditService(Entries(db, tables.audit, tokens), tables.audit, checker),
         ]
+        long_running = Service(LongRunning(db, clock, tokens, waiting), LONG_RUNNING)
         await stack.enter_async_context(
             _beside(
                 tailer.follow(reader, catalog, changed, app_url(config.database_url, config.home)),
@@ -292,7 +255,7 @@ async def running(
         )
         server = await stack.enter_async_context(
             serving(
-                services,
+                [*map(Service.of, servicers), long_running],
                 address=config.address,
                 identity=identity,
                 admin_address=config.admin_address or None,

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from center.edge.v1 import edge_service_pb2
 from edge.authz import service as authz
 from edge.authz.validator import Deciding
 from edge.catalog import Follower
@@ -68,7 +67,7 @@ async def running(config: Config) -> AsyncIterator[Edge]:
     services = [
         Service(discovery, SERVICE),
         Service(checks, authz.SERVICE),
-        Service(edge_service, edge_service_pb2.DESCRIPTOR.services_by_name["EdgeService"]),
+        Service.of(edge_service),
     ]
     async with (
         serving(

@@ -3,12 +3,12 @@
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +18,8 @@ from dataplane.tenants.domain import Local
 from shared.runtime.context import current
 from shared.runtime.db import Database
 from shared.runtime.errors import Aborted, PlatformError
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
+from shared.runtime.rpc.server import Service
 
 
 class LocalTenants:
@@ -122,19 +123,15 @@ class Writes(Database):
 _GATE = text("SELECT tenant_writable()")
 
 
-def admitted(servicer: object, descriptor: ServiceDescriptor, tenants: LocalTenants, features: LocalFeatures) -> object:
+def admitted(servicer: object, tenants: LocalTenants, features: LocalFeatures) -> Service:
     """`servicer` behind the check: each method that acts in a tenant first asks whether that tenant is served, and one
     that the contract marks as mutating, whether it may be written to; then, whether it calls too often."""
+    descriptor = contract.of(servicer)
     methods = {name: getattr(servicer, name) for name in rules.of_service(descriptor)}
     for name, of_method in rules.of_service(descriptor).items():
         if of_method.needs_tenant:
             methods[name] = _admitting(methods[name], tenants, features, mutates=of_method.mutates)
-    return _Methods(methods)
-
-
-class _Methods:
-    def __init__(self, methods: Mapping[str, Callable[..., Any]]) -> None:
-        self.__dict__.update(methods)
+    return Service(SimpleNamespace(**methods), descriptor)
 
 
 def _admitting(

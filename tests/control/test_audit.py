@@ -19,32 +19,20 @@ from center.control.v1 import plan_service_pb2 as plans_pb
 from center.control.v1 import tenant_pb2
 from center.control.v1 import tenant_service_pb2 as tenants_pb
 from center.shared.v1 import audit_service_pb2 as audit_pb
+from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
 from control import app
 from control.users.service import KEY_SETTLES_S
 from shared.audit.denials import KINDS, OTHERS, Denials, Denied
 from shared.runtime.context import CallContext
 from shared.runtime.errors import PermissionDenied, Unavailable
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.control.people import People, an_email, code_in
 from tests.control.plane import Plane, until
 from tests.control.solutions import draft
+from tests.support.contracts import services
 from tests.support.grpc import refuses
 
-SERVICES = [
-    app.TENANTS,
-    app.DOMAINS,
-    app.PLANS,
-    app.CLUSTERS,
-    app.CATALOG,
-    app.ACCESS,
-    app.SOLUTIONS,
-    app.USERS,
-    app.PAGES,
-    app.VALIDATORS,
-    app.OPERATIONS,
-    app.LONG_RUNNING,
-    app.AUDIT,
-]
+SERVICES = [*services("center.control.v1"), contract.of(AuditServiceStub), app.LONG_RUNNING]
 METHODS: dict[str, MethodDescriptor] = {
     f"{service.name}/{method.name}": method for service in SERVICES for method in service.methods
 }

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
+from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from center.shared.v1 import tenant_audit_service_pb2 as tenant_pb
 from center.shared.v1.tenant_audit_service_pb2_grpc import TenantAuditServiceStub
 from dataplane import tables
-from dataplane.app import COMMANDS, PRODUCTS
 from shared.audit import domain, exports, store
 from shared.audit.anchors import Anchors
 from shared.audit.checking import Checker
@@ -31,7 +31,7 @@ from shared.audit.signing import Signer
 from shared.runtime import keys, pki
 from shared.runtime.db import app_url, database_name
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane.cluster import Running, bearer, create, entry, move_rows, of, product, sealed
 from tests.dataplane.conftest import Start
 from tests.support.grpc import Refusal, refusal_of
@@ -119,7 +119,7 @@ CHANGES: dict[str, Callable[[Running, str], Any]] = {
     "TenantRuntimeService/ImportTenant": _import_tenant,
 }
 # Those of services that have their own tests bring the proof along there.
-SERVICES = [COMMANDS, PRODUCTS]
+SERVICES = [contract.of(TenantRuntimeServiceStub), contract.of(ProductServiceStub)]
 
 
 def test_every_mutating_method_is_tried_or_says_what_records_it() -> None:

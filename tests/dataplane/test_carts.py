@@ -19,13 +19,12 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
-from dataplane.app import CARTS
 from dataplane.carts import domain, ops, store, sweeper
 from dataplane.tenants.local import Writes
 from shared.runtime import money
 from shared.runtime.clock import SystemClock
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product, variant
 from tests.support.grpc import refuses
 
@@ -34,7 +33,8 @@ EMAIL = "ada.lovelace@mail.example"
 ADDRESS = pb.Address(
     name="Ada Lovelace", lines=["12 St James's Square"], postal_code="SW1Y 4LB", city="London", country_code="GB"
 )
-MUTATING = sorted(name for name, of_method in rules.of_service(CARTS).items() if of_method.mutates)
+CARTS = rules.of_service(contract.of(CartServiceStub))
+MUTATING = sorted(name for name, of_method in CARTS.items() if of_method.mutates)
 
 
 @dataclass

@@ -12,7 +12,6 @@ from center.control.v1 import tenant_pb2
 from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.control.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 from center.dataplane.v1 import product_service_pb2 as products_pb
-from dataplane.app import CATALOG
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.server import Service, serving
@@ -94,7 +93,7 @@ class ScriptedCatalog(CatalogServiceServicer):
 @asynccontextmanager
 async def catalog_at(home: Any, script: ScriptedCatalog, port: int = 0) -> AsyncIterator[str]:
     identity = pki.load(home, "control")
-    services = [Service(script, CATALOG)]
+    services = [Service.of(script)]
     async with serving(services, address=f"127.0.0.1:{port}", identity=identity, drain_s=0.1) as server:
         yield f"127.0.0.1:{server.port}"
         script.hang_up()

@@ -15,32 +15,38 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from center.dataplane.v1 import product_service_pb2 as pb
+from center.dataplane.v1.backoffice_description_service_pb2_grpc import BackofficeDescriptionServiceStub
+from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
+from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
+from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
+from center.dataplane.v1.description_service_pb2_grpc import DescriptionServiceStub
+from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
+from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1 import rules_pb2
-from dataplane.app import (
-    BACKOFFICE_DESCRIPTION,
-    CARTS,
-    CHECKOUTS,
-    COMMANDS,
-    CUSTOMERS,
-    DESCRIPTION,
-    MEDIA,
-    NOTIFICATIONS,
-    PRODUCTS,
-    SELLING,
-    SHOPPERS,
-)
+from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from dataplane.customers.domain import Customer
 from dataplane.customers.sessions import Sessions
 from shared.runtime.clock import SystemClock
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from shared.runtime.rpc.status import received
 from tests.dataplane.cluster import Running, bearer, create, entry, of, product
 
-SERVICES = (
-    PRODUCTS, CARTS, CHECKOUTS, SELLING, SHOPPERS, CUSTOMERS, MEDIA, NOTIFICATIONS, DESCRIPTION, BACKOFFICE_DESCRIPTION,
-    COMMANDS,
-)  # fmt: skip
+PRODUCTS = contract.of(ProductServiceStub)
+MEDIA = contract.of(MediaServiceStub)
+NOTIFICATIONS = contract.of(NotificationServiceStub)
+COMMANDS = contract.of(TenantRuntimeServiceStub)
+OTHERS: tuple[type, ...] = (
+    CartServiceStub,
+    CheckoutServiceStub,
+    SellingServiceStub,
+    ShopperServiceStub,
+    CustomerServiceStub,
+    DescriptionServiceStub,
+    BackofficeDescriptionServiceStub,
+)
+SERVICES = [PRODUCTS, MEDIA, NOTIFICATIONS, COMMANDS, *map(contract.of, OTHERS)]
 METHODS = [method for service in SERVICES for method in service.methods]
 CALLERS = {
     "operator": rules_pb2.CALLER_OPERATOR,

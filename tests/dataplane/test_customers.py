@@ -27,7 +27,6 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
-from dataplane.app import CUSTOMERS, SHOPPERS
 from dataplane.customers import domain
 from dataplane.customers.domain import Customer, Tries
 from dataplane.customers.sessions import Sessions
@@ -35,7 +34,7 @@ from dataplane.orders import ops as order_ops
 from shared.runtime.clock import SystemClock
 from shared.runtime.errors import ResourceExhausted
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane import orders
 from tests.dataplane.cluster import Running, bearer, create, digest, entry, move_rows, of, product
 from tests.dataplane.notices import until
@@ -50,6 +49,7 @@ _HASH = hashlib.scrypt(PASSWORD.encode(), salt=bytes(16), n=16, r=8, p=1, dklen=
 CHEAP = f"scrypt$4$8$1${base64.b64encode(bytes(16)).decode()}${base64.b64encode(_HASH).decode()}"
 # What must stand nowhere in clear.
 SECRETS = ("lovelace", "Lovelace", "mail.example", "7946", "James", "SW1Y", PASSWORD, "cs_")
+SHOPPERS, CUSTOMERS = contract.of(ShopperServiceStub), contract.of(CustomerServiceStub)
 MUTATING = sorted(
     name for each in (SHOPPERS, CUSTOMERS) for name, of_method in rules.of_service(each).items() if of_method.mutates
 )

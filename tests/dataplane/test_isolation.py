@@ -36,39 +36,25 @@ from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, SellingServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
+from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.price_list_service_pb2_grpc import PriceListServiceStub
+from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
 from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
+from center.dataplane.v1.tenant_runtime_service_pb2_grpc import TenantRuntimeServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1 import notification_service_pb2 as notices_pb
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1 import webhook_service_pb2 as webhooks_pb
+from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
+from center.shared.v1.notification_service_pb2_grpc import NotificationServiceStub
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import (
-    CARTS,
-    CHECKOUTS,
-    COMMANDS,
-    CUSTOMERS,
-    INVENTORY,
-    MEDIA,
-    MERCHANDISING,
-    NAVIGATION,
-    NOTIFICATIONS,
-    ORDERS,
-    PRICES,
-    PRODUCTS,
-    PROMOTIONS,
-    SELLING,
-    SHOPPERS,
-    STAFF,
-    STOREFRONT,
-    WEBHOOKS,
-)
+from center.shared.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from dataplane.customers.domain import Customer
 from dataplane.customers.sessions import Sessions
 from dataplane.orders import ops as order_ops
@@ -85,6 +71,7 @@ from shared.runtime.errors import PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
 from shared.runtime.money import Money
+from shared.runtime.rpc import contract
 from tests.dataplane import orders
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
@@ -618,7 +605,7 @@ WEBHOOK_REQUESTS: dict[str, Callable[[str, str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in WEBHOOKS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(WebhookServiceStub).methods])
 async def test_no_method_reaches_another_tenants_webhooks(two: Two, name: str) -> None:
     webhooks = two.running.webhooks
     listed = await webhooks.ListEndpoints(webhooks_pb.ListEndpointsRequest(), metadata=of(two.b))
@@ -663,7 +650,7 @@ STOCK_REQUESTS: dict[str, Callable[[stock_pb.StockLevel, str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in INVENTORY.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(InventoryServiceStub).methods])
 async def test_no_method_reaches_another_tenants_stock(two: Two, name: str) -> None:
     stock: Any = two.running.inventory
     [theirs] = (await stock.ListStock(stock_pb.ListStockRequest(), metadata=of(two.b))).levels
@@ -700,7 +687,7 @@ CART_REQUESTS: dict[str, Callable[[str, carts_pb.CartLine], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in CARTS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(CartServiceStub).methods])
 async def test_no_method_reaches_another_tenants_carts(two: Two, name: str) -> None:
     carts: Any = CartServiceStub(two.running.channel("operator"))
     [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
@@ -732,6 +719,7 @@ ARRANGED_REQUESTS: dict[str, Callable[[str, str, str], Message]] = {
     "ListCollections": lambda c, o, p: navigation_pb.ListCollectionsRequest(filter=f'id = "{o}"'),
     "GetCollection": lambda c, o, p: navigation_pb.GetCollectionRequest(handle="theirs"),
 }
+MERCHANDISING, NAVIGATION = contract.of(MerchandisingServiceStub), contract.of(NavigationServiceStub)
 
 
 @pytest.mark.parametrize("method", [*MERCHANDISING.methods, *NAVIGATION.methods], ids=lambda method: method.name)
@@ -772,6 +760,7 @@ CHECKOUT_REQUESTS: dict[str, Callable[[str], Message]] = {
     "GetSellingSettings": lambda c: checkouts_pb.GetSellingSettingsRequest(),
     "SetSellingSettings": lambda c: checkouts_pb.SetSellingSettingsRequest(settings={"hold_seconds": 60}),
 }
+CHECKOUTS, SELLING = contract.of(CheckoutServiceStub), contract.of(SellingServiceStub)
 
 
 @pytest.mark.parametrize("method", [*CHECKOUTS.methods, *SELLING.methods], ids=lambda method: method.name)
@@ -832,7 +821,7 @@ PAGES: dict[str, Callable[[pb.Product], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in STOREFRONT.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(StorefrontServiceStub).methods])
 async def test_no_page_shows_another_tenants_shop(two: Two, name: str) -> None:
     carts: Any = CartServiceStub(two.running.channel("operator"))
     [listed] = (await carts.ListCarts(carts_pb.ListCartsRequest(), metadata=of(two.b))).carts
@@ -859,7 +848,7 @@ async def test_a_theme_is_the_tenants_own(two: Two) -> None:
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
-@pytest.mark.parametrize("name", [method.name for method in PROMOTIONS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(PromotionServiceStub).methods])
 async def test_no_method_reaches_another_tenants_promotions(two: Two, name: str) -> None:
     stub: Any = PromotionServiceStub(two.running.channel("operator"))
     listed = await stub.ListPromotions(promotions_pb.ListPromotionsRequest(), metadata=of(two.b))
@@ -890,7 +879,7 @@ PRICE_REQUESTS: dict[str, Callable[[str, str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in PRICES.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(PriceListServiceStub).methods])
 async def test_no_method_reaches_another_tenants_prices(two: Two, name: str) -> None:
     stub: Any = PriceListServiceStub(two.running.channel("operator"))
     lists = [
@@ -924,7 +913,7 @@ CUSTOMER_REQUESTS: dict[str, Callable[[customers_pb.Customer], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in CUSTOMERS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(CustomerServiceStub).methods])
 async def test_no_method_reaches_another_tenants_customers(two: Two, name: str) -> None:
     stub: Any = CustomerServiceStub(two.running.channel("operator"))
     [theirs] = (await stub.ListCustomers(customers_pb.ListCustomersRequest(), metadata=of(two.b))).customers
@@ -963,7 +952,7 @@ SHOPPER_REQUESTS: dict[str, Callable[[str, str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in SHOPPERS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(ShopperServiceStub).methods])
 async def test_no_method_knows_another_tenants_customer_again(two: Two, name: str) -> None:
     backoffice: Any = CustomerServiceStub(two.running.channel("operator"))
     everybody = customers_pb.ListCustomersRequest()
@@ -1012,7 +1001,7 @@ STAFF_REQUESTS: dict[str, Callable[[str, str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in STAFF.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(StaffServiceStub).methods])
 async def test_no_method_reaches_another_tenants_staff(two: Two, name: str) -> None:
     stub: Any = StaffServiceStub(two.running.channel("operator"))
     [member] = (await stub.ListMembers(staff_pb.ListMembersRequest(), metadata=of(two.b))).members
@@ -1045,7 +1034,7 @@ ORDER_REQUESTS: dict[str, Callable[[orders_pb.Order], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in ORDERS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(OrderServiceStub).methods])
 async def test_no_method_reaches_another_tenants_orders(two: Two, name: str) -> None:
     stub: Any = OrderServiceStub(two.running.channel("operator"))
     [listed] = (await stub.ListOrders(orders_pb.ListOrdersRequest(), metadata=of(two.b))).orders
@@ -1061,7 +1050,7 @@ async def test_no_method_reaches_another_tenants_orders(two: Two, name: str) -> 
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
 
 
-@pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))
+@pytest.mark.parametrize("name", sorted(method.name for method in contract.of(NotificationServiceStub).methods))
 async def test_no_method_reaches_another_tenants_notices(two: Two, name: str) -> None:
     shop = Shop(two.running, two.b)
     listed = await shop.call.ListNotifications(notices_pb.ListNotificationsRequest(), metadata=of(two.b))
@@ -1115,7 +1104,7 @@ def notice_requests(theirs: notices_pb.Notification) -> dict[str, Message]:
 
 
 async def test_commands_for_one_tenant_leave_the_others_alone(two: Two, us: Running) -> None:
-    assert {m.name for m in COMMANDS.methods} == COMMANDS_TRIED
+    assert {m.name for m in contract.of(TenantRuntimeServiceStub).methods} == COMMANDS_TRIED
     fresh = await furnish(two.running)
     before = {tenant: await digest(two.running, tenant) for tenant in (two.a, two.b, two.c)}
     commands = two.running.commands
@@ -1181,7 +1170,7 @@ MEDIA_REQUESTS: dict[str, Callable[[media_pb.Media, media_pb.Upload], Message]] 
 }
 
 
-@pytest.mark.parametrize("method", list(MEDIA.methods), ids=lambda method: method.name)
+@pytest.mark.parametrize("method", list(contract.of(MediaServiceStub).methods), ids=lambda method: method.name)
 async def test_no_method_reaches_another_tenants_files(two: Two, method: MethodDescriptor) -> None:
     [theirs] = (await two.running.media.ListMedia(media_pb.ListMediaRequest(), metadata=of(two.b))).media
     upload = await begin(two.running.media, two.b, b"theirs")
@@ -2049,7 +2038,7 @@ async def answers(two: Two, name: str, request: Message, tenant: str) -> list[ob
     """All answers, or the code of the refusal."""
     method = getattr(two.running.products, name)
     try:
-        kind = PRODUCTS.methods_by_name[name]
+        kind = contract.of(ProductServiceStub).methods_by_name[name]
         if kind.server_streaming and not kind.client_streaming:
             return [answer async for answer in method(request, metadata=of(tenant))]
         if not kind.client_streaming:

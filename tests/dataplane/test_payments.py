@@ -20,12 +20,11 @@ from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
 from center.shared.v1 import payment_service_pb2 as pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
-from dataplane.app import PAYMENTS
 from shared.payments.simulator.books import Account
 from shared.payments.simulator.faults import Fault
 from shared.runtime.errors import PermissionDenied, PlatformError
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of
 from tests.support import payments as providers
 from tests.support.grpc import refusal_of, refuses
@@ -608,7 +607,7 @@ REQUESTS: dict[str, Callable[[str], Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [method.name for method in PAYMENTS.methods])
+@pytest.mark.parametrize("name", [method.name for method in contract.of(PaymentServiceStub).methods])
 async def test_no_method_reaches_another_tenant_or_a_closed_one(
     shop: Shop, eu: Running, simulator: Served, name: str
 ) -> None:
@@ -627,7 +626,7 @@ async def test_no_method_reaches_another_tenant_or_a_closed_one(
         assert name in ("Authorize", "ListPayments", "GetPaymentSettings", "SetPaymentSettings")
     assert shop.id not in seen and payment_id not in seen
     assert await digest(eu, shop.id) == before
-    mutates = rules.of_service(PAYMENTS)[name].mutates
+    mutates = rules.of_service(contract.of(PaymentServiceStub))[name].mutates
     await eu.apply(entry(other.id, mode=tenant_pb2.TENANT_MODE_READ_ONLY))
     if mutates:
         async with refuses("FAILED_PRECONDITION", "TENANT_READ_ONLY"):

@@ -19,7 +19,6 @@ from center.dataplane.v1 import promotion_service_pb2 as pb
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from center.shared.v1.audit_service_pb2_grpc import AuditServiceStub
-from dataplane.app import PROMOTIONS
 from dataplane.promotions import ops, store
 from dataplane.promotions.domain import MOST_AUTOMATIC, Applied
 from dataplane.promotions.service import _ORDER, _REDEEMED_ORDER
@@ -27,7 +26,7 @@ from shared.runtime.db import Database
 from shared.runtime.errors import FailedPrecondition, PlatformError
 from shared.runtime.ids import uuid7
 from shared.runtime.money import Money
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of
 from tests.dataplane.test_plans import Large, plans
 from tests.support.grpc import refuses
@@ -583,7 +582,7 @@ REQUESTS: dict[str, Callable[[str], Message]] = {
 
 
 async def test_every_write_is_refused_while_the_tenant_is_closed(shop: Shop) -> None:
-    assert set(REQUESTS) == {method.name for method in PROMOTIONS.methods}
+    assert set(REQUESTS) == {method.name for method in contract.of(PromotionServiceStub).methods}
     made = await shop.create()
     order = uuid7()
     await shop.redeem(order, (made.id, 5))
@@ -592,7 +591,7 @@ async def test_every_write_is_refused_while_the_tenant_is_closed(shop: Shop) -> 
         ({"state": tenant_pb2.TENANT_STATE_SUSPENDED}, "TENANT_SUSPENDED"),
     ):
         await shop.running.apply(entry(shop.id, **changes))
-        for name, of_method in rules.of_service(PROMOTIONS).items():
+        for name, of_method in rules.of_service(contract.of(PromotionServiceStub)).items():
             if of_method.mutates or reason == "TENANT_SUSPENDED":
                 async with refuses("FAILED_PRECONDITION", reason):
                     await shop(name, REQUESTS[name](made.id))

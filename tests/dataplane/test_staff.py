@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from sqlalchemy import text, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,7 +23,6 @@ from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.shared.v1 import audit_service_pb2 as audit_pb
 from center.shared.v1 import rules_pb2
-from dataplane import app
 from dataplane.staff import domain, store
 from dataplane.staff.credentials import API_KEY, INVITATION, KEY, MEMBER, SESSION, Credentials, Known
 from dataplane.staff.domain import Role
@@ -39,6 +38,7 @@ from shared.runtime.rpc import rules
 from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of, product
 from tests.dataplane.test_contract import send
 from tests.dataplane.test_plans import Large, plans
+from tests.support.contracts import services
 from tests.support.grpc import refuses
 from tests.support.platform import until
 
@@ -415,10 +415,9 @@ async def test_a_credential_of_one_shop_is_nothing_at_another(shop: Shop) -> Non
 # What each role may
 
 
-SERVICES = [found for found in vars(app).values() if isinstance(found, ServiceDescriptor)]
 OPEN = [
     method
-    for service in SERVICES
+    for service in services("center.dataplane.v1", "center.shared.v1")
     for method in service.methods
     if rules_pb2.CALLER_MERCHANT in rules.of(method).callers
     and rules_pb2.CALLER_CONTROL not in rules.of(method).callers

@@ -14,11 +14,11 @@ from sqlalchemy.engine import make_url
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import product_service_pb2 as pb
 from center.dataplane.v1 import tenant_runtime_service_pb2 as runtime_pb
+from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from dataplane import upkeep
-from dataplane.app import PRODUCTS
 from shared.runtime.errors import PermissionDenied
 from shared.runtime.ids import uuid7
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from tests.dataplane.cluster import Running, create, digest, entry, move_rows, of, product
 from tests.dataplane.conftest import Start
 from tests.support.grpc import refuses
@@ -36,6 +36,7 @@ REQUESTS: dict[str, Callable[[pb.Product], Message]] = {
     "ExportProducts": lambda _: pb.ExportProductsRequest(),
     "ImportProducts": lambda _: pb.ImportProductsRequest(products=[product()]),
 }
+PRODUCTS = contract.of(ProductServiceStub)
 METHODS = sorted(method.name for method in PRODUCTS.methods)
 MUTATING = {name for name, of_method in rules.of_service(PRODUCTS).items() if of_method.mutates}
 

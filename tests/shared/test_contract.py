@@ -1,14 +1,10 @@
 """What every contract of the platform keeps to, read from the image that Envoy and buf read."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 
-import center
 from shared.runtime.rpc import rules
+from tests.support.contracts import services
 
 # Their effect is the same however often they come: they carry the state that is to be, and its revision.
 COMMANDS = "center.dataplane.v1.TenantRuntimeService"
@@ -25,18 +21,7 @@ FORMS = {"StorefrontService/SubmitCart", "StorefrontService/SubmitCheckout", "St
 BY_NATURE = {"PaymentService/ReportProviderEvent", "PaymentService/Reconcile"}
 
 
-def _services() -> Iterator[ServiceDescriptor]:
-    image = Path(center.__file__).parent / "image.binpb"
-    pool = descriptor_pool.Default()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file:
-        if not file.package.startswith("center."):
-            continue
-        # The generated module puts the file into the pool that the servers use.
-        __import__(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
-        yield from pool.FindFileByName(file.name).services_by_name.values()
-
-
-METHODS = [method for service in _services() for method in service.methods]
+METHODS = [method for service in services() for method in service.methods]
 
 
 def _name(method: MethodDescriptor) -> str:

@@ -29,7 +29,7 @@ from center.edge.v1 import edge_service_pb2_grpc as edge_grpc
 from shared.runtime import pki
 from shared.runtime.context import CallContext, Trace, current, use
 from shared.runtime.errors import FailedPrecondition, ResourceExhausted, Unauthenticated, Unavailable
-from shared.runtime.rpc import rules
+from shared.runtime.rpc import contract, rules
 from shared.runtime.rpc.chain import Limit
 from shared.runtime.rpc.channel import connect
 from shared.runtime.rpc.server import Server, Service, serving
@@ -607,3 +607,23 @@ async def test_a_method_without_rules_stops_the_start(certificates):
     with pytest.raises(rules.RulesMissing, match=r"center\.naked\.v1\.NakedService/Do"):
         async with serving([Service(object(), naked)], address="127.0.0.1:0", identity=pki.load(certificates, "edge")):
             pass
+
+
+def test_a_class_tells_its_contract_and_one_without_or_with_two_does_not() -> None:
+    class Served(edge_grpc.EdgeServiceServicer):
+        pass
+
+    class Grown(Served):
+        pass
+
+    class Both(Served, catalog_grpc.CatalogServiceServicer):
+        pass
+
+    service = edge.DESCRIPTOR.services_by_name["EdgeService"]
+    for each in (Served, Grown(), edge_grpc.EdgeServiceServicer, edge_grpc.EdgeServiceStub):
+        assert contract.of(each) is service
+    assert Service.of(Grown()).descriptor is service
+    with pytest.raises(TypeError, match=r"Edge .* comes from none"):
+        contract.of(Edge())
+    with pytest.raises(TypeError, match=r"Both .* EdgeServiceServicer and CatalogServiceServicer"):
+        Service.of(Both())

@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from center.shared.v1 import rules_pb2
 from shared.runtime.context import current, use
 from shared.runtime.errors import PlatformError
-from shared.runtime.rpc import chain, rules
+from shared.runtime.rpc import chain, contract, rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,14 @@ class InProcess:
     of those that a caller gets.
     """
 
-    def __init__(
-        self, servicer: object, descriptor: ServiceDescriptor, role: int, denied: chain.Denied | None = None
-    ) -> None:
+    def __init__(self, servicer: object, role: int, denied: chain.Denied | None = None) -> None:
         self._role = role
         self._denied = denied
         self._methods: dict[str, _Method] = {}
-        for method in descriptor.methods:
+        for method in contract.of(servicer).methods:
             if method.client_streaming or method.server_streaming:
                 continue
-            known = chain.Method(f"{descriptor.full_name}/{method.name}", rules.of(method), None)
+            known = chain.Method(f"{method.containing_service.full_name}/{method.name}", rules.of(method), None)
             serve, read = getattr(servicer, method.name), chain.reader(known, method)
             self._methods[method.name] = _Method(known.name, known.rules.is_recorded, known.rules.mutates, read, serve)
 

@@ -13,13 +13,13 @@ from grpc_channelz.v1 import _async as channelz
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from prometheus_client import start_http_server
 
 from shared.runtime.errors import NotFound
 from shared.runtime.pki import Identity
-from shared.runtime.rpc import chain
+from shared.runtime.rpc import chain, contract
 from shared.runtime.rpc.channel import KEEPALIVE, MESSAGE_LIMIT_BYTES
 
 log = structlog.stdlib.get_logger("center.rpc")
@@ -49,6 +49,11 @@ class Service:
 
     servicer: object
     descriptor: ServiceDescriptor
+
+    @classmethod
+    def of(cls, servicer: object) -> "Service":
+        """That of a servicer which comes from a generated class."""
+        return cls(servicer, contract.of(servicer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,9 @@ async def serving(
     """
     health = Health()
     names = [service.descriptor.full_name for service in services]
-    standard_files: Any = health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR
     standard = [
-        Service(health, standard_files[0].services_by_name["Health"]),
-        Service(
-            ReflectionServicer([*names, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"]),
-            standard_files[1].services_by_name["ServerReflection"],
-        ),
+        Service.of(health),
+        Service.of(ReflectionServicer([*names, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"])),
     ]
     options = (
         *KEEPALIVE,
