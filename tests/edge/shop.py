@@ -12,8 +12,6 @@ from shared.runtime import context, pki
 from shared.runtime.errors import NotFound, ResourceExhausted
 from shared.runtime.rpc.server import Service, serving
 
-_DESCRIPTOR = pb.DESCRIPTOR.services_by_name["ProductService"]
-
 
 class Products(ProductServiceServicer):
     """Each answer tells, in the product's description, who answered and what reached it."""
@@ -63,7 +61,7 @@ async def cluster(home: Path, cluster_id: str) -> AsyncIterator[tuple[Products, 
     """A server under the cluster's identity; gives the servicer and the port."""
     products = Products(cluster_id)
     identity = pki.load(home, f"cluster/{cluster_id}")
-    services = [Service(products, _DESCRIPTOR)]
+    services = [Service.of(products)]
     async with serving(
         services, address="127.0.0.1:0", identity=identity, verify_backoffice=lambda token, tenant: token, drain_s=0.5
     ) as server:

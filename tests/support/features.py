@@ -14,8 +14,6 @@ from center_sdk.features import checksum, differing, set_hash
 from shared.runtime import pki
 from shared.runtime.rpc.server import Service, serving
 
-PLANS = pb.DESCRIPTOR.services_by_name["PlanService"]
-
 
 def hashed(feature: pb.EffectiveFeature) -> pb.EffectiveFeature:
     feature.hash = hashlib.sha256(feature.SerializeToString(deterministic=True)).hexdigest()[:16]
@@ -152,7 +150,7 @@ class ScriptedPlans(PlanServiceServicer):
 @asynccontextmanager
 async def plans_at(home: Path, script: ScriptedPlans, port: int = 0) -> AsyncIterator[str]:
     identity = pki.load(home, "control")
-    services = [Service(script, PLANS)]
+    services = [Service.of(script)]
     async with serving(services, address=f"127.0.0.1:{port}", identity=identity, drain_s=0.1) as server:
         yield f"127.0.0.1:{server.port}"
         script.hang_up()
