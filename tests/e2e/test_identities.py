@@ -14,10 +14,50 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from center.control.v1 import (
+    access_service_pb2,
+    catalog_service_pb2,
+    cluster_service_pb2,
+    domain_service_pb2,
+    operations_service_pb2,
+    page_service_pb2,
+    plan_service_pb2,
+    solution_service_pb2,
+    tenant_service_pb2,
+    user_service_pb2,
+    validator_service_pb2,
+)
+from center.dataplane.v1 import (
+    backoffice_description_service_pb2,
+    cart_service_pb2,
+    checkout_service_pb2,
+    customer_service_pb2,
+    description_service_pb2,
+    inventory_service_pb2,
+    merchandising_service_pb2,
+    navigation_service_pb2,
+    order_import_service_pb2,
+    order_service_pb2,
+    price_list_service_pb2,
+    product_service_pb2,
+    promotion_service_pb2,
+    staff_service_pb2,
+    storefront_service_pb2,
+    storefront_settings_service_pb2,
+    tenant_runtime_service_pb2,
+)
+from center.edge.v1 import edge_service_pb2
 from center.flagd.sync.v1 import sync_pb2
-from center.shared.v1 import audit_service_pb2, rules_pb2
+from center.shared.v1 import (
+    audit_service_pb2,
+    media_service_pb2,
+    notification_service_pb2,
+    payment_service_pb2,
+    rules_pb2,
+    tenant_audit_service_pb2,
+    webhook_service_pb2,
+)
 from shared.runtime.rpc import rules
-from tests.support.contracts import services
 from tests.support.grpc import Refusal, refusal_of, told
 from tests.support.platform import Platform
 
@@ -31,14 +71,56 @@ def _services(*files: Any) -> list[ServiceDescriptor]:
 STANDARD = _services(health_pb2, reflection_pb2)
 SERVED = {
     "control": [
-        *services("center.control.v1"),
-        *_services(sync_pb2, audit_service_pb2, operations_proto_pb2),
+        *_services(
+            tenant_service_pb2,
+            domain_service_pb2,
+            cluster_service_pb2,
+            catalog_service_pb2,
+            plan_service_pb2,
+            sync_pb2,
+            solution_service_pb2,
+            access_service_pb2,
+            validator_service_pb2,
+            operations_service_pb2,
+            user_service_pb2,
+            page_service_pb2,
+            audit_service_pb2,
+            operations_proto_pb2,
+        ),
         *STANDARD,
     ],
-    "eu-1": [*services("center.dataplane.v1", "center.shared.v1"), *STANDARD],
-    "edge": [*services("center.edge.v1"), *_services(ads_pb2, external_auth_pb2), *STANDARD],
+    "eu-1": [
+        *_services(
+            product_service_pb2,
+            merchandising_service_pb2,
+            navigation_service_pb2,
+            inventory_service_pb2,
+            cart_service_pb2,
+            description_service_pb2,
+            backoffice_description_service_pb2,
+            order_import_service_pb2,
+            customer_service_pb2,
+            checkout_service_pb2,
+            order_service_pb2,
+            price_list_service_pb2,
+            promotion_service_pb2,
+            staff_service_pb2,
+            storefront_service_pb2,
+            storefront_settings_service_pb2,
+            media_service_pb2,
+            notification_service_pb2,
+            tenant_runtime_service_pb2,
+            payment_service_pb2,
+            webhook_service_pb2,
+        ),
+        *_services(audit_service_pb2, tenant_audit_service_pb2),
+        *STANDARD,
+    ],
+    "edge": [*_services(edge_service_pb2, ads_pb2, external_auth_pb2), *STANDARD],
 }
-METHODS = [(server, method) for server, served in SERVED.items() for service in served for method in service.methods]
+METHODS = [
+    (server, method) for server, services in SERVED.items() for service in services for method in service.methods
+]
 
 
 @dataclass(frozen=True)
