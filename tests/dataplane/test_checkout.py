@@ -73,6 +73,9 @@ async def test_a_cart_becomes_an_order_that_is_paid(shop: Shop) -> None:
     ]
     assert await shop.level(lamp) == (10, 2) and await shop.level(shade) == (10, 1)
     assert await shop.get(cart_id) == begun
+    assert _told(shop, cart_id) == [(4068, begun.expire_time)]
+    await shop.start(cart_id)
+    assert [total for total, _ in _told(shop, cart_id)] == [4068] * 2
     done = await shop.complete(cart_id, begun.total)
     assert (done.state, done.order_state, done.failure_reason) == (COMPLETED, orders_pb.ORDER_STATE_PLACED, "")
     assert await shop.get(cart_id) == done
@@ -92,6 +95,15 @@ async def test_a_cart_becomes_an_order_that_is_paid(shop: Shop) -> None:
     assert (payment.state, minor(payment.captured)) == (CAPTURED, 4068)
     assert [intent["amount_received"] for intent in shop.account.intents.values()] == [4068]
     assert await shop.level(lamp) == (10, 2), "held for the order until it ships"
+
+
+def _told(shop: Shop, cart_id: str) -> list[Any]:
+    """What was told of checkouts that were started."""
+    with psycopg.connect(shop.running.database_url) as owner:
+        asked = "SELECT payload FROM outbox WHERE aggregate_id = %s AND type = 'checkout.started.v1' ORDER BY id"
+        said = [pb.CheckoutStarted.FromString(payload) for (payload,) in owner.execute(asked, (cart_id,))]
+    assert {each.cart_id for each in said} == {cart_id}
+    return [(minor(each.total), each.expire_time) for each in said]
 
 
 async def test_an_order_is_the_customers_whose_cart_it_was(shop: Shop) -> None:
