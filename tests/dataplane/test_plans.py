@@ -163,19 +163,19 @@ async def _fill_media(tx: Any, tenant: str) -> None:
 
 
 async def _list_prices(tx: Any, tenant: str) -> None:
-    """Three times as many lists as count together, one of which has a price of each variant."""
+    """Many more lists than count together, one of which has a price of each variant."""
     await tx.execute(
         text(
             f"INSERT INTO price_lists SELECT '{tenant}', gen_random_uuid(), 'list ' || n, "
             "CASE n % 3 WHEN 0 THEN 'GBP' ELSE 'EUR' END, now(), NULL, 'ACTIVE', 1, "
-            "now() - make_interval(mins => n), now() FROM generate_series(1, 150) n"
+            "now() - make_interval(mins => n), now() FROM generate_series(1, 1500) n"
         )
     )
     await tx.execute(
         text(
             "INSERT INTO prices SELECT l.tenant_id, l.id, v.id, 1, 90 "
             "FROM (SELECT *, row_number() OVER () AS n FROM price_lists) l "
-            "JOIN (SELECT id, row_number() OVER () AS n FROM variants) v ON v.n % 150 + 1 = l.n"
+            "JOIN (SELECT id, row_number() OVER () AS n FROM variants) v ON v.n % 1500 + 1 = l.n"
         )
     )
 
