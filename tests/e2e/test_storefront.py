@@ -138,6 +138,23 @@ async def test_pages_are_pages_through_envoy(shop: Shop) -> None:
         assert program.status_code == 404 and program.json()["details"][0]["reason"] == "PRODUCT_NOT_FOUND"
 
 
+async def test_what_answers_get_answers_head_without_a_body(shop: Shop) -> None:
+    async with shop.browser() as browser:
+        style = (await browser.get("/")).text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+        paths = ["/", "/?q=brass", "/products/lamp", "/products/nothing", "/cart", "/account", style, "/v1/products"]
+        for path in paths:
+            got = await browser.get(path)
+            # One connection for all: a body that came all the same would be taken for the next answer.
+            told = await browser.head(path)
+            assert told.status_code == got.status_code, path
+            assert told.content == b"" and told.headers["content-type"] == got.headers["content-type"], path
+            assert int(told.headers["content-length"]) == len(got.content), path
+            assert told.headers.get("cache-control") == got.headers.get("cache-control"), path
+            assert told.headers.get("location") == got.headers.get("location"), path
+        refused = await browser.head("/cart/add")
+        assert refused.status_code in (404, 405), refused.status_code
+
+
 async def test_a_form_leads_on_and_comes_from_the_shop_alone(shop: Shop) -> None:
     async with shop.browser() as browser:
         [lamp] = (
