@@ -13,7 +13,7 @@ import inspect
 import itertools
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,7 +22,6 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from center.buf.validate import validate_pb2
 from center.shared.v1 import rules_pb2
 from shared.runtime import context as calls
 from shared.runtime import telemetry
@@ -37,7 +36,7 @@ from shared.runtime.errors import (
     Unavailable,
 )
 from shared.runtime.rpc import rules, status
-from shared.runtime.rpc.violations import violations
+from shared.runtime.rpc.violations import TOLD_WHOLE_BYTES, violations, zeros
 
 # What a unary call without a deadline of its own gets. A stream without one may live as long as it likes.
 DEFAULT_DEADLINE_S = 60.0
@@ -45,8 +44,6 @@ DEFAULT_DEADLINE_S = 60.0
 # The valid questions that a method remembers: 16,384 of them are 1.5 MB.
 REMEMBERED = 16_384
 REMEMBERED_BYTES = 512
-# Texts with U+0000 that one refusal names.
-MOST_TEXTS_TOLD = 100
 
 # How long a refused stream may be silent, and how long it may go on, before it is ended.
 LINGER_S = 0.05
@@ -328,9 +325,9 @@ def reader(method: Method, descriptor: MethodDescriptor) -> Read:
         if mark not in valid:
             found = violations(request, len(data))
             # The test of the bytes is nearly free; a zero in them is a length or a number far more often than a text's.
-            if b"\0" in data:
-                some = itertools.islice(_texts_with_zero(request), MOST_TEXTS_TOLD)
-                found |= dict.fromkeys(some, "holds a NUL character")
+            # What is wrong anyway is looked at no further, if it is large: it may hold millions of texts.
+            if b"\0" in data and (not found or len(data) <= TOLD_WHOLE_BYTES):
+                found |= zeros(request)
             if found:
                 text = "; ".join(f"{path}: {why}" for path, why in itertools.islice(found.items(), 10))
                 raise InvalidArgument("FIELD_INVALID", text, fields=found)
@@ -345,28 +342,6 @@ def reader(method: Method, descriptor: MethodDescriptor) -> Read:
 
 def _has_rules(descriptor: MethodDescriptor) -> bool:
     return descriptor.containing_service.file.package.startswith("center.")
-
-
-def _texts_with_zero(message: Message, path: str = "") -> Iterator[str]:
-    """Paths of the texts with U+0000, which PostgreSQL cannot hold; rows that are checked one by one are left."""
-    for field, value in message.ListFields():
-        here = f"{path}{field.name}"
-        if field.GetOptions().Extensions[_FIELD_RULES].repeated.items.ignore == validate_pb2.IGNORE_ALWAYS:
-            continue
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            of_texts = field.message_type.fields_by_name["value"].type == field.TYPE_STRING
-            yield from (f"{here}[{key!r}]" for key, text in value.items() if "\0" in f"{key}{text if of_texts else ''}")
-            continue
-        several = field.is_repeated
-        for index, one in enumerate(value if several else (value,)):
-            at = f"{here}[{index}]" if several else here
-            if field.message_type is not None:
-                yield from _texts_with_zero(one, f"{at}.")
-            elif field.type == field.TYPE_STRING and "\0" in one:
-                yield at
-
-
-_FIELD_RULES: Any = validate_pb2.field
 
 
 async def _parsed(requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Message]:
