@@ -63,6 +63,6 @@ SCHEDULES ?= 10000
 
 soak: install
 	SOAK_S=$(SECONDS_OF_KILLS) SOAK_EXAMPLES=$(EXAMPLES_A_METHOD) SOAK_EVENTS=$(EVENTS) \
-		SOAK_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest tests/e2e/test_faults.py tests/e2e/test_input.py \
+		SOAK_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest tests/e2e/own/test_faults.py tests/e2e/own/test_input.py \
 		tests/shared/test_events.py tests/dataplane/test_payment_schedules.py \
 		tests/dataplane/test_checkout_races.py

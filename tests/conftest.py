@@ -6,11 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import uvloop
 from psycopg import sql
+from xdist.scheduler import LoadFileScheduling
 
 from shared.runtime import pki
 from tests.support.postgres import Postgres
@@ -21,6 +23,26 @@ IDENTITIES = ("operator", "control", "edge", "envoy", "nats", "cluster/eu-1", "c
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that the processes run on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits longest begins first: beside it there is always something that does not wait."""
+    folders = ("tests/e2e/test_", "tests/e2e/own/")
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in folders])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return _FilesTogether(config, log)
+
+
+class _FilesTogether(LoadFileScheduling):
+    """Gives each process a file at a time; files that share a platform are one, so that it starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        folder = file.rpartition("/")[0]
+        return folder if folder == "tests/e2e" else file
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from google.type import money_pb2
 
 from center.dataplane.v1 import checkout_service_pb2 as pb
+from dataplane.carts.domain import Cart
 from dataplane.checkout import domain
 from dataplane.checkout.domain import Capture, Checkout, Method, Quote, Settings, ShippingRate, ShippingRow, TaxRate
 from dataplane.orders.domain import Order, State
@@ -12,7 +13,7 @@ from shared.payments.domain import Payment
 from shared.payments.domain import State as PaymentState
 from shared.runtime import money
 from shared.runtime.errors import InvalidArgument
-from shared.runtime.journal import Change
+from shared.runtime.journal import Change, Event
 from shared.runtime.money import Money
 
 # Nobody has said yet what became of it.
@@ -132,6 +133,18 @@ def _facts(checkout: Checkout | None) -> dict[str, str]:
         "total_minor": str(checkout.total_minor),
         "expire_time": checkout.expire_time.isoformat(),
     }
+
+
+def started_event(checkout: Checkout, cart: Cart) -> Event:
+    said = pb.CheckoutStarted(
+        cart_id=checkout.cart_id,
+        cart_version=checkout.cart_version,
+        customer_id=cart.customer_id or "",
+        shipping_method=checkout.shipping_method,
+        total=money.to_proto(Money(cart.currency, checkout.total_minor)),
+    )
+    said.expire_time.FromDatetime(checkout.expire_time)
+    return Event("checkout.started.v1", checkout.cart_id, checkout.cart_version, said)
 
 
 def settings_of(message: pb.SellingSettings) -> Settings:

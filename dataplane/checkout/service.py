@@ -18,7 +18,7 @@ from dataplane.carts.domain import Cart
 from dataplane.carts.pricing import Offer
 from dataplane.checkout import domain, store
 from dataplane.checkout.domain import Capture, Checkout, Method, Quote, Requirement, Settings
-from dataplane.checkout.messages import change, is_open, method_to_proto, ordered, started
+from dataplane.checkout.messages import change, is_open, method_to_proto, ordered, started, started_event
 from dataplane.inventory import messages as stock
 from dataplane.inventory import ops as inventory
 from dataplane.inventory.domain import Line as StockLine
@@ -150,7 +150,7 @@ class CheckoutService(pb_grpc.CheckoutServiceServicer):
             tx,
             tenant_id,
             [change(before, new), *stock.changes(released), *stock.changes(held)],
-            [*stock.events(released), *stock.events(held)],
+            [*stock.events(released), *stock.events(held), started_event(new, found.cart)],
         )
         await self._reached("reserved")
         answer = started(new, found.cart.currency, quoted, method, is_over=False)

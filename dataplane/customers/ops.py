@@ -12,6 +12,10 @@ from dataplane.carts import ops as carts
 from dataplane.carts import store as cart_store
 from dataplane.customers import domain, messages, store
 from dataplane.customers.domain import Customer, Said
+from dataplane.orders import messages as order_messages
+from dataplane.orders import ops as orders
+from shared.notifications import queue as notifications
+from shared.notifications.vault import Vault as NotificationVault
 from shared.runtime import journal, keys
 from shared.runtime.clock import Clock
 from shared.runtime.vault import Vault
@@ -27,6 +31,8 @@ class Customers:
     def __init__(self, home: Path, clock: Clock) -> None:
         self.clock = clock
         self._vault = Vault(home, "customers")
+        self._orders = Vault(home, order_messages.RING)
+        self._notifications = NotificationVault(home)
         self._lookup = keys.load(home, "customer-lookup")
 
     def email_hash(self, tenant_id: str, email: str) -> str:
@@ -90,6 +96,11 @@ class Customers:
         await store.save(tx, tenant_id, before, after)
         await store.forgive(tx, tenant_id, before.email_hash)
         changes, events = await carts.forget_customer(tx, tenant_id, before.id, now)
+        emails = {self._vault.open(tenant_id, _EMAIL, before.email).decode()}
+        for order in await orders.forget_customer(tx, tenant_id, before.id, now):
+            emails.add(order_messages.email(order, self._orders, tenant_id))
+        for email in emails:
+            await notifications.forget(tx, tenant_id, self._notifications.fingerprint(tenant_id, email), now)
         await journal.record(
             tx,
             tenant_id,

@@ -247,6 +247,17 @@ def derived(order: Order, ledger: Ledger, now: datetime) -> Order:
     return _shipped(order, now)
 
 
+def forget_shopper(order: Order) -> Order:
+    """What the books need stays: number, lines, sums, and the country that the tax is of."""
+    return without_needless(replace(order, email=b""))
+
+
+def without_needless(order: Order) -> Order:
+    """The address of somebody who is forgotten stays until nothing is to be shipped to it any more."""
+    is_over = order.state in OVER or order.state is State.FULFILLED
+    return replace(order, address=b"") if is_over and not order.email else order
+
+
 def kept(some: Iterable[Payment]) -> Payment | None:
     """The payment that pays for the order; if the provider took another one, too, that one is given back."""
     held = (payments.State.AUTHORIZED, *_TAKEN)

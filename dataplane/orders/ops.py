@@ -106,7 +106,7 @@ async def save(
 ) -> Order:
     """The one place where an order changes: its row, the audit, the events and the timeline. ledger: as it is by now,
     of whoever knows it."""
-    after = replace(after, version=before.version + 1, update_time=now)
+    after = domain.without_needless(replace(after, version=before.version + 1, update_time=now))
     await store.save(tx, tenant_id, before, after)
     if ledger is None:
         ledger = await store.ledger(tx, tenant_id, after.id)
@@ -118,6 +118,17 @@ async def save(
     await journal.record(tx, tenant_id, [change(before, after, reason)], events)
     await _note(tx, tenant_id, after, happened, now)
     return after
+
+
+async def forget_customer(tx: AsyncConnection, tenant_id: str, customer_id: str, now: datetime) -> list[Order]:
+    """Takes out of a customer's orders what the books do not need; as they were before."""
+    found = []
+    for order_id in await store.of_customer(tx, tenant_id, customer_id):
+        before = await store.get(tx, tenant_id, order_id, lock=True)
+        erased = [Happened("customer_erased", "the customer was erased")]
+        await save(tx, tenant_id, before, domain.forget_shopper(before), erased, now)
+        found.append(before)
+    return found
 
 
 async def record_stock(tx: AsyncConnection, tenant_id: str, outcome: Outcome, reason: str = "") -> None:

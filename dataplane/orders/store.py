@@ -32,12 +32,11 @@ from shared.runtime.paging import Ordering, Value
 
 _KEPT = (
     "number", "cart_id", "customer_id", "external_reference", "currency", "subtotal_minor", "discount_minor",
-    "shipping_minor", "tax_minor", "prices_include_tax", "shipping_method", "country", "email", "address",
-    "captures_late", "create_time",
+    "shipping_minor", "tax_minor", "prices_include_tax", "shipping_method", "country", "captures_late", "create_time",
 )  # fmt: skip
 _CHANGED = (
     "state", "payment_status", "fulfillment_status", "paid_minor", "refunded_minor", "version", "place_time",
-    "update_time", "expire_time",
+    "update_time", "expire_time", "email", "address",
 )  # fmt: skip
 # None in a row, and empty in an order.
 _OPTIONAL = ("cart_id", "customer_id", "external_reference")
@@ -154,6 +153,15 @@ async def of_cart(tx: AsyncConnection, tenant_id: str, cart_id: str, *, lock: bo
     """The one that is neither expired nor canceled."""
     row = (await tx.execute(text(_LIVING), {"tenant_id": tenant_id, "cart_id": cart_id})).one_or_none()
     return None if row is None else await find(tx, tenant_id, row.id, lock=lock)
+
+
+async def of_customer(tx: AsyncConnection, tenant_id: str, customer_id: str) -> list[str]:
+    """The ids of those that say more of their customer than who it was."""
+    stmt = text(
+        f"SELECT id::text FROM orders WHERE {_TENANT} AND customer_id = CAST(:customer_id AS uuid) "
+        "AND (email <> '' OR address <> '') ORDER BY id"
+    )
+    return list((await tx.execute(stmt, {"tenant_id": tenant_id, "customer_id": customer_id})).scalars())
 
 
 async def page(

@@ -123,6 +123,20 @@ async def replay(tx: AsyncConnection, tenant_id: str, condition: ColumnElement[b
     return (await tx.execute(stmt.values(values))).rowcount
 
 
+async def forget(tx: AsyncConnection, tenant_id: str, recipient_hash: str, now: datetime) -> None:
+    """Nothing says any more what a recipient was sent, and what they were not sent yet is not sent: a try that is
+    under way finds that it is not its own any more."""
+    stmt = text(
+        """
+        UPDATE notifications
+        SET state = CASE WHEN end_time IS NULL THEN 'SUPPRESSED' ELSE state END, end_time = coalesce(end_time, :now),
+            recipient = NULL, variables = NULL, update_time = :now, version = version + 1
+        WHERE tenant_id = CAST(:tenant_id AS uuid) AND recipient_hash = :recipient_hash AND recipient IS NOT NULL
+        """
+    )
+    await tx.execute(stmt, {"tenant_id": tenant_id, "recipient_hash": recipient_hash, "now": now})
+
+
 # -- the worker's
 
 

@@ -39,11 +39,13 @@ class Echo:
 
 
 @contextmanager
-def echo(home: Path, answers: Mapping[str, Message]) -> Iterator[Echo]:
-    """Servers as identity `control` of `home`; each parses the request and serialises the answer to that method."""
+def echo(home: Path, answers: Mapping[str, Message], identity: str = "control") -> Iterator[Echo]:
+    """Servers as this identity of `home`; each parses the request and serialises the answer to that method."""
     ours, theirs = multiprocessing.Pipe()
     packed = {method: answer.SerializeToString() for method, answer in answers.items()}
-    process = multiprocessing.get_context("spawn").Process(target=_main, args=(home, packed, theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_main, args=(home, identity, packed, theirs), daemon=True
+    )
     process.start()
     theirs.close()
     try:
@@ -53,8 +55,8 @@ def echo(home: Path, answers: Mapping[str, Message]) -> Iterator[Echo]:
         process.join()
 
 
-def _main(home: Path, answers: dict[str, bytes], pipe: Connection) -> None:
-    uvloop.run(_serve(home, answers, pipe))
+def _main(home: Path, name: str, answers: dict[str, bytes], pipe: Connection) -> None:
+    uvloop.run(_serve(home, name, answers, pipe))
 
 
 class _Answering:
@@ -70,9 +72,9 @@ class _Answering:
         return same
 
 
-async def _serve(home: Path, answers: dict[str, bytes], pipe: Connection) -> None:
+async def _serve(home: Path, name: str, answers: dict[str, bytes], pipe: Connection) -> None:
     telemetry.configure("bench", level="error")
-    identity = pki.load(home, "control")
+    identity = pki.load(home, name)
     raw = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     key_and_certificate = [(identity.key_pem, identity.cert_pem)]
     credentials = grpc.ssl_server_credentials(key_and_certificate, identity.ca_pem, require_client_auth=True)

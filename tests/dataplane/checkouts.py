@@ -127,6 +127,12 @@ class Shop:
             for each in listed
         ]
 
+    async def reconciled(self) -> bool:
+        """Whether the provider has said all that it owes."""
+        stub: Any = PaymentServiceStub(self.running.channel("operator"))
+        answer = await stub.Reconcile(payments_pb.ReconcileRequest(), metadata=of(self.id))
+        return not answer.still_open
+
     async def sell(self, **settings: Any) -> pb.SellingSettings:
         request = pb.SetSellingSettingsRequest(settings=pb.SellingSettings(**settings))
         answer = await self.selling.SetSellingSettings(request, metadata=of(self.id))

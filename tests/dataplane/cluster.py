@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,6 +167,19 @@ async def move_rows(source: Running, target: Running, tenant: CatalogTenant) -> 
             )
 
     return await target.commands.ImportTenant(requests())
+
+
+async def move(source: Running, target: Running, tenant_id: str, switched: Callable[[], None]) -> None:
+    """All of control's move. switched: called when the target is open and the source has yet to hear of it."""
+    frozen = entry(tenant_id, cluster_id=source.id, writes_frozen=True, moving_to_cluster_id=target.id)
+    await source.apply(frozen)
+    await move_rows(source, target, frozen)
+    there = entry(tenant_id, cluster_id=target.id)
+    await target.apply(there)
+    switched()
+    await source.apply(there)
+    remove = runtime_pb.RemoveTenantRequest(tenant_id=tenant_id, revision=there.revision)
+    await source.commands.RemoveTenant(remove)
 
 
 async def digest(running: Running, tenant_id: str) -> Sequence[tuple[str, int, str]]:

@@ -11,6 +11,7 @@ import pytest
 
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as pb
+from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
@@ -21,6 +22,8 @@ from shared.payments.simulator.faults import Fault
 from shared.runtime.ids import uuid7
 from tests.dataplane.checkouts import ADDRESS, EMAIL, Shop, open_for_sale
 from tests.dataplane.cluster import Running, entry, of
+from tests.dataplane.notices import SENT
+from tests.dataplane.notices import Shop as Notices
 from tests.dataplane.test_customers import Shop as Customers
 from tests.dataplane.test_customers import signed
 from tests.dataplane.test_payments import eur, minor
@@ -70,6 +73,9 @@ async def test_a_cart_becomes_an_order_that_is_paid(shop: Shop) -> None:
     ]
     assert await shop.level(lamp) == (10, 2) and await shop.level(shade) == (10, 1)
     assert await shop.get(cart_id) == begun
+    assert _told(shop, cart_id) == [(4068, begun.expire_time)]
+    await shop.start(cart_id)
+    assert [total for total, _ in _told(shop, cart_id)] == [4068] * 2
     done = await shop.complete(cart_id, begun.total)
     assert (done.state, done.order_state, done.failure_reason) == (COMPLETED, orders_pb.ORDER_STATE_PLACED, "")
     assert await shop.get(cart_id) == done
@@ -89,6 +95,15 @@ async def test_a_cart_becomes_an_order_that_is_paid(shop: Shop) -> None:
     assert (payment.state, minor(payment.captured)) == (CAPTURED, 4068)
     assert [intent["amount_received"] for intent in shop.account.intents.values()] == [4068]
     assert await shop.level(lamp) == (10, 2), "held for the order until it ships"
+
+
+def _told(shop: Shop, cart_id: str) -> list[Any]:
+    """What was told of checkouts that were started."""
+    with psycopg.connect(shop.running.database_url) as owner:
+        asked = "SELECT payload FROM outbox WHERE aggregate_id = %s AND type = 'checkout.started.v1' ORDER BY id"
+        said = [pb.CheckoutStarted.FromString(payload) for (payload,) in owner.execute(asked, (cart_id,))]
+    assert {each.cart_id for each in said} == {cart_id}
+    return [(minor(each.total), each.expire_time) for each in said]
 
 
 async def test_an_order_is_the_customers_whose_cart_it_was(shop: Shop) -> None:
@@ -111,6 +126,53 @@ async def test_an_order_is_the_customers_whose_cart_it_was(shop: Shop) -> None:
         assert (await shop.order(done.order_id)).customer_id == id
     assert totals == [900, 1000]
     assert not (await shop.order((await shop.buy(await shop.cart((lamp, 1)))).order_id)).customer_id
+
+
+async def test_orders_of_who_is_erased_keep_what_the_books_need(shop: Shop) -> None:
+    """The address for as long as something is to be shipped to it."""
+    lamp = await shop.sells(10)
+    customers = Customers(shop.running, shop.id)
+    id, session = await customers.customer()
+
+    async def bought() -> str:
+        guest, mine = await shop.cart((lamp, 1)), await shop.cart(is_ready=False)
+        merge = carts_pb.MergeCartsRequest(from_cart_id=guest, into_cart_id=mine)
+        await shop.carts.MergeCarts(merge, metadata=of(shop.id, *signed(session)))
+        return (await shop.buy(mine)).order_id
+
+    async def ship(order_id: str) -> None:
+        line = {"line_id": (await shop.order(order_id)).lines[0].id, "quantity": 1}
+        request = orders_pb.CreateFulfillmentRequest(order_id=order_id, lines=[line])
+        await shop.orders.CreateFulfillment(request, metadata=of(shop.id))
+
+    shipped, waiting = await bought(), await bought()
+    beside = (await shop.buy(await shop.cart((lamp, 1)))).order_id
+    await ship(shipped)
+    before = await shop.order(shipped)
+    assert (before.email, before.address) == (EMAIL, ADDRESS)
+    sending = Notices(shop.running, shop.id)
+    await sending.template()
+    notice = await sending.becomes((await sending.send(EMAIL)).id, SENT)
+    with psycopg.connect(shop.running.database_url) as owner:
+        tomorrow = "UPDATE notifications SET state = 'PENDING', end_time = NULL, recipient = 'x', next_attempt_time = "
+        owner.execute(f"{tomorrow} '2100-01-01' WHERE id = %s".encode(), (notice.id,))
+    await customers.ask(customers_pb.EraseCustomerRequest(id=id, reason="asked for it"))
+    after, open_ = await shop.order(shipped), await shop.order(waiting)
+    assert not (after.email or after.HasField("address") or open_.email) and open_.address == ADDRESS
+    for kept in ("number", "customer_id", "state", "lines", "total", "tax", "paid", "place_time"):
+        assert getattr(after, kept) == getattr(before, kept), kept
+    await ship(waiting)
+    assert not (await shop.order(waiting)).HasField("address")
+    with psycopg.connect(shop.running.database_url) as owner:
+        asked = (
+            "SELECT id::text, country, length(email), length(address) FROM orders WHERE customer_id = %s ORDER BY id"
+        )
+        assert owner.execute(asked, (id,)).fetchall() == [(shipped, "GB", 0, 0), (waiting, "GB", 0, 0)]
+        asked = "SELECT state, recipient, variables FROM notifications WHERE id = %s"
+        assert owner.execute(asked, (notice.id,)).fetchone() == ("SUPPRESSED", None, None)
+    events = await shop.orders.ListOrderEvents(orders_pb.ListOrderEventsRequest(order_id=shipped), metadata=of(shop.id))
+    assert events.events[-1].kind == "customer_erased"
+    assert (await shop.order(beside)).email == EMAIL, "a guest's, who is nobody's customer"
 
 
 async def test_what_is_missing_is_named_and_how_it_could_be_shipped(shop: Shop) -> None:

@@ -34,7 +34,6 @@ from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import payment_service_pb2 as payments_pb
-from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
 from dataplane.carts import messages as cart_messages
 from dataplane.carts import store as cart_store
 from dataplane.carts.domain import Cart, Code, Line
@@ -780,7 +779,7 @@ async def test_kill_9_in_the_midst_of_a_dozen_calls_leaves_nothing_half_done(
         running.start()
         await asyncio.gather(*map(call, shops))
         for at, shop in shops.items():
-            await until(lambda shop=shop: _reconciled(shop), what=f"{at} to be settled")
+            await until(shop.reconciled, what=f"{at} to be settled")
             # What was started only is held still; that is no order's.
             if at == "start":
                 await shop.abandon(given[at][0])
@@ -836,12 +835,6 @@ async def _all_wait(database_url: str, shops: dict[str, Shop]) -> bool:
         any(each["status"] == "canceled" for each in shops["void"].account.intents.values()),
     )
     return locked >= len(HELD) and all(happened)
-
-
-async def _reconciled(shop: Shop) -> bool:
-    stub: Any = PaymentServiceStub(shop.running.channel("operator"))
-    answer = await stub.Reconcile(payments_pb.ReconcileRequest(), metadata=of(shop.id))
-    return not answer.still_open
 
 
 # schedules at random

@@ -197,7 +197,7 @@ def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
     return NUMBERS
 
 
-# The shared services' methods get odd requests with all others in tests/e2e/test_input.py, on rows that they know.
+# The shared services' methods get odd requests with all others in tests/e2e/own/test_input.py, on rows that they know.
 @pytest.mark.parametrize("method", [*PRODUCTS.methods, *COMMANDS.methods], ids=lambda m: m.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())

@@ -25,6 +25,7 @@ from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as arranged_pb
 from center.dataplane.v1 import navigation_service_pb2 as navigation_pb
+from center.dataplane.v1 import order_import_service_pb2 as imports_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import price_list_service_pb2 as prices_pb
 from center.dataplane.v1 import product_service_pb2 as pb
@@ -38,6 +39,7 @@ from center.dataplane.v1.checkout_service_pb2_grpc import CheckoutServiceStub, S
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.navigation_service_pb2_grpc import NavigationServiceStub
+from center.dataplane.v1.order_import_service_pb2_grpc import OrderImportServiceStub
 from center.dataplane.v1.order_service_pb2_grpc import OrderServiceStub
 from center.dataplane.v1.price_list_service_pb2_grpc import PriceListServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
@@ -59,6 +61,7 @@ from dataplane.app import (
     MERCHANDISING,
     NAVIGATION,
     NOTIFICATIONS,
+    ORDER_IMPORT,
     ORDERS,
     PRICES,
     PRODUCTS,
@@ -86,6 +89,7 @@ from shared.runtime.ids import uuid7
 from shared.runtime.migrate import missing_migration
 from shared.runtime.money import Money
 from tests.dataplane import orders
+from tests.dataplane import test_order_import as imports
 from tests.dataplane.cluster import Running, create, digest, entry, of, product, sealed, variant
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop
@@ -1059,6 +1063,37 @@ async def test_no_method_reaches_another_tenants_orders(two: Two, name: str) -> 
         assert error.code() is grpc.StatusCode.NOT_FOUND, error
     assert not any(id in seen for id in (theirs.id, theirs.lines[0].id, two.b, "Lamp of b")), seen
     assert {tenant: await digest(two.running, tenant) for tenant in (two.b, two.c)} == before
+
+
+async def test_no_import_meets_what_another_tenant_imported(two: Two) -> None:
+    mine, theirs = entry(), entry()
+    await two.running.apply(mine, theirs)
+    stub: Any = OrderImportServiceStub(two.running.channel("operator"))
+
+    async def imported(tenant_id: str, *records: imports_pb.ImportedRecord) -> imports_pb.ImportOrdersResponse:
+        async def sent() -> AsyncIterator[imports_pb.ImportOrdersRequest]:
+            yield imports_pb.ImportOrdersRequest(records=records)
+
+        whole = imports_pb.ImportOrdersResponse()
+        async for each in stub.ImportOrders(sent(), metadata=of(tenant_id)):
+            # Errors are added up, counts are replaced.
+            whole.MergeFrom(each)
+        return whole
+
+    async def sums(tenant_id: str) -> int:
+        answer = await stub.SumImportedOrders(imports_pb.SumImportedOrdersRequest(), metadata=of(tenant_id))
+        return sum(each.orders for each in answer.sums)
+
+    sold, back = imports.order("1", ("lamp", 1, 100)), imports.back("C1", ("lamp", 1, 100))
+    assert (await imported(theirs.id, sold)).orders_created == 1
+    before = await digest(two.running, theirs.id)
+    assert await sums(mine.id) == 0, "their figures"
+    seen = await imported(mine.id, back)
+    assert (seen.returns_created, len(seen.errors)) == (0, 1), "what they sold is nothing to give back here"
+    seen = await imported(mine.id, sold)
+    assert (seen.orders_created, seen.orders_known) == (1, 0), "their reference is not taken here"
+    assert await digest(two.running, theirs.id) == before
+    assert {method.name for method in ORDER_IMPORT.methods} == {"ImportOrders", "SumImportedOrders"}
 
 
 @pytest.mark.parametrize("name", sorted(method.name for method in NOTIFICATIONS.methods))

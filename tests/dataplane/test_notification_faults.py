@@ -31,7 +31,7 @@ from shared.runtime.events.consumer import Event
 from shared.runtime.events.subjects import Subject
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.channel import connect
-from tests.dataplane.cluster import Running, create, entry, move_rows, of, product
+from tests.dataplane.cluster import Running, create, entry, move, of, product
 from tests.dataplane.conftest import Start
 from tests.dataplane.notices import EMAIL, SENT, Shop, an_address, until
 from tests.dataplane.test_webhooks import partitioned, say
@@ -370,15 +370,7 @@ async def test_each_event_is_sent_once_while_a_tenant_moves_to_and_fro(start: St
         selling = asyncio.create_task(sell())
         for source, target in ((eu, us), (us, eu), (eu, us)):
             await sold(20)
-            frozen = entry(shop.id, cluster_id=source.id, writes_frozen=True, moving_to_cluster_id=target.id)
-            await source.apply(frozen)
-            await move_rows(source, target, frozen)
-            switched = entry(shop.id, cluster_id=target.id)
-            await target.apply(switched)
-            place[0] = target
-            await source.apply(switched)
-            remove = runtime_pb.RemoveTenantRequest(tenant_id=shop.id, revision=switched.revision)
-            await source.commands.RemoveTenant(remove)
+            await move(source, target, shop.id, lambda to=target: place.__setitem__(0, to))  # type: ignore[misc]
         await sold(20)
         over = True
         await selling

@@ -98,6 +98,14 @@ class Shop:
         answer: pb.ReportProviderEventResponse = await stub.ReportProviderEvent(request, metadata=metadata)
         return answer
 
+    async def receive(self, body: bytes, signature: str) -> int:
+        """What Envoy answers to a webhook."""
+        try:
+            await self.tell(body, signature)
+        except grpc.aio.AioRpcError as error:
+            return 400 if error.code() is grpc.StatusCode.INVALID_ARGUMENT else 500
+        return 200
+
 
 def eur(minor: int) -> money_pb2.Money:
     return money_pb2.Money(currency_code="EUR", units=minor // 100, nanos=minor % 100 * 10_000_000)
@@ -116,16 +124,8 @@ async def open_shop(running: Running, simulator: Served, tenant_id: str, *, webh
         webhook_secret=secret(account),
     )
     await shop.stub.SetPaymentSettings(settings, metadata=of(tenant_id))
-
-    async def receive(body: bytes, signature: str) -> int:
-        try:
-            await shop.tell(body, signature)
-        except grpc.aio.AioRpcError as error:
-            return 400 if error.code() is grpc.StatusCode.INVALID_ARGUMENT else 500
-        return 200
-
     if webhooks:
-        simulator.receivers[tenant_id] = receive
+        simulator.receivers[tenant_id] = shop.receive
     return shop
 
 

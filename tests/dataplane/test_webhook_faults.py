@@ -22,7 +22,7 @@ from shared.platform import ports
 from shared.runtime import pki
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc.channel import connect
-from tests.dataplane.cluster import create, digest, entry, move_rows, of, product
+from tests.dataplane.cluster import create, entry, move, of, product
 from tests.dataplane.conftest import Start
 from tests.dataplane.test_webhooks import SUCCEEDED, endpoint, partitioned, settled
 from tests.dataplane.test_webhooks import nats as nats
@@ -60,16 +60,7 @@ async def test_no_event_is_lost_while_a_tenant_moves_to_and_fro(start: Start, na
         for source, target in ((eu, us), (us, eu), (eu, us)):
             goal = len(made) + 20
             await until(lambda n=goal: len(made) >= n, what="some events")  # type: ignore[misc]
-            frozen = entry(new.id, cluster_id=source.id, writes_frozen=True, moving_to_cluster_id=target.id)
-            await source.apply(frozen)
-            await move_rows(source, target, frozen)
-            assert await digest(source, new.id) == await digest(target, new.id)
-            switched = entry(new.id, cluster_id=target.id)
-            await target.apply(switched)
-            place[0] = target
-            await source.apply(switched)
-            remove = runtime_pb.RemoveTenantRequest(tenant_id=new.id, revision=switched.revision)
-            await source.commands.RemoveTenant(remove)
+            await move(source, target, new.id, lambda to=target: place.__setitem__(0, to))  # type: ignore[misc]
         goal = len(made) + 20
         await until(lambda: len(made) >= goal, what="some events")
         over = True

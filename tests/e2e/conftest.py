@@ -1,4 +1,4 @@
-"""One platform for the tests that leave it as they found it; who breaks things starts one of their own."""
+"""One platform for the tests that leave it as they found it; who breaks things starts one of their own, in `own`."""
 
 from collections.abc import AsyncIterator
 

@@ -44,12 +44,19 @@ class ClusterProcess(Server):
 
     @property
     def memory_bytes(self) -> int:
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    @property
+    def pid(self) -> int:
         assert self._process is not None
-        return int(psutil.Process(self._process.pid).memory_info().rss)
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        return CLUSTER.port + self._offset
 
     def channel(self, identity: str) -> grpc.aio.Channel:
-        address = f"127.0.0.1:{CLUSTER.port + self._offset}"
-        self._channels.append(connect(address, pki.load(self.home, identity), server=CLUSTER.id))
+        self._channels.append(connect(f"127.0.0.1:{self.port}", pki.load(self.home, identity), server=CLUSTER.id))
         return self._channels[-1]
 
     @property

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from center.control.v1 import catalog_service_pb2
 from center.dataplane.v1 import (
     cart_service_pb2,
+    checkout_service_pb2,
     customer_service_pb2,
     inventory_service_pb2,
     merchandising_service_pb2,
@@ -35,6 +36,7 @@ FILES = (
     inventory_service_pb2,
     order_service_pb2,
     cart_service_pb2,
+    checkout_service_pb2,
     customer_service_pb2,
     price_list_service_pb2,
     promotion_service_pb2,

@@ -24,19 +24,22 @@ _sym_db = _symbol_database.Default()
 
 from center.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from center.dataplane.v1 import order_service_pb2 as center_dot_dataplane_dot_v1_dot_order__service__pb2
+from center.shared.v1 import events_pb2 as center_dot_shared_dot_v1_dot_events__pb2
 from center.shared.v1 import rules_pb2 as center_dot_shared_dot_v1_dot_rules__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*center/dataplane/v1/checkout_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/dataplane/v1/order_service.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xae\x04\n\x08\x43heckout\x12\x0f\n\x07\x63\x61rt_id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".center.dataplane.v1.CheckoutState\x12<\n\x0fshipping_method\x18\x03 \x01(\x0b\x32#.center.dataplane.v1.ShippingMethod\x12$\n\x08subtotal\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08\x64iscount\x18\x05 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08shipping\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x1f\n\x03tax\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\x1a\n\x12prices_include_tax\x18\x08 \x01(\x08\x12!\n\x05total\x18\t \x01(\x0b\x32\x12.google.type.Money\x12\x13\n\x0b\x65xplanation\x18\n \x03(\t\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08order_id\x18\x0c \x01(\t\x12\x14\n\x0corder_number\x18\r \x01(\t\x12\x34\n\x0border_state\x18\x0e \x01(\x0e\x32\x1f.center.dataplane.v1.OrderState\x12\x12\n\naction_url\x18\x0f \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x10 \x01(\t\"b\n\x0eShippingMethod\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12!\n\x05price\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x13\n\x0b\x65xplanation\x18\x04 \x01(\t\"\xd6\x02\n\x0fSellingSettings\x12\x1a\n\x12prices_include_tax\x18\x01 \x01(\x08\x12:\n\ttax_rates\x18\x02 \x03(\x0b\x32\x1c.center.dataplane.v1.TaxRateB\t\xbaH\x06\x92\x01\x03\x10\xac\x02\x12\x43\n\x0eshipping_rates\x18\x03 \x03(\x0b\x32!.center.dataplane.v1.ShippingRateB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12;\n\x07\x63\x61pture\x18\x04 \x01(\x0e\x32 .center.dataplane.v1.CaptureModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x0chold_seconds\x18\x05 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\x80\xa3\x05(\x00\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x8b\x01\n\x07TaxRate\x12*\n\x0c\x63ountry_code\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12 \n\x0c\x62\x61sis_points\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1b\n\x13\x61pplies_to_shipping\x18\x04 \x01(\x08\"\xed\x01\n\x0cShippingRate\x12,\n\x02id\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x30\n\rcountry_codes\x18\x03 \x03(\tB\x19\xbaH\x16\x92\x01\x13\x10\xac\x02\"\x0er\x0c\x32\n^[A-Z]{2}$\x12(\n\rcurrency_code\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12:\n\x04rows\x18\x05 \x03(\x0b\x32 .center.dataplane.v1.ShippingRowB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x32\"Z\n\x0bShippingRow\x12 \n\x04\x66rom\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x05price\x18\x02 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\"3\n\x16GetRequirementsRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x8b\x01\n\x17GetRequirementsResponse\x12\x31\n\x07missing\x18\x01 \x03(\x0e\x32 .center.dataplane.v1.Requirement\x12=\n\x10shipping_methods\x18\x02 \x03(\x0b\x32#.center.dataplane.v1.ShippingMethod\"t\n\x14StartCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0fshipping_method\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"H\n\x15StartCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"/\n\x12GetCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"\xf3\x01\n\x17\x43ompleteCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x0epayment_method\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18\xc8\x01\x32\x10^[A-Za-z0-9_-]+$\x12\x32\n\x0e\x65xpected_total\x18\x03 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\nreturn_url\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x18\xd0\x0f\x32\x14^(https?://[^\\s]+)?$\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"K\n\x18\x43ompleteCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"T\n\x16\x41\x62\x61ndonCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x19\n\x17\x41\x62\x61ndonCheckoutResponse\"\x1b\n\x19GetSellingSettingsRequest\"T\n\x1aGetSellingSettingsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettings\"|\n\x19SetSellingSettingsRequest\x12>\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettingsB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x1aSetSellingSettingsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettings*\xc7\x01\n\rCheckoutState\x12\x1e\n\x1a\x43HECKOUT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HECKOUT_STATE_STARTED\x10\x01\x12!\n\x1d\x43HECKOUT_STATE_PAYMENT_FAILED\x10\x02\x12\x1f\n\x1b\x43HECKOUT_STATE_PAYMENT_OPEN\x10\x03\x12\x1c\n\x18\x43HECKOUT_STATE_COMPLETED\x10\x04\x12\x18\n\x14\x43HECKOUT_STATE_ENDED\x10\x05*\xca\x01\n\x0bRequirement\x12\x1b\n\x17REQUIREMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11REQUIREMENT_LINES\x10\x01\x12\x1f\n\x1bREQUIREMENT_AVAILABLE_LINES\x10\x02\x12\x15\n\x11REQUIREMENT_EMAIL\x10\x03\x12\x17\n\x13REQUIREMENT_ADDRESS\x10\x04\x12\x1f\n\x1bREQUIREMENT_SHIPPING_METHOD\x10\x05\x12\x15\n\x11REQUIREMENT_TOTAL\x10\x06*j\n\x0b\x43\x61ptureMode\x12\x1c\n\x18\x43\x41PTURE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PTURE_MODE_WHEN_PLACED\x10\x01\x12\x1f\n\x1b\x43\x41PTURE_MODE_WHEN_FULFILLED\x10\x02\x32\xd9\x06\n\x0f\x43heckoutService\x12\xac\x01\n\x0fGetRequirements\x12+.center.dataplane.v1.GetRequirementsRequest\x1a,.center.dataplane.v1.GetRequirementsResponse\">\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02+\x12)/v1/carts/{cart_id}/checkout:requirements\x12\x9e\x01\n\rStartCheckout\x12).center.dataplane.v1.StartCheckoutRequest\x1a*.center.dataplane.v1.StartCheckoutResponse\"6\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/carts/{cart_id}/checkout:\x01*\x12\x93\x01\n\x0bGetCheckout\x12\'.center.dataplane.v1.GetCheckoutRequest\x1a(.center.dataplane.v1.GetCheckoutResponse\"1\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/carts/{cart_id}/checkout\x12\xb0\x01\n\x10\x43ompleteCheckout\x12,.center.dataplane.v1.CompleteCheckoutRequest\x1a-.center.dataplane.v1.CompleteCheckoutResponse\"?\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02*\"%/v1/carts/{cart_id}/checkout:complete:\x01*\x12\xac\x01\n\x0f\x41\x62\x61ndonCheckout\x12+.center.dataplane.v1.AbandonCheckoutRequest\x1a,.center.dataplane.v1.AbandonCheckoutResponse\">\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02)\"$/v1/carts/{cart_id}/checkout:abandon:\x01*2\xf1\x02\n\x0eSellingService\x12\xaa\x01\n\x12GetSellingSettings\x12..center.dataplane.v1.GetSellingSettingsRequest\x1a/.center.dataplane.v1.GetSellingSettingsResponse\"3\xca\xda\x18\x08\n\x02\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/backoffice/selling-settings\x12\xb1\x01\n\x12SetSellingSettings\x12..center.dataplane.v1.SetSellingSettingsRequest\x1a/.center.dataplane.v1.SetSellingSettingsResponse\":\xca\xda\x18\x0c\n\x02\x06\x01\x10\x02\x18\x01 \x01\x30\x03\x82\xd3\xe4\x93\x02$\x1a\x1f/v1/backoffice/selling-settings:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*center/dataplane/v1/checkout_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'center/dataplane/v1/order_service.proto\x1a\x1d\x63\x65nter/shared/v1/events.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xae\x04\n\x08\x43heckout\x12\x0f\n\x07\x63\x61rt_id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".center.dataplane.v1.CheckoutState\x12<\n\x0fshipping_method\x18\x03 \x01(\x0b\x32#.center.dataplane.v1.ShippingMethod\x12$\n\x08subtotal\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08\x64iscount\x18\x05 \x01(\x0b\x32\x12.google.type.Money\x12$\n\x08shipping\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x1f\n\x03tax\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\x1a\n\x12prices_include_tax\x18\x08 \x01(\x08\x12!\n\x05total\x18\t \x01(\x0b\x32\x12.google.type.Money\x12\x13\n\x0b\x65xplanation\x18\n \x03(\t\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08order_id\x18\x0c \x01(\t\x12\x14\n\x0corder_number\x18\r \x01(\t\x12\x34\n\x0border_state\x18\x0e \x01(\x0e\x32\x1f.center.dataplane.v1.OrderState\x12\x12\n\naction_url\x18\x0f \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x10 \x01(\t\"\xdf\x01\n\x0f\x43heckoutStarted\x12\x0f\n\x07\x63\x61rt_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61rt_version\x18\x02 \x01(\x03\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x17\n\x0fshipping_method\x18\x04 \x01(\t\x12!\n\x05total\x18\x05 \x01(\x0b\x32\x12.google.type.Money\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:#\xd2\xda\x18\x1f\n\tdataplane\x12\x10\x63heckout.started\x18\x01\"b\n\x0eShippingMethod\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12!\n\x05price\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x13\n\x0b\x65xplanation\x18\x04 \x01(\t\"\xd6\x02\n\x0fSellingSettings\x12\x1a\n\x12prices_include_tax\x18\x01 \x01(\x08\x12:\n\ttax_rates\x18\x02 \x03(\x0b\x32\x1c.center.dataplane.v1.TaxRateB\t\xbaH\x06\x92\x01\x03\x10\xac\x02\x12\x43\n\x0eshipping_rates\x18\x03 \x03(\x0b\x32!.center.dataplane.v1.ShippingRateB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12;\n\x07\x63\x61pture\x18\x04 \x01(\x0e\x32 .center.dataplane.v1.CaptureModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x0chold_seconds\x18\x05 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\x80\xa3\x05(\x00\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x8b\x01\n\x07TaxRate\x12*\n\x0c\x63ountry_code\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$\x12 \n\x0c\x62\x61sis_points\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1b\n\x13\x61pplies_to_shipping\x18\x04 \x01(\x08\"\xed\x01\n\x0cShippingRate\x12,\n\x02id\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x30\n\rcountry_codes\x18\x03 \x03(\tB\x19\xbaH\x16\x92\x01\x13\x10\xac\x02\"\x0er\x0c\x32\n^[A-Z]{2}$\x12(\n\rcurrency_code\x18\x04 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12:\n\x04rows\x18\x05 \x03(\x0b\x32 .center.dataplane.v1.ShippingRowB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x32\"Z\n\x0bShippingRow\x12 \n\x04\x66rom\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x05price\x18\x02 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\"3\n\x16GetRequirementsRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x8b\x01\n\x17GetRequirementsResponse\x12\x31\n\x07missing\x18\x01 \x03(\x0e\x32 .center.dataplane.v1.Requirement\x12=\n\x10shipping_methods\x18\x02 \x03(\x0b\x32#.center.dataplane.v1.ShippingMethod\"t\n\x14StartCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0fshipping_method\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"H\n\x15StartCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"/\n\x12GetCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"\xf3\x01\n\x17\x43ompleteCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x34\n\x0epayment_method\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x10\x01\x18\xc8\x01\x32\x10^[A-Za-z0-9_-]+$\x12\x32\n\x0e\x65xpected_total\x18\x03 \x01(\x0b\x32\x12.google.type.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\nreturn_url\x18\x04 \x01(\tB\x1e\xbaH\x1br\x19\x18\xd0\x0f\x32\x14^(https?://[^\\s]+)?$\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"K\n\x18\x43ompleteCheckoutResponse\x12/\n\x08\x63heckout\x18\x01 \x01(\x0b\x32\x1d.center.dataplane.v1.Checkout\"T\n\x16\x41\x62\x61ndonCheckoutRequest\x12\x19\n\x07\x63\x61rt_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x19\n\x17\x41\x62\x61ndonCheckoutResponse\"\x1b\n\x19GetSellingSettingsRequest\"T\n\x1aGetSellingSettingsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettings\"|\n\x19SetSellingSettingsRequest\x12>\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettingsB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"T\n\x1aSetSellingSettingsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.center.dataplane.v1.SellingSettings*\xc7\x01\n\rCheckoutState\x12\x1e\n\x1a\x43HECKOUT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HECKOUT_STATE_STARTED\x10\x01\x12!\n\x1d\x43HECKOUT_STATE_PAYMENT_FAILED\x10\x02\x12\x1f\n\x1b\x43HECKOUT_STATE_PAYMENT_OPEN\x10\x03\x12\x1c\n\x18\x43HECKOUT_STATE_COMPLETED\x10\x04\x12\x18\n\x14\x43HECKOUT_STATE_ENDED\x10\x05*\xca\x01\n\x0bRequirement\x12\x1b\n\x17REQUIREMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11REQUIREMENT_LINES\x10\x01\x12\x1f\n\x1bREQUIREMENT_AVAILABLE_LINES\x10\x02\x12\x15\n\x11REQUIREMENT_EMAIL\x10\x03\x12\x17\n\x13REQUIREMENT_ADDRESS\x10\x04\x12\x1f\n\x1bREQUIREMENT_SHIPPING_METHOD\x10\x05\x12\x15\n\x11REQUIREMENT_TOTAL\x10\x06*j\n\x0b\x43\x61ptureMode\x12\x1c\n\x18\x43\x41PTURE_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PTURE_MODE_WHEN_PLACED\x10\x01\x12\x1f\n\x1b\x43\x41PTURE_MODE_WHEN_FULFILLED\x10\x02\x32\xd9\x06\n\x0f\x43heckoutService\x12\xac\x01\n\x0fGetRequirements\x12+.center.dataplane.v1.GetRequirementsRequest\x1a,.center.dataplane.v1.GetRequirementsResponse\">\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02+\x12)/v1/carts/{cart_id}/checkout:requirements\x12\x9e\x01\n\rStartCheckout\x12).center.dataplane.v1.StartCheckoutRequest\x1a*.center.dataplane.v1.StartCheckoutResponse\"6\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/carts/{cart_id}/checkout:\x01*\x12\x93\x01\n\x0bGetCheckout\x12\'.center.dataplane.v1.GetCheckoutRequest\x1a(.center.dataplane.v1.GetCheckoutResponse\"1\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/carts/{cart_id}/checkout\x12\xb0\x01\n\x10\x43ompleteCheckout\x12,.center.dataplane.v1.CompleteCheckoutRequest\x1a-.center.dataplane.v1.CompleteCheckoutResponse\"?\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02*\"%/v1/carts/{cart_id}/checkout:complete:\x01*\x12\xac\x01\n\x0f\x41\x62\x61ndonCheckout\x12+.center.dataplane.v1.AbandonCheckoutRequest\x1a,.center.dataplane.v1.AbandonCheckoutResponse\">\xca\xda\x18\x0b\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01\x82\xd3\xe4\x93\x02)\"$/v1/carts/{cart_id}/checkout:abandon:\x01*2\xf1\x02\n\x0eSellingService\x12\xaa\x01\n\x12GetSellingSettings\x12..center.dataplane.v1.GetSellingSettingsRequest\x1a/.center.dataplane.v1.GetSellingSettingsResponse\"3\xca\xda\x18\x08\n\x02\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/backoffice/selling-settings\x12\xb1\x01\n\x12SetSellingSettings\x12..center.dataplane.v1.SetSellingSettingsRequest\x1a/.center.dataplane.v1.SetSellingSettingsResponse\":\xca\xda\x18\x0c\n\x02\x06\x01\x10\x02\x18\x01 \x01\x30\x03\x82\xd3\xe4\x93\x02$\x1a\x1f/v1/backoffice/selling-settings:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'center.dataplane.v1.checkout_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHECKOUTSTARTED']._loaded_options = None
+  _globals['_CHECKOUTSTARTED']._serialized_options = b'\322\332\030\037\n\tdataplane\022\020checkout.started\030\001'
   _globals['_SELLINGSETTINGS'].fields_by_name['tax_rates']._loaded_options = None
   _globals['_SELLINGSETTINGS'].fields_by_name['tax_rates']._serialized_options = b'\272H\006\222\001\003\020\254\002'
   _globals['_SELLINGSETTINGS'].fields_by_name['shipping_rates']._loaded_options = None
@@ -107,54 +110,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELLINGSERVICE'].methods_by_name['GetSellingSettings']._serialized_options = b'\312\332\030\010\n\002\006\001\020\002 \001\202\323\344\223\002!\022\037/v1/backoffice/selling-settings'
   _globals['_SELLINGSERVICE'].methods_by_name['SetSellingSettings']._loaded_options = None
   _globals['_SELLINGSERVICE'].methods_by_name['SetSellingSettings']._serialized_options = b'\312\332\030\014\n\002\006\001\020\002\030\001 \0010\003\202\323\344\223\002$\032\037/v1/backoffice/selling-settings:\001*'
-  _globals['_CHECKOUTSTATE']._serialized_start=3007
-  _globals['_CHECKOUTSTATE']._serialized_end=3206
-  _globals['_REQUIREMENT']._serialized_start=3209
-  _globals['_REQUIREMENT']._serialized_end=3411
-  _globals['_CAPTUREMODE']._serialized_start=3413
-  _globals['_CAPTUREMODE']._serialized_end=3519
-  _globals['_CHECKOUT']._serialized_start=256
-  _globals['_CHECKOUT']._serialized_end=814
-  _globals['_SHIPPINGMETHOD']._serialized_start=816
-  _globals['_SHIPPINGMETHOD']._serialized_end=914
-  _globals['_SELLINGSETTINGS']._serialized_start=917
-  _globals['_SELLINGSETTINGS']._serialized_end=1259
-  _globals['_TAXRATE']._serialized_start=1262
-  _globals['_TAXRATE']._serialized_end=1401
-  _globals['_SHIPPINGRATE']._serialized_start=1404
-  _globals['_SHIPPINGRATE']._serialized_end=1641
-  _globals['_SHIPPINGROW']._serialized_start=1643
-  _globals['_SHIPPINGROW']._serialized_end=1733
-  _globals['_GETREQUIREMENTSREQUEST']._serialized_start=1735
-  _globals['_GETREQUIREMENTSREQUEST']._serialized_end=1786
-  _globals['_GETREQUIREMENTSRESPONSE']._serialized_start=1789
-  _globals['_GETREQUIREMENTSRESPONSE']._serialized_end=1928
-  _globals['_STARTCHECKOUTREQUEST']._serialized_start=1930
-  _globals['_STARTCHECKOUTREQUEST']._serialized_end=2046
-  _globals['_STARTCHECKOUTRESPONSE']._serialized_start=2048
-  _globals['_STARTCHECKOUTRESPONSE']._serialized_end=2120
-  _globals['_GETCHECKOUTREQUEST']._serialized_start=2122
-  _globals['_GETCHECKOUTREQUEST']._serialized_end=2169
-  _globals['_GETCHECKOUTRESPONSE']._serialized_start=2171
-  _globals['_GETCHECKOUTRESPONSE']._serialized_end=2241
-  _globals['_COMPLETECHECKOUTREQUEST']._serialized_start=2244
-  _globals['_COMPLETECHECKOUTREQUEST']._serialized_end=2487
-  _globals['_COMPLETECHECKOUTRESPONSE']._serialized_start=2489
-  _globals['_COMPLETECHECKOUTRESPONSE']._serialized_end=2564
-  _globals['_ABANDONCHECKOUTREQUEST']._serialized_start=2566
-  _globals['_ABANDONCHECKOUTREQUEST']._serialized_end=2650
-  _globals['_ABANDONCHECKOUTRESPONSE']._serialized_start=2652
-  _globals['_ABANDONCHECKOUTRESPONSE']._serialized_end=2677
-  _globals['_GETSELLINGSETTINGSREQUEST']._serialized_start=2679
-  _globals['_GETSELLINGSETTINGSREQUEST']._serialized_end=2706
-  _globals['_GETSELLINGSETTINGSRESPONSE']._serialized_start=2708
-  _globals['_GETSELLINGSETTINGSRESPONSE']._serialized_end=2792
-  _globals['_SETSELLINGSETTINGSREQUEST']._serialized_start=2794
-  _globals['_SETSELLINGSETTINGSREQUEST']._serialized_end=2918
-  _globals['_SETSELLINGSETTINGSRESPONSE']._serialized_start=2920
-  _globals['_SETSELLINGSETTINGSRESPONSE']._serialized_end=3004
-  _globals['_CHECKOUTSERVICE']._serialized_start=3522
-  _globals['_CHECKOUTSERVICE']._serialized_end=4379
-  _globals['_SELLINGSERVICE']._serialized_start=4382
-  _globals['_SELLINGSERVICE']._serialized_end=4751
+  _globals['_CHECKOUTSTATE']._serialized_start=3264
+  _globals['_CHECKOUTSTATE']._serialized_end=3463
+  _globals['_REQUIREMENT']._serialized_start=3466
+  _globals['_REQUIREMENT']._serialized_end=3668
+  _globals['_CAPTUREMODE']._serialized_start=3670
+  _globals['_CAPTUREMODE']._serialized_end=3776
+  _globals['_CHECKOUT']._serialized_start=287
+  _globals['_CHECKOUT']._serialized_end=845
+  _globals['_CHECKOUTSTARTED']._serialized_start=848
+  _globals['_CHECKOUTSTARTED']._serialized_end=1071
+  _globals['_SHIPPINGMETHOD']._serialized_start=1073
+  _globals['_SHIPPINGMETHOD']._serialized_end=1171
+  _globals['_SELLINGSETTINGS']._serialized_start=1174
+  _globals['_SELLINGSETTINGS']._serialized_end=1516
+  _globals['_TAXRATE']._serialized_start=1519
+  _globals['_TAXRATE']._serialized_end=1658
+  _globals['_SHIPPINGRATE']._serialized_start=1661
+  _globals['_SHIPPINGRATE']._serialized_end=1898
+  _globals['_SHIPPINGROW']._serialized_start=1900
+  _globals['_SHIPPINGROW']._serialized_end=1990
+  _globals['_GETREQUIREMENTSREQUEST']._serialized_start=1992
+  _globals['_GETREQUIREMENTSREQUEST']._serialized_end=2043
+  _globals['_GETREQUIREMENTSRESPONSE']._serialized_start=2046
+  _globals['_GETREQUIREMENTSRESPONSE']._serialized_end=2185
+  _globals['_STARTCHECKOUTREQUEST']._serialized_start=2187
+  _globals['_STARTCHECKOUTREQUEST']._serialized_end=2303
+  _globals['_STARTCHECKOUTRESPONSE']._serialized_start=2305
+  _globals['_STARTCHECKOUTRESPONSE']._serialized_end=2377
+  _globals['_GETCHECKOUTREQUEST']._serialized_start=2379
+  _globals['_GETCHECKOUTREQUEST']._serialized_end=2426
+  _globals['_GETCHECKOUTRESPONSE']._serialized_start=2428
+  _globals['_GETCHECKOUTRESPONSE']._serialized_end=2498
+  _globals['_COMPLETECHECKOUTREQUEST']._serialized_start=2501
+  _globals['_COMPLETECHECKOUTREQUEST']._serialized_end=2744
+  _globals['_COMPLETECHECKOUTRESPONSE']._serialized_start=2746
+  _globals['_COMPLETECHECKOUTRESPONSE']._serialized_end=2821
+  _globals['_ABANDONCHECKOUTREQUEST']._serialized_start=2823
+  _globals['_ABANDONCHECKOUTREQUEST']._serialized_end=2907
+  _globals['_ABANDONCHECKOUTRESPONSE']._serialized_start=2909
+  _globals['_ABANDONCHECKOUTRESPONSE']._serialized_end=2934
+  _globals['_GETSELLINGSETTINGSREQUEST']._serialized_start=2936
+  _globals['_GETSELLINGSETTINGSREQUEST']._serialized_end=2963
+  _globals['_GETSELLINGSETTINGSRESPONSE']._serialized_start=2965
+  _globals['_GETSELLINGSETTINGSRESPONSE']._serialized_end=3049
+  _globals['_SETSELLINGSETTINGSREQUEST']._serialized_start=3051
+  _globals['_SETSELLINGSETTINGSREQUEST']._serialized_end=3175
+  _globals['_SETSELLINGSETTINGSRESPONSE']._serialized_start=3177
+  _globals['_SETSELLINGSETTINGSRESPONSE']._serialized_end=3261
+  _globals['_CHECKOUTSERVICE']._serialized_start=3779
+  _globals['_CHECKOUTSERVICE']._serialized_end=4636
+  _globals['_SELLINGSERVICE']._serialized_start=4639
+  _globals['_SELLINGSERVICE']._serialized_end=5008
 # @@protoc_insertion_point(module_scope)

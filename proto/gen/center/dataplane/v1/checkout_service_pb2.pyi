@@ -2,6 +2,7 @@ import datetime
 
 from center.buf.validate import validate_pb2 as _validate_pb2
 from center.dataplane.v1 import order_service_pb2 as _order_service_pb2
+from center.shared.v1 import events_pb2 as _events_pb2
 from center.shared.v1 import rules_pb2 as _rules_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -91,6 +92,22 @@ class Checkout(_message.Message):
     action_url: str
     failure_reason: str
     def __init__(self, cart_id: _Optional[str] = ..., state: _Optional[_Union[CheckoutState, str]] = ..., shipping_method: _Optional[_Union[ShippingMethod, _Mapping]] = ..., subtotal: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., shipping: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., tax: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., prices_include_tax: _Optional[bool] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., explanation: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order_id: _Optional[str] = ..., order_number: _Optional[str] = ..., order_state: _Optional[_Union[_order_service_pb2.OrderState, str]] = ..., action_url: _Optional[str] = ..., failure_reason: _Optional[str] = ...) -> None: ...
+
+class CheckoutStarted(_message.Message):
+    __slots__ = ("cart_id", "cart_version", "customer_id", "shipping_method", "total", "expire_time")
+    CART_ID_FIELD_NUMBER: _ClassVar[int]
+    CART_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
+    SHIPPING_METHOD_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    cart_id: str
+    cart_version: int
+    customer_id: str
+    shipping_method: str
+    total: _money_pb2.Money
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, cart_id: _Optional[str] = ..., cart_version: _Optional[int] = ..., customer_id: _Optional[str] = ..., shipping_method: _Optional[str] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ShippingMethod(_message.Message):
     __slots__ = ("id", "name", "price", "explanation")

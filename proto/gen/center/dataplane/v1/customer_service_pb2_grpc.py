@@ -248,7 +248,9 @@ class ShopperServiceServicer:
 
     def EraseMe(self, request, context):
         """Forgets the customer for good: e-mail, name, phone, addresses and password go, open carts with them, and every
-        session ends. What is left has an id that orders refer to, and nothing that says whose it was.
+        session ends. What is left has an id that orders refer to, and nothing that says whose it was. Orders keep what the
+        books need: number, lines, sums and country. Their e-mail goes at once, and their address once nothing is to be
+        shipped to it any more.
         Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

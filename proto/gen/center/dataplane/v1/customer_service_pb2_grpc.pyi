@@ -97,7 +97,9 @@ class ShopperServiceStub:
     """Gives all that is kept of the customer; carts and orders are read by their own services."""
     EraseMe: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.EraseMeRequest, _customer_service_pb2.EraseMeResponse]
     """Forgets the customer for good: e-mail, name, phone, addresses and password go, open carts with them, and every
-    session ends. What is left has an id that orders refer to, and nothing that says whose it was.
+    session ends. What is left has an id that orders refer to, and nothing that says whose it was. Orders keep what the
+    books need: number, lines, sums and country. Their e-mail goes at once, and their address once nothing is to be
+    shipped to it any more.
     Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
     """
 
@@ -170,7 +172,9 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
     """Gives all that is kept of the customer; carts and orders are read by their own services."""
     EraseMe: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.EraseMeRequest, _customer_service_pb2.EraseMeResponse]  # type: ignore[assignment]
     """Forgets the customer for good: e-mail, name, phone, addresses and password go, open carts with them, and every
-    session ends. What is left has an id that orders refer to, and nothing that says whose it was.
+    session ends. What is left has an id that orders refer to, and nothing that says whose it was. Orders keep what the
+    books need: number, lines, sums and country. Their e-mail goes at once, and their address once nothing is to be
+    shipped to it any more.
     Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
     """
 
@@ -330,7 +334,9 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.EraseMeResponse, _abc.Awaitable[_customer_service_pb2.EraseMeResponse]]:
         """Forgets the customer for good: e-mail, name, phone, addresses and password go, open carts with them, and every
-        session ends. What is left has an id that orders refer to, and nothing that says whose it was.
+        session ends. What is left has an id that orders refer to, and nothing that says whose it was. Orders keep what the
+        books need: number, lines, sums and country. Their e-mail goes at once, and their address once nothing is to be
+        shipped to it any more.
         Errors: PERMISSION_DENIED/PASSWORD_WRONG, RESOURCE_EXHAUSTED/TOO_MANY_ATTEMPTS (with the time to wait).
         """
 

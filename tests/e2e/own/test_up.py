@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,21 +19,27 @@ from tests.support.platform import Platform, until
 pytestmark = pytest.mark.e2e
 
 
-def test_a_second_up_says_that_one_is_running(platform: Platform) -> None:
+@pytest.fixture(scope="module")
+def own() -> Iterator[Platform]:
+    with platforms.running() as running:
+        yield running
+
+
+def test_a_second_up_says_that_one_is_running(own: Platform) -> None:
     for arguments in (["up"], ["up", "--detach"]):
-        second = platform.center(*arguments)
+        second = own.center(*arguments)
         assert second.returncode == 1
         assert "already running" in second.stderr
-    assert platform.center("status").returncode == 0
+    assert own.center("status").returncode == 0
 
 
-def test_status_tells_scripts_all_they_need(platform: Platform) -> None:
-    told = json.loads(platform.center("status", "--json").stdout)
+def test_status_tells_scripts_all_they_need(own: Platform) -> None:
+    told = json.loads(own.center("status", "--json").stdout)
     assert told["healthy"]
     assert {p["name"]: p["state"] for p in told["processes"]} == dict.fromkeys(
         ["postgres", "nats", "control", "eu-1", "us-1", "payments", "search", "edge", "envoy"], "healthy"
     )
-    assert told["processes"][-1]["address"] == f"127.0.0.1:{ports.ENVOY + platform.offset}"
+    assert told["processes"][-1]["address"] == f"127.0.0.1:{ports.ENVOY + own.offset}"
     assert all(Path(p["log"]).is_file() for p in told["processes"])
 
 
@@ -63,25 +69,24 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
     assert record.load(tmp_path) is None
 
 
-async def test_after_kill_9_of_the_supervisor_down_stops_what_it_left_and_up_starts_again() -> None:
-    with platforms.running() as own:
-        found = record.load(own.home)
-        assert found is not None
-        os.kill(found.supervisor.pid, signal.SIGKILL)
-        await until(lambda: found.supervisor.process() is None, what="the supervisor to be gone")
-        left = [child.pid for child in found.children if child.pid]
-        # Envoy asks the kernel to be told when its parent dies, and ends by itself; all others go on serving.
-        assert [c.name for c in found.children if c.pid and c.pid.process() is None and c.name != "envoy"] == []
-        assert own.center("status").returncode == 1
+async def test_after_kill_9_of_the_supervisor_down_stops_what_it_left_and_up_starts_again(own: Platform) -> None:
+    found = record.load(own.home)
+    assert found is not None
+    os.kill(found.supervisor.pid, signal.SIGKILL)
+    await until(lambda: found.supervisor.process() is None, what="the supervisor to be gone")
+    left = [child.pid for child in found.children if child.pid]
+    # Envoy asks the kernel to be told when its parent dies, and ends by itself; all others go on serving.
+    assert [c.name for c in found.children if c.pid and c.pid.process() is None and c.name != "envoy"] == []
+    assert own.center("status").returncode == 1
 
-        stopped = own.center("down")
-        assert stopped.returncode == 0, stopped.stderr
-        assert left and not any(pid.process() for pid in left)
+    stopped = own.center("down")
+    assert stopped.returncode == 0, stopped.stderr
+    assert left and not any(pid.process() for pid in left)
 
-        again = own.center("up", "--detach")
-        assert again.returncode == 0, again.stdout + again.stderr
-        assert own.center("status").returncode == 0
-        assert len(json.loads(own.center("tenants", "list", "--json").stdout)["tenants"]) >= 3
+    again = own.center("up", "--detach")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert own.center("status").returncode == 0
+    assert len(json.loads(own.center("tenants", "list", "--json").stdout)["tenants"]) >= 3
 
 
 def test_an_outside_database_server_is_used_and_left_running(make_database: Callable[[str], str]) -> None:

@@ -12,7 +12,7 @@ from tests.support.platform import Platform
 
 pytestmark = pytest.mark.e2e
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 # What a line's output must hold, by a part of the line; every other line must only end well.
 HOLDS = {
