@@ -90,6 +90,15 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """How many of a variant can be had at once, wherever they are. low_threshold: None where none is set."""
+
+    available: int
+    allows_backorder: bool
+    low_threshold: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
     """What an owner holds at a location. waiting: what of it is backordered; expires_at: None is never."""
 

@@ -1,4 +1,5 @@
-"""Stock in PostgreSQL. Every function runs in the caller's transaction, whose tenant the row policies enforce.
+"""Stock in PostgreSQL. Every function that is not given the database runs in the caller's transaction, whose tenant the
+row policies enforce.
 
 Whoever writes a level, or how much a reservation at it holds, has locked the level, and levels are locked by variant,
 then in the order of their locations: nobody waits for somebody who waits for him, and what is read behind the lock
@@ -8,15 +9,15 @@ stays as it is.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.inventory.domain import Book, Key, Kind, Level, Location, Movement, Outcome, Reservation, Step
+from dataplane.inventory.domain import Book, Key, Kind, Level, Location, Movement, Offered, Outcome, Reservation, Step
 from dataplane.inventory.tables import locations, stock_levels, stock_movements
 from shared.runtime import paging
-from shared.runtime.db import constraints
+from shared.runtime.db import Database, constraints
 from shared.runtime.errors import AlreadyExists, FailedPrecondition, NotFound, PlatformError, stale
 from shared.runtime.ids import uuid7
 from shared.runtime.paging import Ordering, Value
@@ -317,6 +318,23 @@ async def transfer(
         {"tenant_id": tenant_id, "owner": owner, "new_owner": new_owner, "expires_at": expires_at},
     )
     return [_reservation(row) for row in rows]
+
+
+# In a transaction of its own; a few rows of one index for each variant.
+_OFFERED: LiteralString = """
+    SELECT s.variant_id::text AS variant_id, sum(s.on_hand - s.reserved)::bigint AS available,
+        bool_or(s.allows_backorder) AS allows_backorder, sum(s.low_threshold)::bigint AS low_threshold
+    FROM stock_levels s JOIN locations p ON p.tenant_id = s.tenant_id AND p.id = s.location_id AND p.is_active
+    WHERE s.tenant_id = %(tenant_id)s::uuid AND s.variant_id = ANY (%(ids)s::uuid[])
+    GROUP BY s.variant_id
+"""
+
+
+async def offered(reads: Database, tenant_id: str, variant_ids: Collection[str]) -> dict[str, Offered]:
+    """What reserve() would find of each variant, over all active locations; nothing of one that was never in stock."""
+    about = {"tenant_id": tenant_id, "ids": list(variant_ids)}
+    rows = await reads.once(_OFFERED, about, tenant_id=tenant_id) if variant_ids else ()
+    return {row.variant_id: Offered(row.available, row.allows_backorder, row.low_threshold) for row in rows}
 
 
 async def unknown_variants(tx: AsyncConnection, tenant_id: str, variant_ids: Collection[str]) -> list[str]:

@@ -39,6 +39,12 @@ _MEDIA = """
     (SELECT jsonb_agg(jsonb_build_array(m.media_id, m.alt_text) ORDER BY m.position) FROM product_media m
         WHERE m.tenant_id = {of}.tenant_id AND m.product_id = {of}.id)
 """
+# [[id, SKU, title, currency, minor units, options], ...], or nothing: with their products, for one round trip.
+_VARIANTS = """
+    (SELECT jsonb_agg(
+        jsonb_build_array(v.id, v.sku, v.title, v.currency, v.amount_minor, v.options) ORDER BY v.position
+    ) FROM variants v WHERE v.tenant_id = products.tenant_id AND v.product_id = products.id)
+"""
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     products.c.id,
     products.c.handle,
@@ -50,6 +56,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     products.c.update_time,
     products.c.options,
     literal_column(_MEDIA.format(of="products")).label("media"),
+    literal_column(_VARIANTS).label("variants"),
 )
 
 
@@ -68,13 +75,6 @@ _OF_ONE = {"media": _MEDIA.format(of="p"), "variant": _VARIANT}
 _GET = text(_ONE.format(key="p.id = CAST(:id AS uuid)", **_OF_ONE))
 _GET_BY_HANDLE = text(_ONE.format(key="p.handle = :handle", **_OF_ONE))
 _LOCK = text("SELECT 1 FROM products WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid) FOR UPDATE")
-_VARIANTS = text(
-    f"""
-    SELECT v.product_id::text AS product_id, {_VARIANT}
-    FROM variants v WHERE v.tenant_id = CAST(:tenant_id AS uuid) AND v.product_id = ANY (CAST(:ids AS uuid[]))
-    ORDER BY v.product_id, v.position
-    """
-)
 
 
 async def get(tx: AsyncConnection, tenant_id: str, product_id: str, *, lock: bool = False) -> Product:
@@ -117,7 +117,7 @@ async def page(
     """A page of products, and the cursor of the next one if there is more."""
     found = select(*_COLUMNS).where(products.c.tenant_id == tenant_id, condition)
     rows, following = await paging.page(tx, found, ordering, cursor, size)
-    return await _with_variants(tx, tenant_id, rows), following
+    return [_whole(row) for row in rows], following
 
 
 async def search(
@@ -157,9 +157,10 @@ _WITH_SKUS = """
 async def by_handle(tx: AsyncConnection, tenant_id: str, handles: Sequence[str]) -> dict[str, Product]:
     """The products that have one of the handles, locked in one order for everybody."""
     with_handles = text(f"ARRAY({_WITH_HANDLES})").bindparams(handles=list(handles), tenant_id=tenant_id)
-    stmt = select(*_COLUMNS).where(products.c.tenant_id == tenant_id, products.c.id == func.any(with_handles))
-    rows = (await tx.execute(stmt.order_by(products.c.id).with_for_update())).all()
-    return {product.handle: product for product in await _with_variants(tx, tenant_id, rows)}
+    stmt = select(products.c.id).where(products.c.tenant_id == tenant_id, products.c.id == func.any(with_handles))
+    # A statement of its own, as in get().
+    ids = (await tx.execute(stmt.order_by(products.c.id).with_for_update())).scalars().all()
+    return {product.handle: product for product in await some(tx, tenant_id, ids)}
 
 
 async def sku_owners(tx: AsyncConnection, tenant_id: str, skus: Sequence[str]) -> dict[str, str]:
@@ -375,19 +376,16 @@ async def _keep_media(tx: AsyncConnection, tenant_id: str, of: Sequence[Product]
 async def some(tx: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> list[Product]:
     """Those that there are, in the order of the ids."""
     stmt = select(*_COLUMNS).where(products.c.tenant_id == tenant_id, products.c.id == func.any(_ids(ids)))
-    found = await _with_variants(tx, tenant_id, (await tx.execute(stmt)).all())
-    by_id = {product.id: product for product in found}
+    by_id = {row.id: _whole(row) for row in await tx.execute(stmt)}
     return [by_id[id] for id in ids if id in by_id]
 
 
-async def _with_variants(tx: AsyncConnection, tenant_id: str, rows: Sequence[Any]) -> list[Product]:
-    """The products of the selected rows, in their order, each with its variants."""
-    if not rows:
-        return []
-    of: dict[str, list[Variant]] = {row.id: [] for row in rows}
-    for row in await tx.execute(_VARIANTS, {"tenant_id": tenant_id, "ids": list(of)}):
-        of[row.product_id].append(_variant(row))
-    return [_product(row, tuple(of[row.id])) for row in rows]
+def _whole(row: Any) -> Product:
+    return _product(row, tuple(_listed(*each) for each in row.variants or ()))
+
+
+def _listed(id: str, sku: str, title: str, currency: str, minor: int, options: Sequence[Sequence[str]]) -> Variant:
+    return Variant(id, sku, title, Money(currency, minor), tuple((name, value) for name, value in options))
 
 
 def _product(row: Any, of_product: tuple[Variant, ...]) -> Product:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from math import ceil
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid5
 
+from dataplane.inventory.domain import Offered
 from shared.runtime.errors import InvalidArgument, PermissionDenied, check_etag
 
 # WCAG 2.2, 1.4.3.
@@ -34,6 +36,73 @@ class Theme:
     @property
     def etag(self) -> str:
         return str(self.version) if self.version else ""
+
+
+class Standing(StrEnum):
+    """Whether a variant can be bought."""
+
+    IN_STOCK = "IN_STOCK"
+    FEW_LEFT = "FEW_LEFT"
+    BACKORDER = "BACKORDER"
+    SOLD_OUT = "SOLD_OUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """most: how many can be ordered of a variant; left: how many there are, where they are few."""
+
+    standing: Standing
+    most: int
+    left: int = 0
+
+
+def availability(offered: Offered | None, most: int) -> Availability:
+    """offered: None of what was never in stock. most: how many a cart takes of a variant at all."""
+    if offered is None or (offered.available <= 0 and not offered.allows_backorder):
+        return Availability(Standing.SOLD_OUT, 0)
+    if offered.available <= 0:
+        return Availability(Standing.BACKORDER, most)
+    orderable = most if offered.allows_backorder else min(most, offered.available)
+    few = FEW if offered.low_threshold is None else offered.low_threshold
+    if offered.available <= few:
+        return Availability(Standing.FEW_LEFT, orderable, offered.available)
+    return Availability(Standing.IN_STOCK, orderable)
+
+
+# Where the shop has not said from how many on its stock is low.
+FEW = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """To a category or a collection."""
+
+    handle: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is around a page. items: how many there are in the cart of that id, while it is open; epoch: of the
+    customer's sessions, None for nobody."""
+
+    theme: Theme
+    cart_id: str
+    items: int
+    epoch: int | None
+    categories: tuple[Link, ...] = ()
+    collections: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A category or a collection, as its page shows it. above: of a category, from the top; below: just below it."""
+
+    id: str
+    title: str
+    description: str = ""
+    above: tuple[Link, ...] = ()
+    below: tuple[Link, ...] = ()
 
 
 def set_theme(before: Theme, wanted: Theme, *, etag: str, tenant_id: str, now: datetime) -> Theme:

@@ -17,10 +17,11 @@ from center.control.v1.catalog_service_pb2 import CatalogTenant
 from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
-from dataplane.customers import store as customer_store
+from dataplane.carts.domain import MOST_OF_A_LINE
 from dataplane.customers.sessions import Sessions
+from dataplane.inventory import store as inventory_store
 from dataplane.storefront import assets, domain, store
-from dataplane.storefront.domain import Theme
+from dataplane.storefront.domain import Around, Availability, Link, Place, Theme
 from dataplane.tenants import store as tenant_store
 from dataplane.tenants.local import LocalTenants
 from shared.media.signing import Signer
@@ -141,6 +142,8 @@ class Frame:
     icon: str
     items: int = 0
     is_signed_in: bool = False
+    categories: tuple[Link, ...] = ()
+    collections: tuple[Link, ...] = ()
 
 
 class Names:
@@ -177,6 +180,7 @@ class Visit:
         # A browser keeps one of this prefix only for this very host: no other shop of the zone can put it there.
         prefix = "__Host-" if is_secure else ""
         self._cart, self._session = f"{prefix}cart", f"{prefix}session"
+        self.around: Around | None = None
         # What the browser is told to keep from now on, and for how many seconds.
         self._keeps: dict[str, tuple[str, int]] = {}
         cookies = said.get("cookie", "")
@@ -266,14 +270,32 @@ class Pages:
         return Visit(context, self._sessions, is_secure=self._is_secure)
 
     async def begin(self, context: Context) -> Visit:
-        """A visit whose session, if it has one, has not ended."""
+        """A visit whose session, if it has one, has not ended. What is around its page is read at once: it takes as
+        long as the look at the session alone."""
         visit = self.visit(context)
-        if visit.session is not None:
-            async with self._reads.transaction(visit.tenant_id) as tx:
-                epoch = await customer_store.epoch_of(tx, visit.tenant_id, visit.customer_id)
-            if epoch != visit.session[1]:
-                visit.sign_out()
+        around = await self._around(visit)
+        if visit.session is not None and around.epoch != visit.session[1]:
+            visit.sign_out()
         return visit
+
+    async def _around(self, visit: Visit) -> Around:
+        if visit.around is None:
+            visit.around = await store.around(self._reads, visit.tenant_id, visit.cart_id, visit.customer_id)
+        return visit.around
+
+    async def category(self, visit: Visit, handle: str) -> Place:
+        """NotFound CATEGORY_NOT_FOUND."""
+        return await store.category(self._reads, visit.tenant_id, handle)
+
+    async def collection(self, visit: Visit, handle: str) -> Place:
+        """NotFound COLLECTION_NOT_FOUND."""
+        return await store.collection(self._reads, visit.tenant_id, handle)
+
+    async def availability(self, visit: Visit, products: Iterable[products_pb.Product]) -> dict[str, Availability]:
+        """Of every variant of the products, by its id."""
+        ids = [variant.id for product in products for variant in product.variants]
+        offered = await inventory_store.offered(self._reads, visit.tenant_id, ids)
+        return {id: domain.availability(offered.get(id), MOST_OF_A_LINE) for id in ids}
 
     def sign_in(self, visit: Visit, session: customers_pb.Session) -> None:
         life_s = int(session.expire_time.seconds - self._clock.now().timestamp())
@@ -282,10 +304,17 @@ class Pages:
     async def show(
         self, visit: Visit, template: str, status: int = 200, retry_after_s: float | None = None, **said: Any
     ) -> httpbody_pb2.HttpBody:
-        async with self._reads.transaction(visit.tenant_id) as tx:
-            theme = await store.theme(tx, visit.tenant_id)
-            items = await store.items(tx, visit.tenant_id, visit.cart_id) if visit.cart_id else 0
-        frame = _frame(theme, await self._names.of(visit.tenant_id), items, is_signed_in=visit.session is not None)
+        around = await self._around(visit)
+        # Another cart than that was begun just now, and there is nothing in it.
+        items = around.items if around.cart_id == visit.cart_id else 0
+        frame = _frame(
+            around.theme,
+            await self._names.of(visit.tenant_id),
+            items=items,
+            is_signed_in=visit.session is not None,
+            categories=around.categories,
+            collections=around.collections,
+        )
         closed, picture = self._closed(visit.tenant_id), partial(self._picture, visit.tenant_id)
         headers = _retry_after(retry_after_s)
         return await _sent(visit, frame, template, status, headers, closed=closed, picture=picture, **said)
@@ -299,7 +328,7 @@ class Pages:
         self, visit: Visit, template: str, status: int, retry_after_s: float | None, **said: Any
     ) -> httpbody_pb2.HttpBody:
         """A page that asks for nothing of the shop's."""
-        frame = _frame(Theme(), visit.host or "Shop", 0, is_signed_in=visit.session is not None)
+        frame = _frame(Theme(), visit.host or "Shop", is_signed_in=visit.session is not None)
         return await _sent(visit, frame, template, status, _retry_after(retry_after_s), closed=None, **said)
 
     async def lead(self, visit: Visit, path: str) -> httpbody_pb2.HttpBody:
@@ -313,15 +342,15 @@ def _retry_after(seconds: float | None) -> Headers:
     return [("retry-after", str(max(1, round(seconds))))] if seconds else []
 
 
-def _frame(theme: Theme, name: str, items: int, *, is_signed_in: bool) -> Frame:
+def _frame(theme: Theme, name: str, **more: Any) -> Frame:
     title = theme.title or name
     dress = assets.dress(theme.accent_color)
-    return Frame(title, theme.logo_text or title, theme.tagline, dress.style, dress.icon, items, is_signed_in)
+    return Frame(title, theme.logo_text or title, theme.tagline, dress.style, dress.icon, **more)
 
 
 async def _sent(
     visit: Visit, frame: Frame, template: str, status: int, headers: Headers = (), **said: Any
 ) -> httpbody_pb2.HttpBody:
-    text = _templates.get_template(template).render(shop=frame, **{"query_text": "", **said})
+    text = _templates.get_template(template).render(shop=frame, **{"query_text": "", "path": "", **said})
     await visit.context.send_initial_metadata([*HEADERS, _FRESH, (HTTP_STATUS, str(status)), *headers, *visit.cookies])
     return httpbody_pb2.HttpBody(content_type=_HTML, data=text.encode())

@@ -12,6 +12,7 @@ from shared.runtime.errors import (
     Aborted,
     AlreadyExists,
     FailedPrecondition,
+    Internal,
     InvalidArgument,
     NotFound,
     PlatformError,
@@ -35,6 +36,8 @@ _CLOSED = {"TENANT_SUSPENDED": 503, "TENANT_READ_ONLY": 503, "TENANT_NOT_FOUND":
 
 _WORDS = {
     "PRODUCT_NOT_FOUND": ("Not here any more", "We do not sell this product, or do not sell it any more."),
+    "CATEGORY_NOT_FOUND": ("Not here any more", "There is no such part of this shop, or not any more."),
+    "COLLECTION_NOT_FOUND": ("Not here any more", "There is no such collection in this shop, or not any more."),
     "ORDER_NOT_FOUND": (
         "No such order",
         "Look at the address once more: it has to be the whole one that you were given.",
@@ -55,6 +58,7 @@ _WORDS = {
 # What a form is shown again for, with what is wrong; other refusals have nothing to do with the form.
 WRONG = (InvalidArgument, NotFound, FailedPrecondition, AlreadyExists, Aborted, ResourceExhausted)
 _OTHERWISE = ("That did not work", "Please go back and try again.")
+_BROKEN = ("Something went wrong", "That was our mistake, not yours. Please try again in a moment.")
 
 
 def status_of(refusal: PlatformError) -> int:
@@ -84,7 +88,9 @@ def _explained(method: Callable[[Any, Any], Awaitable[Any]], pages: Pages) -> Ca
     async def answer(request: Any, context: Any) -> Any:
         try:
             return await method(request, context)
-        except PlatformError as refusal:
+        except Exception as error:
+            # What nobody expected is logged where every call ends; the browser is told of it here, as of a refusal.
+            refusal = error if isinstance(error, PlatformError) else Internal("UNEXPECTED", "see the log")
             visit = pages.visit(context)
             if visit.wants_page:
                 # Envoy shows a body that came before the status, and makes one of the status only where none did.
@@ -95,7 +101,8 @@ def _explained(method: Callable[[Any, Any], Awaitable[Any]], pages: Pages) -> Ca
 
 
 async def _page(visit: Visit, refusal: PlatformError, pages: Pages) -> httpbody_pb2.HttpBody:
-    title, message = _WORDS.get(refusal.reason, _OTHERWISE)
+    otherwise = _BROKEN if isinstance(refusal, Internal) else _OTHERWISE
+    title, message = _WORDS.get(refusal.reason, otherwise)
     if refusal.code == "NOT_FOUND" and refusal.reason not in _CLOSED:
         return await pages.show(visit, "refused.html", 404, title=title, message=message)
     # The shop is not asked for anything: it may be what is wrong, or what has too much to do.

@@ -1,6 +1,7 @@
 """StorefrontService: a shop's pages. What they show and change goes through the services that programs call."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import grpc
@@ -14,6 +15,7 @@ from dataplane.carts.domain import MOST_OF_A_LINE
 from dataplane.storefront import assets, domain
 from dataplane.storefront.accounts import Accounts
 from dataplane.storefront.buying import Buying
+from dataplane.storefront.domain import Availability, Place, Standing
 from dataplane.storefront.pages import HEADERS, Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
 from shared.runtime.errors import InvalidArgument, NotFound, PlatformError
@@ -43,19 +45,24 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
 
     async def GetHomePage(self, request: pb.GetHomePageRequest, context: Context) -> httpbody_pb2.HttpBody:
         visit, query = await self._pages.begin(context), request.q.strip()
-        found = await self._listed(query, request.page, context)
-        return await self._pages.show(
-            visit,
-            "home.html",
-            products=found.products,
-            following=found.next_page_token,
-            is_first=not request.page,
-            query_text=query,
-        )
+        wanted: Any = products_pb.SearchProductsRequest(query=query) if query else products_pb.ListProductsRequest()
+        return await self._show_list(visit, wanted, request.page, path="/", query_text=query)
+
+    async def GetCategoryPage(self, request: pb.GetCategoryPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = await self._pages.begin(context)
+        place = await self._pages.category(visit, request.handle)
+        wanted = products_pb.SearchProductsRequest(category_id=place.id)
+        return await self._show_list(visit, wanted, request.page, path=f"/categories/{request.handle}", place=place)
+
+    async def GetCollectionPage(self, request: pb.GetCollectionPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = await self._pages.begin(context)
+        place = await self._pages.collection(visit, request.handle)
+        wanted = products_pb.SearchProductsRequest(collection_id=place.id)
+        return await self._show_list(visit, wanted, request.page, path=f"/collections/{request.handle}", place=place)
 
     async def GetProductPage(self, request: pb.GetProductPageRequest, context: Context) -> httpbody_pb2.HttpBody:
-        product = await self._product(request.handle, context)
-        return await self._show_product(await self._pages.begin(context), product)
+        visit = await self._pages.begin(context)
+        return await self._show_product(visit, await self._product(request.handle, context))
 
     async def GetCartPage(self, request: pb.GetCartPageRequest, context: Context) -> httpbody_pb2.HttpBody:
         return await self._show_cart(await self._pages.begin(context))
@@ -103,17 +110,33 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         await context.send_initial_metadata([*HEADERS, ("cache-control", _FOREVER if is_current else "no-cache")])
         return httpbody_pb2.HttpBody(content_type=asset.content_type, data=asset.data)
 
-    async def _listed(self, query: str, page: str, context: Context) -> Any:
+    async def _show_list(
+        self, visit: Visit, wanted: Any, page: str, *, path: str, place: Place | None = None, query_text: str = ""
+    ) -> httpbody_pb2.HttpBody:
+        """wanted: the question of ProductService that finds what the list shows. path: of the list."""
+        found = await self._listed(visit, wanted, page)
+        available = await self._pages.availability(visit, found.products)
+        return await self._pages.show(
+            visit,
+            "list.html",
+            products=found.products,
+            sold_out={product.id for product in found.products if _is_sold_out(product, available)},
+            following=found.next_page_token,
+            is_first=not page,
+            path=path,
+            place=place,
+            query_text=query_text,
+        )
+
+    async def _listed(self, visit: Visit, wanted: Any, page: str) -> Any:
+        wanted.page_size, wanted.page_token = PAGE, page
         try:
-            if query:
-                request = products_pb.SearchProductsRequest(query=query, page_size=PAGE, page_token=page)
-                return await self._products(request, context)
-            return await self._products(products_pb.ListProductsRequest(page_size=PAGE, page_token=page), context)
+            return await self._products(wanted, visit.context)
         except InvalidArgument as refusal:
             if not page or refusal.reason != "PAGE_TOKEN_INVALID":
                 raise
             # An old link into the middle of a list leads to its beginning.
-            return await self._listed(query, "", context)
+            return await self._listed(visit, wanted, "")
 
     async def _product(self, handle: str, context: Context) -> products_pb.Product:
         """NotFound PRODUCT_NOT_FOUND."""
@@ -126,9 +149,10 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
     async def _show_product(
         self, visit: Visit, product: products_pb.Product, errors: dict[str, str] | None = None, **more: Any
     ) -> httpbody_pb2.HttpBody:
-        most = MOST_OF_A_LINE
+        available = await self._pages.availability(visit, [product])
+        about = {"product": product, "available": available, "is_sold_out": _is_sold_out(product, available)}
         return await self._pages.show(
-            visit, "product.html", **{"product": product, "errors": errors or {}, "most": most, "form": {}, **more}
+            visit, "product.html", **{**about, "errors": errors or {}, "most": MOST_OF_A_LINE, "form": {}, **more}
         )
 
     async def _show_cart(
@@ -162,6 +186,8 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
             errors["variant"] = "Choose one of these."
         if quantity is None or variant is None:
             return await self._show_product(visit, product, errors, status=422, form=form)
+        if errors := _lacking((await self._pages.availability(visit, [product]))[variant.id], quantity):
+            return await self._show_product(visit, product, errors, status=409, form=form)
         line = carts_pb.AddLineRequest(variant_id=variant.id, quantity=quantity)
         try:
             await self._put(visit, line, variant.price.currency_code, form)
@@ -217,6 +243,18 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
             if refusal.reason not in {"LINE_NOT_FOUND", "CODE_NOT_FOUND", *_USED_UP}:
                 return await self._show_cart(visit, {part: said(refusal)}, status=status_of(refusal), form=form)
         return await self._pages.lead(visit, "/cart")
+
+
+def _is_sold_out(product: products_pb.Product, available: Mapping[str, Availability]) -> bool:
+    """Whether there is nothing of it to be had, in any variant."""
+    return all(available[variant.id].standing is Standing.SOLD_OUT for variant in product.variants)
+
+
+def _lacking(available: Availability, quantity: int) -> dict[str, str]:
+    """What keeps so many of a variant out of a cart; the checkout asks again, and holds them."""
+    if available.standing is Standing.SOLD_OUT:
+        return {"form": "This is sold out, and cannot be bought now."}
+    return {"quantity": f"Only {available.most:,} can be bought now."} if quantity > available.most else {}
 
 
 _QUANTITY = f"Write a whole number, at most {MOST_OF_A_LINE:,}."

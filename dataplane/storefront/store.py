@@ -1,23 +1,90 @@
-"""How storefronts look, in PostgreSQL. Every function runs in the caller's transaction, which is the tenant's."""
+"""How storefronts look, in PostgreSQL; and what is around their pages, and in their navigation, each in one look."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import LiteralString
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.storefront.domain import Theme
+from dataplane.storefront.domain import Around, Link, Place, Theme
 from dataplane.storefront.tables import storefront_themes as themes
-from shared.runtime.errors import stale
+from shared.runtime.db import Database
+from shared.runtime.errors import NotFound, stale
 
 _COLUMNS = (
     themes.c.title, themes.c.logo_text, themes.c.tagline, themes.c.accent_color, themes.c.version, themes.c.update_time,
 )  # fmt: skip
-_COUNT = text(
-    "SELECT coalesce(sum(l.quantity), 0)::bigint FROM carts c "
-    "JOIN cart_lines l ON l.tenant_id = c.tenant_id AND l.cart_id = c.id "
-    "WHERE c.tenant_id = CAST(:tenant_id AS uuid) AND c.id = CAST(:cart_id AS uuid) AND c.state = 'OPEN'"
-)
+# What every page asks for: one round trip, in a transaction of its own.
+_AROUND: LiteralString = """
+    SELECT
+        (SELECT ARRAY[h.title, h.logo_text, h.tagline, h.accent_color] FROM storefront_themes h
+            WHERE h.tenant_id = %(tenant_id)s::uuid) AS theme,
+        (SELECT coalesce(sum(l.quantity), 0)::bigint FROM carts c
+            JOIN cart_lines l ON l.tenant_id = c.tenant_id AND l.cart_id = c.id
+            WHERE c.tenant_id = %(tenant_id)s::uuid AND c.id = %(cart_id)s::uuid AND c.state = 'OPEN') AS items,
+        (SELECT u.epoch FROM customers u WHERE u.tenant_id = %(tenant_id)s::uuid AND u.id = %(customer_id)s::uuid
+            AND u.state = 'ACTIVE') AS epoch,
+        ARRAY(SELECT ARRAY[g.handle, g.title] FROM categories g
+            WHERE g.tenant_id = %(tenant_id)s::uuid AND g.parent_id IS NULL
+            ORDER BY g.position, g.id LIMIT %(categories)s) AS categories,
+        ARRAY(SELECT ARRAY[s.handle, s.title] FROM collections s WHERE s.tenant_id = %(tenant_id)s::uuid
+            ORDER BY s.create_time DESC, s.id DESC LIMIT %(collections)s) AS collections
+"""
+# From the category up to the top.
+_CATEGORY: LiteralString = """
+    WITH RECURSIVE path AS (
+        SELECT c.id, c.handle, c.title, c.parent_id, 0 AS height FROM categories c
+            WHERE c.tenant_id = %(tenant_id)s::uuid AND c.handle = %(handle)s
+        UNION ALL
+        SELECT c.id, c.handle, c.title, c.parent_id, path.height + 1 FROM path
+            JOIN categories c ON c.tenant_id = %(tenant_id)s::uuid AND c.id = path.parent_id
+    )
+    SELECT id::text, handle, title, ARRAY(
+        SELECT ARRAY[b.handle, b.title] FROM categories b
+            WHERE b.tenant_id = %(tenant_id)s::uuid AND b.parent_id = path.id AND path.height = 0
+            ORDER BY b.position, b.id
+    ) AS below
+    FROM path ORDER BY height
+"""
+_COLLECTION: LiteralString = """
+    SELECT id::text, title, description FROM collections
+    WHERE tenant_id = %(tenant_id)s::uuid AND handle = %(handle)s
+"""
+# Of what is in the navigation.
+MOST_CATEGORIES, MOST_COLLECTIONS = 12, 6
+
+
+async def around(reads: Database, tenant_id: str, cart_id: str, customer_id: str) -> Around:
+    """cart_id, customer_id: empty for none."""
+    about = {"cart_id": cart_id or None, "customer_id": customer_id or None}
+    most = {"categories": MOST_CATEGORIES, "collections": MOST_COLLECTIONS}
+    [row] = await reads.once(_AROUND, {"tenant_id": tenant_id, **about, **most}, tenant_id=tenant_id)
+    theme = Theme(*row.theme) if row.theme else Theme()
+    return Around(theme, cart_id, row.items, row.epoch, _links(row.categories), _links(row.collections))
+
+
+async def category(reads: Database, tenant_id: str, handle: str) -> Place:
+    """NotFound CATEGORY_NOT_FOUND."""
+    rows = await reads.once(_CATEGORY, {"tenant_id": tenant_id, "handle": handle}, tenant_id=tenant_id)
+    if not rows:
+        raise NotFound("CATEGORY_NOT_FOUND", "no such category in this shop", handle=handle)
+    here, *above = rows
+    path = tuple(Link(row.handle, row.title) for row in reversed(above))
+    return Place(here.id, here.title, above=path, below=_links(here.below))
+
+
+async def collection(reads: Database, tenant_id: str, handle: str) -> Place:
+    """NotFound COLLECTION_NOT_FOUND."""
+    rows = await reads.once(_COLLECTION, {"tenant_id": tenant_id, "handle": handle}, tenant_id=tenant_id)
+    if not rows:
+        raise NotFound("COLLECTION_NOT_FOUND", "no such collection in this shop", handle=handle)
+    return Place(rows[0].id, rows[0].title, rows[0].description)
+
+
+def _links(pairs: Iterable[Sequence[str]]) -> tuple[Link, ...]:
+    return tuple(Link(handle, title) for handle, title in pairs)
 
 
 async def theme(tx: AsyncConnection, tenant_id: str) -> Theme:
@@ -38,8 +105,3 @@ async def save(tx: AsyncConnection, tenant_id: str, after: Theme) -> None:
     )
     if (await tx.execute(stmt)).one_or_none() is None:
         raise stale("theme", tenant_id)
-
-
-async def items(tx: AsyncConnection, tenant_id: str, cart_id: str) -> int:
-    """How many there are in a cart that is still open."""
-    return int((await tx.execute(_COUNT, {"tenant_id": tenant_id, "cart_id": cart_id})).scalar_one())

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from google.api import annotations_pb2
+from google.api import annotations_pb2, http_pb2
 from google.protobuf import any_pb2, descriptor_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
@@ -80,6 +80,9 @@ class Contract:
             copy = slim.file.add()
             copy.CopyFrom(file)
             copy.ClearField("source_code_info")
+            for service in copy.service:
+                for method in service.method:
+                    _answer_head(method.options.Extensions[annotations_pb2.http])
         known = {file.name for file in slim.file}
         for module in (any_pb2, duration_pb2, status_pb2, error_details_pb2):
             if module.DESCRIPTOR.name not in known:
@@ -105,6 +108,12 @@ class Contract:
             for service in file.service
             for method in service.method
         ]
+
+
+def _answer_head(binding: http_pb2.HttpRule) -> None:
+    """Whatever answers GET answers HEAD (RFC 9110, 9.3.2); that the body stays here is the listener's matter."""
+    for path in [rule.get for rule in (binding, *binding.additional_bindings) if rule.get]:
+        binding.additional_bindings.add(custom={"kind": "HEAD", "path": path})
 
 
 def load() -> Contract:

@@ -66,15 +66,32 @@ _COUNTED = (
 _LOWER_CASE = """function envoy_on_request(request)
   local host = request:headers():get(":authority")
   if host and host:find("%u") then request:headers():replace(":authority", host:lower()) end
+  if request:headers():get(":method") == "HEAD" then
+    request:streamInfo():dynamicMetadata():set("center", "is_head", true)
+  end
+end
+"""
+# The cluster is asked as for GET, by a method of gRPC, and answers with the body; the proxy would send it on, and the
+# client take it for the next answer of the connection.
+_NO_BODY = """function no_body(response)
+  local known = response:streamInfo():dynamicMetadata():get("center")
+  if known and known["is_head"] then
+    for chunk in response:bodyChunks() do chunk:setBytes("") end
+  end
+end
+"""
+_HEAD = f"""{_NO_BODY}function envoy_on_response(response)
+  no_body(response)
 end
 """
 # gRPC has one status of HTTP for every success; a part of a file, one that the browser has already, and what leads from
 # a form to the next page, have their own.
-_STATUS = """function envoy_on_response(response)
+_STATUS = f"""{_NO_BODY}function envoy_on_response(response)
   local headers = response:headers()
   local status, kind = headers:get("x-center-http-status"), headers:get("content-type") or ""
   if status and kind:sub(1, 16) ~= "application/grpc" then headers:replace(":status", status) end
   headers:remove("x-center-http-status")
+  no_body(response)
 end
 """
 
@@ -232,7 +249,7 @@ def listener(host: str, port: int, contract: Contract) -> Resource:
             _filter(
                 "envoy.filters.http.lua",
                 lua.Lua(
-                    default_source_code=core.DataSource(inline_string=_LOWER_CASE),
+                    default_source_code=core.DataSource(inline_string=_LOWER_CASE + _HEAD),
                     source_codes={FILE_CODE: core.DataSource(inline_string=_STATUS)},
                 ),
             ),

@@ -99,21 +99,37 @@ class Database:
                 # abandoned connection would hold its locks until a timeout.
                 await asyncio.shield(asyncio.ensure_future(connection.close()))
 
-    async def once(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[Any]:
+    async def once(
+        self, statement: LiteralString, parameters: Mapping[str, Any], *, tenant_id: str | None = None
+    ) -> list[Any]:
         """The rows, as named tuples, of one statement that is a transaction of its own: one round trip, not four.
 
-        statement: with psycopg's placeholders, for a role that sees every tenant. It is sent again when its connection
-        is lost, so twice must be the same as once.
+        statement: with psycopg's placeholders. It is sent again when its connection is lost, so twice must be the same
+        as once. tenant_id: whose rows it reads, and writes nothing; without one it is for a role that sees every
+        tenant. It is planned anew each time then, so it is not for what takes long to plan.
         """
+        sent: bytes | LiteralString = statement
+        kind: type[psycopg.AsyncCursor[Any]] = psycopg.AsyncCursor
+        if tenant_id is not None:
+            # Only the simple protocol takes several statements at once, and there the client fills in the parameters.
+            sent, kind = b"%b; %b; COMMIT" % (_prelude(tenant_id, True), statement.encode()), psycopg.AsyncClientCursor
         with translated():
-            connection, answer = await self._reached(statement, parameters)
+            connection, answer = await self._reached(sent, parameters, kind)
             try:
-                return await answer.fetchall() if answer.description else []
+                rows: list[Any] = []
+                more: bool | None = True
+                while more:
+                    rows = await answer.fetchall() if answer.description else rows
+                    more = answer.nextset()
+                return rows
             finally:
                 await asyncio.shield(asyncio.ensure_future(connection.close()))
 
     async def _reached(
-        self, first: bytes | LiteralString, parameters: Mapping[str, Any] | None = None
+        self,
+        first: bytes | LiteralString,
+        parameters: Mapping[str, Any] | None = None,
+        kind: type[psycopg.AsyncCursor[Any]] = psycopg.AsyncCursor,
     ) -> tuple[AsyncConnection, psycopg.AsyncCursor[Any]]:
         """A connection, and its answer to what is sent first.
 
@@ -127,7 +143,7 @@ class Database:
             connection = self._engine.connect()
             try:
                 await connection.start()
-                cursor = (await _driver(connection)).cursor(row_factory=namedtuple_row)
+                cursor = kind(await _driver(connection), row_factory=namedtuple_row)
                 return connection, await cursor.execute(first, parameters)
             except BaseException as error:
                 reached = connection.sync_connection is not None

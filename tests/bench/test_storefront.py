@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as merchandising_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.shared.v1 import media_service_pb2 as media_pb
 from center.shared.v1.media_service_pb2_grpc import MediaServiceStub
 from tests.bench.measure import ms, percentile, show
@@ -18,7 +22,7 @@ from tests.support import platform as platforms
 from tests.support.media import keep
 from tests.support.platform import Platform
 
-PRODUCTS, RATE, SECONDS, BAR_MS = 10_000, 20, 6, 100
+PRODUCTS, RATE, SECONDS, BAR_MS = 10_000, 20, 5, 100
 HOST = "bench-pages.center.localhost"
 
 
@@ -33,6 +37,7 @@ async def test_pages_at_a_steady_rate() -> None:
             paths = {
                 "list": "/",
                 "search": "/?q=lamp",
+                "category": "/categories/lamps-7",
                 "product": "/products/lamp-5000",
                 "cart": "/cart",
                 f"a file of {len(home):,} bytes": await _file(platform, shop.id, home),
@@ -58,6 +63,28 @@ async def _stocked(platform: Platform, tenant_id: str) -> None:
     stub = platform.products("eu-1")
     async for answer in stub.ImportProducts(rows(), metadata=of(tenant_id)):
         assert not answer.errors
+    ways: Any = MerchandisingServiceStub(platform.channel("eu-1"))
+    for n in range(8):
+        request = merchandising_pb.CreateCategoryRequest(category={"title": f"Lamps {n}"})
+        category = (await ways.CreateCategory(request, metadata=of(tenant_id))).category
+    # Those that are looked at, and a category of them; what else there is, is sold out.
+    listed = await stub.ListProducts(
+        products_pb.ListProductsRequest(page_size=50, order_by="create_time desc"), metadata=of(tenant_id)
+    )
+    named = [
+        (
+            await stub.GetProductByHandle(products_pb.GetProductByHandleRequest(handle=handle), metadata=of(tenant_id))
+        ).product
+        for handle in ("lamp-5000", *(f"lamp-{n}" for n in range(5)))
+    ]
+    received: Any = {"kind": stock_pb.STOCK_MOVEMENT_KIND_RECEIVED, "quantity": 1000}
+    ids = {sold.id for each in (*listed.products, *named) for sold in each.variants}
+    adjustments = [{"variant_id": each, **received} for each in ids]
+    stock: Any = InventoryServiceStub(platform.channel("eu-1"))
+    await stock.AdjustStock(stock_pb.AdjustStockRequest(adjustments=adjustments), metadata=of(tenant_id))
+    for each in listed.products:
+        placed = merchandising_pb.SetProductCategoriesRequest(product_id=each.id, category_ids=[category.id])
+        await ways.SetProductCategories(placed, metadata=of(tenant_id))
 
 
 async def _filled(browser: httpx.AsyncClient) -> None:

@@ -797,6 +797,9 @@ PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
 # What each page is asked for of another tenant: its product, and the cart that a cookie names.
 PAGES: dict[str, Callable[[pb.Product], Message]] = {
     "GetHomePage": lambda p: storefront_pb.GetHomePageRequest(q="lamp"),
+    # Handles that both have.
+    "GetCategoryPage": lambda p: storefront_pb.GetCategoryPageRequest(handle="above"),
+    "GetCollectionPage": lambda p: storefront_pb.GetCollectionPageRequest(handle="new"),
     "GetProductPage": lambda p: storefront_pb.GetProductPageRequest(handle="lamp-of-b"),
     "GetCartPage": lambda p: storefront_pb.GetCartPageRequest(),
     "SubmitCart": lambda p: storefront_pb.SubmitCartRequest(

@@ -141,16 +141,17 @@ class Place:
         self.simulator.simulator.script.clear(self.account.key)
         await self.simulator.simulator.webhooks.idle(self.account)
         self.clock.behind = timedelta()
+        payment = await self.get(payment_id)
         for _ in range(ROUNDS):
-            payment = await self.get(payment_id)
+            if payment.state != pb.PAYMENT_STATE_REQUIRES_ACTION and not any(map(_is_open, payment.operations)):
+                break
             if payment.state == pb.PAYMENT_STATE_REQUIRES_ACTION:
                 await self.void(payment_id)
             await self.reconcile(payment_id)
             await self.simulator.simulator.webhooks.idle(self.account)
-            if not any(_is_open(each) for each in (await self.get(payment_id)).operations):
-                break
+            payment = await self.get(payment_id)
         self.clock.behind = Late().behind
-        return await self.get(payment_id)
+        return payment
 
 
 def _is_open(operation: pb.PaymentOperation) -> bool:

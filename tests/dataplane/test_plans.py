@@ -17,11 +17,13 @@ from dataplane.carts.service import _ORDER
 from dataplane.customers import backoffice as customers_backoffice
 from dataplane.customers import domain as customers
 from dataplane.customers import store as customer_store
+from dataplane.inventory import store as inventory_store
 from dataplane.orders import bulk as order_imports
 from dataplane.orders import store as order_store
 from dataplane.products import store
 from dataplane.products.domain import Status
 from dataplane.products.service import _FIELDS, _ORDERED
+from dataplane.storefront import store as storefront_store
 from dataplane.tables import products
 from dataplane.tenants import store as tenant_store
 from shared.runtime import filters
@@ -304,16 +306,17 @@ async def test_a_page_is_read_in_the_order_of_an_index(large: Large, order_by: s
     if page == 2:
         async with large.db.transaction(large.tenant) as tx:
             _, cursor = await store.page(tx, large.tenant, seen, ordering, None, 50)
-    [(_, of_products), (_, of_variants)] = await plans(
-        large, lambda tx: store.page(tx, large.tenant, seen, ordering, cursor, 50)
-    )
-    assert not [node for node in of_products if node["Node Type"] in ("Sort", "Seq Scan")]
+    [(_, of_products)] = await plans(large, lambda tx: store.page(tx, large.tenant, seen, ordering, cursor, 50))
+    # But for the variants of one product.
+    of_variants = [node for node in of_products if node.get("Sort Key") == ['v."position"']]
+    sorts = [node for node in of_products if node["Node Type"] in ("Sort", "Seq Scan")]
+    assert sorts == of_variants
     [scan] = [node for node in scans(of_products) if node["Relation Name"] == "products"]
     assert "tenant_id" in scan["Index Cond"]
     assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= 51 * 1.5
     if page == 2:
         assert "ROW(" in scan["Index Cond"] or "handle >" in scan["Index Cond"]
-    assert_narrow(of_variants, at_most=60)
+    assert_narrow([node for node in of_products if node is not scan], at_most=60)
 
 
 @pytest.mark.parametrize(
@@ -520,6 +523,25 @@ async def test_a_page_of_customers_is_read_in_the_order_of_an_index(large: Large
     condition = filters.where("external_id = 7", customers_backoffice._FIELDS)
     [(_, plan)] = await plans(large, partial(page, condition=condition))
     assert_narrow(plan, at_most=1)
+
+
+async def test_what_pages_look_up_at_once_is_read_by_keys(large: Large) -> None:
+    async with large.db.transaction(large.tenant) as tx:
+        customer = (await tx.execute(text("SELECT id::text FROM customers LIMIT 1"))).scalar_one()
+        variants = [row.id for row in await tx.execute(text("SELECT id::text FROM variants LIMIT 24"))]
+    about = {"cart_id": large.carts[0], "customer_id": customer, "categories": 12, "collections": 6}
+    looks: Any = (
+        (storefront_store._AROUND, about, 10),
+        (storefront_store._CATEGORY, {"handle": "c-7"}, 1),
+        (storefront_store._COLLECTION, {"handle": "c-7"}, 1),
+        (inventory_store._OFFERED, {"ids": variants}, 24),
+    )
+    for statement, asked, most in looks:
+        async with large.db.transaction(large.tenant) as tx:
+            plan = await explained(tx, statement, {"tenant_id": large.tenant, **asked})
+        # The navigation is the first few of all, in their order.
+        ways = ("categories", "collections") if statement is storefront_store._AROUND else ()
+        assert_narrow([node for node in plan if node.get("Relation Name") not in ways], at_most=most)
 
 
 async def test_an_import_of_orders_finds_its_rows_by_their_keys(large: Large) -> None:

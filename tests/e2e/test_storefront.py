@@ -12,10 +12,12 @@ from playwright.async_api import expect
 from center.control.v1 import tenant_pb2, tenant_service_pb2
 from center.dataplane.v1 import checkout_service_pb2 as checkout_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
+from center.dataplane.v1 import merchandising_service_pb2 as merchandising_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.checkout_service_pb2_grpc import SellingServiceStub
 from center.dataplane.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
 from center.dataplane.v1.promotion_service_pb2_grpc import PromotionServiceStub
 from center.shared.v1 import payment_service_pb2 as payments_pb
 from center.shared.v1.payment_service_pb2_grpc import PaymentServiceStub
@@ -138,6 +140,23 @@ async def test_pages_are_pages_through_envoy(shop: Shop) -> None:
         assert program.status_code == 404 and program.json()["details"][0]["reason"] == "PRODUCT_NOT_FOUND"
 
 
+async def test_what_answers_get_answers_head_without_a_body(shop: Shop) -> None:
+    async with shop.browser() as browser:
+        style = (await browser.get("/")).text.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+        paths = ["/", "/?q=brass", "/products/lamp", "/products/nothing", "/cart", "/account", style, "/v1/products"]
+        for path in paths:
+            got = await browser.get(path)
+            # One connection for all: a body that came all the same would be taken for the next answer.
+            told = await browser.head(path)
+            assert told.status_code == got.status_code, path
+            assert told.content == b"" and told.headers["content-type"] == got.headers["content-type"], path
+            assert int(told.headers["content-length"]) == len(got.content), path
+            assert told.headers.get("cache-control") == got.headers.get("cache-control"), path
+            assert told.headers.get("location") == got.headers.get("location"), path
+        refused = await browser.head("/cart/add")
+        assert refused.status_code in (404, 405), refused.status_code
+
+
 async def test_a_form_leads_on_and_comes_from_the_shop_alone(shop: Shop) -> None:
     async with shop.browser() as browser:
         [lamp] = (
@@ -245,6 +264,43 @@ async def test_a_shopper_finds_a_product_and_fills_a_cart(shop: Shop) -> None:
         await page.goto(f"{shop.url}/products/nothing")
         assert await barriers(page) == []
         assert not faults
+
+
+async def test_a_shopper_goes_by_category_and_sees_what_is_sold_out(shop: Shop) -> None:
+    channel = shop.platform.channel("eu-1")
+    ways: Any = MerchandisingServiceStub(channel)
+    about: Any = {"handle": "lamp-shade", "title": "Lamp shade", "variants": [_sized("Paper", 5), _sized("Silk", 9)]}
+    shade = (
+        await shop.platform.products("eu-1").CreateProduct(
+            products_pb.CreateProductRequest(product=about), metadata=of(shop.tenant.id)
+        )
+    ).product
+    made = merchandising_pb.CreateCategoryRequest(category={"title": "Shades & bulbs", "handle": "shades"})
+    category = (await ways.CreateCategory(made, metadata=of(shop.tenant.id))).category
+    placed = merchandising_pb.SetProductCategoriesRequest(product_id=shade.id, category_ids=[category.id])
+    await ways.SetProductCategories(placed, metadata=of(shop.tenant.id))
+    async with browsing() as context:
+        page = await context.new_page()
+        await page.goto(shop.url)
+        await page.get_by_role("link", name="Shades & bulbs").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Shades & bulbs")
+        await expect(page.locator(".card")).to_contain_text("Sold out")
+        assert await barriers(page) == []
+        await page.get_by_role("link", name="Lamp shade").click()
+        await expect(page.get_by_role("status")).to_have_text("This is sold out. Please come back another day.")
+        await expect(page.get_by_label("Silk")).to_be_disabled()
+        assert await barriers(page) == []
+        received: Any = {"kind": stock_pb.STOCK_MOVEMENT_KIND_RECEIVED, "quantity": 2}
+        adjustments = [{"variant_id": shade.variants[1].id, **received}]
+        stock: Any = InventoryServiceStub(channel)
+        await stock.AdjustStock(stock_pb.AdjustStockRequest(adjustments=adjustments), metadata=of(shop.tenant.id))
+        await page.reload()
+        await expect(page.get_by_label("Silk")).to_be_checked()
+        await expect(page.get_by_text("Only 2 left")).to_be_visible()
+        assert await barriers(page) == []
+        answer = await page.goto(f"{shop.url}/categories/none")
+        assert answer is not None and answer.status == 404
+        assert await barriers(page) == []
 
 
 async def test_a_shopper_becomes_a_customer(shop: Shop) -> None:

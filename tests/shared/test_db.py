@@ -87,6 +87,21 @@ async def test_a_snapshot_sees_one_instant_and_writes_nothing(db: Database) -> N
             await tx.execute(text("INSERT INTO thing VALUES (8)"))
 
 
+async def test_one_look_reads_for_one_tenant_and_leaves_nothing_behind(db: Database) -> None:
+    odd = "a'; COMMIT; DROP TABLE thing; SELECT '%s \\"
+    look = "SELECT current_setting('app.tenant_id') AS tenant, %(odd)s::text AS odd, %(ids)s::int[] AS ids"
+    [row] = await db.once(look, {"odd": odd, "ids": [1, 2]}, tenant_id=TENANT)
+    assert (row.tenant, row.odd, row.ids) == (TENANT, odd, [1, 2])
+    assert await db.once("SELECT 1 WHERE %(no)s::bool", {"no": False}, tenant_id=TENANT) == []
+    with pytest.raises(Internal):
+        await db.once("INSERT INTO thing VALUES (%(id)s)", {"id": 1}, tenant_id=TENANT)
+    async with db._engine.connect() as connection:
+        assert (await connection.execute(SEEN)).scalar_one() == ""
+    assert await count(db) == 0
+    with pytest.raises(InvalidArgument):
+        await db.once("SELECT 1", {}, tenant_id=f"{TENANT}'; SELECT '1")
+
+
 async def test_a_swallowed_error_of_a_statement_is_never_acknowledged(db: Database) -> None:
     with pytest.raises(Internal, match="TRANSACTION_FAILED"):
         async with db.transaction() as tx:

@@ -17,6 +17,22 @@ class GetHomePageRequest(_message.Message):
     page: str
     def __init__(self, q: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
 
+class GetCategoryPageRequest(_message.Message):
+    __slots__ = ("handle", "page")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    handle: str
+    page: str
+    def __init__(self, handle: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
+
+class GetCollectionPageRequest(_message.Message):
+    __slots__ = ("handle", "page")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    handle: str
+    page: str
+    def __init__(self, handle: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
+
 class GetProductPageRequest(_message.Message):
     __slots__ = ("handle",)
     HANDLE_FIELD_NUMBER: _ClassVar[int]

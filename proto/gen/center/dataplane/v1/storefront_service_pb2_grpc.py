@@ -44,6 +44,16 @@ class StorefrontServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetCategoryPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetCategoryPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoryPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetCollectionPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetCollectionPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCollectionPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetProductPage = channel.unary_unary(
                 '/center.dataplane.v1.StorefrontService/GetProductPage',
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetProductPageRequest.SerializeToString,
@@ -110,8 +120,24 @@ class StorefrontServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCategoryPage(self, request, context):
+        """What is in one category and in those below it, with the way there and on.
+        Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCollectionPage(self, request, context):
+        """What one collection holds, in the shop's own order.
+        Errors: NOT_FOUND/COLLECTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetProductPage(self, request, context):
-        """One product, with the form that puts it into the cart.
+        """One product, with the form that puts what is not sold out into the cart.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -202,6 +228,16 @@ def add_StorefrontServiceServicer_to_server(servicer, server):
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'GetCategoryPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCategoryPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoryPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetCollectionPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollectionPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCollectionPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'GetProductPage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProductPage,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetProductPageRequest.FromString,
@@ -283,6 +319,60 @@ class StorefrontService:
             target,
             '/center.dataplane.v1.StorefrontService/GetHomePage',
             center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCategoryPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetCategoryPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoryPageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCollectionPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetCollectionPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCollectionPageRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -40,8 +40,16 @@ class StorefrontServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StorefrontServiceAsyncStub: ...
     GetHomePage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetHomePageRequest, _httpbody_pb2.HttpBody]
     """What the shop sells, or what is found."""
+    GetCategoryPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoryPageRequest, _httpbody_pb2.HttpBody]
+    """What is in one category and in those below it, with the way there and on.
+    Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
+    """
+    GetCollectionPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCollectionPageRequest, _httpbody_pb2.HttpBody]
+    """What one collection holds, in the shop's own order.
+    Errors: NOT_FOUND/COLLECTION_NOT_FOUND.
+    """
     GetProductPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetProductPageRequest, _httpbody_pb2.HttpBody]
-    """One product, with the form that puts it into the cart.
+    """One product, with the form that puts what is not sold out into the cart.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
     """
     GetCartPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCartPageRequest, _httpbody_pb2.HttpBody]
@@ -95,8 +103,16 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHomePage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetHomePageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What the shop sells, or what is found."""
+    GetCategoryPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoryPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """What is in one category and in those below it, with the way there and on.
+    Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
+    """
+    GetCollectionPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCollectionPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """What one collection holds, in the shop's own order.
+    Errors: NOT_FOUND/COLLECTION_NOT_FOUND.
+    """
     GetProductPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetProductPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """One product, with the form that puts it into the cart.
+    """One product, with the form that puts what is not sold out into the cart.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
     """
     GetCartPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCartPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -155,12 +171,32 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         """What the shop sells, or what is found."""
 
     @_abc_1.abstractmethod
+    def GetCategoryPage(
+        self,
+        request: _storefront_service_pb2.GetCategoryPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """What is in one category and in those below it, with the way there and on.
+        Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCollectionPage(
+        self,
+        request: _storefront_service_pb2.GetCollectionPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """What one collection holds, in the shop's own order.
+        Errors: NOT_FOUND/COLLECTION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def GetProductPage(
         self,
         request: _storefront_service_pb2.GetProductPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """One product, with the form that puts it into the cart.
+        """One product, with the form that puts what is not sold out into the cart.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND.
         """
 
