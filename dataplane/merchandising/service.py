@@ -85,7 +85,7 @@ class MerchandisingService(pb_grpc.MerchandisingServiceServicer):
         """A new version of the product: whoever follows it reads anew where it is."""
         tenant_id = current().tenant_id
         tree = await store.lock_tree(tx, tenant_id)
-        product = await product_store.get(tx, tenant_id, request.product_id, lock=True)
+        product = await product_store.lock(tx, tenant_id, request.product_id)
         wanted = [domain.find(tree, id.lower()).id for id in request.category_ids]
         before = await store.product_categories_of(tx, tenant_id, product.id)
         after = product_domain.touch(product, now=self._clock.now())

@@ -67,8 +67,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
         return pb.CreateProductResponse(product=to_proto(product))
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
-        async with self._reads.transaction(current().tenant_id) as tx:
-            product = await store.get(tx, current().tenant_id, request.id)
+        product = await store.read(self._reads, current().tenant_id, request.id)
         if product.status is not Status.ACTIVE and _is_shopper():
             raise store.missing(request.id)
         return pb.GetProductResponse(product=to_proto(product))
@@ -76,8 +75,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
     async def GetProductByHandle(
         self, request: pb.GetProductByHandleRequest, context: Context
     ) -> pb.GetProductByHandleResponse:
-        async with self._reads.transaction(current().tenant_id) as tx:
-            product = await store.with_handle(tx, current().tenant_id, request.handle)
+        product = await store.read_named(self._reads, current().tenant_id, request.handle)
         if product.status is not Status.ACTIVE and _is_shopper():
             raise store.unnamed(request.handle)
         return pb.GetProductByHandleResponse(product=to_proto(product))
@@ -116,7 +114,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
     @mutation
     async def UpdateProduct(self, request: pb.UpdateProductRequest, tx: AsyncConnection) -> pb.UpdateProductResponse:
         masks.which("product", request.product.id)
-        before = await store.get(tx, current().tenant_id, request.product.id, lock=True)
+        before = await store.lock(tx, current().tenant_id, request.product.id)
         message = to_proto(before)
         masks.merge(message, request.product, request.update_mask, _CHANGEABLE)
         now = self._clock.now()
@@ -132,7 +130,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
 
     @mutation
     async def ArchiveProduct(self, request: pb.ArchiveProductRequest, tx: AsyncConnection) -> pb.ArchiveProductResponse:
-        before = await store.get(tx, current().tenant_id, request.id, lock=True)
+        before = await store.lock(tx, current().tenant_id, request.id)
         after = domain.archive(before, etag=request.etag, now=self._clock.now())
         await store.save(tx, current().tenant_id, [after])
         await _record(tx, "product.archived.v1", before, after)

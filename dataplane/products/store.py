@@ -7,7 +7,7 @@ one: it read all of a large tenant's products where an index gives the few that 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from sqlalchemy import ColumnElement, TextClause, exc, func, literal_column, select, text
@@ -17,7 +17,7 @@ from dataplane.features.domain import Grants, no_room
 from dataplane.products.domain import Media, Option, Product, Status, Variant
 from dataplane.tables import products
 from shared.runtime import paging
-from shared.runtime.db import constraints, violated
+from shared.runtime.db import Database, constraints, violated
 from shared.runtime.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, PlatformError, anew
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
@@ -37,7 +37,7 @@ TAKEN: Mapping[str, PlatformError] = {
 # [[id, alternative text], ...], or nothing.
 _MEDIA = """
     (SELECT jsonb_agg(jsonb_build_array(m.media_id, m.alt_text) ORDER BY m.position) FROM product_media m
-        WHERE m.tenant_id = {of}.tenant_id AND m.product_id = {of}.id)
+        WHERE m.tenant_id = products.tenant_id AND m.product_id = products.id)
 """
 # [[id, SKU, title, currency, minor units, options], ...], or nothing: with their products, for one round trip.
 _VARIANTS = """
@@ -55,47 +55,48 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     products.c.create_time,
     products.c.update_time,
     products.c.options,
-    literal_column(_MEDIA.format(of="products")).label("media"),
+    literal_column(_MEDIA).label("media"),
     literal_column(_VARIANTS).label("variants"),
 )
 
 
-# Written out: the most frequent queries of all, and building them anew for each call cost half of the call's time.
-_ONE = """
-    SELECT p.id::text AS id, p.handle, p.title, p.description, p.status, p.version, p.create_time, p.update_time,
-        p.options, {media} AS media, {variant}
-    FROM products p LEFT JOIN variants v ON v.tenant_id = p.tenant_id AND v.product_id = p.id
-    WHERE p.tenant_id = CAST(:tenant_id AS uuid) AND {key}
-    ORDER BY v.position
-"""
-_VARIANT = """
-    v.id::text AS variant_id, v.sku, v.title AS variant_title, v.currency, v.amount_minor, v.options AS variant_options
-"""
-_OF_ONE = {"media": _MEDIA.format(of="p"), "variant": _VARIANT}
-_GET = text(_ONE.format(key="p.id = CAST(:id AS uuid)", **_OF_ONE))
-_GET_BY_HANDLE = text(_ONE.format(key="p.handle = :handle", **_OF_ONE))
 _LOCK = text("SELECT 1 FROM products WHERE tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid) FOR UPDATE")
+# The most frequent queries of all: a round trip each, with all that is to be known of a product in a row.
+_ONE: LiteralString = f"""
+    SELECT id::text AS id, handle, title, description, status, version, create_time, update_time, options,
+        {_MEDIA} AS media, {_VARIANTS} AS variants
+    FROM products WHERE tenant_id = %(tenant_id)s::uuid
+"""
+_BY_ID: LiteralString = f"{_ONE} AND id = %(id)s::uuid"
+_BY_HANDLE: LiteralString = f"{_ONE} AND handle = %(handle)s"
 
 
-async def get(tx: AsyncConnection, tenant_id: str, product_id: str, *, lock: bool = False) -> Product:
-    key = {"tenant_id": tenant_id, "id": product_id}
-    if lock:
-        # A statement of its own: one that waits for a lock gets the row as it is then, and the variants as they were.
-        await tx.execute(_LOCK, key)
-    if (found := _one((await tx.execute(_GET, key)).all())) is None:
+async def read(reads: Database, tenant_id: str, product_id: str) -> Product:
+    """In a transaction of its own. NotFound PRODUCT_NOT_FOUND."""
+    about = {"tenant_id": tenant_id, "id": product_id}
+    rows = await reads.once(_BY_ID, about, tenant_id=tenant_id)
+    if not rows:
         raise missing(product_id)
-    return found
+    return _whole(rows[0])
 
 
-async def with_handle(tx: AsyncConnection, tenant_id: str, handle: str) -> Product:
-    found = _one((await tx.execute(_GET_BY_HANDLE, {"tenant_id": tenant_id, "handle": handle})).all())
-    if found is None:
+async def read_named(reads: Database, tenant_id: str, handle: str) -> Product:
+    """In a transaction of its own. NotFound PRODUCT_NOT_FOUND."""
+    about = {"tenant_id": tenant_id, "handle": handle}
+    rows = await reads.once(_BY_HANDLE, about, tenant_id=tenant_id)
+    if not rows:
         raise unnamed(handle)
-    return found
+    return _whole(rows[0])
 
 
-def _one(rows: Sequence[Any]) -> Product | None:
-    return _product(rows[0], tuple(_variant(row) for row in rows if row.variant_id is not None)) if rows else None
+async def lock(tx: AsyncConnection, tenant_id: str, product_id: str) -> Product:
+    """To be changed. NotFound PRODUCT_NOT_FOUND."""
+    # A statement of its own: one that waits for a lock gets the row as it is then, and the variants as they were.
+    await tx.execute(_LOCK, {"tenant_id": tenant_id, "id": product_id})
+    found = await some(tx, tenant_id, [product_id.lower()])
+    if not found:
+        raise missing(product_id)
+    return found[0]
 
 
 def missing(product_id: str) -> NotFound:
@@ -158,7 +159,7 @@ async def by_handle(tx: AsyncConnection, tenant_id: str, handles: Sequence[str])
     """The products that have one of the handles, locked in one order for everybody."""
     with_handles = text(f"ARRAY({_WITH_HANDLES})").bindparams(handles=list(handles), tenant_id=tenant_id)
     stmt = select(products.c.id).where(products.c.tenant_id == tenant_id, products.c.id == func.any(with_handles))
-    # A statement of its own, as in get().
+    # A statement of its own, as in lock().
     ids = (await tx.execute(stmt.order_by(products.c.id).with_for_update())).scalars().all()
     return {product.handle: product for product in await some(tx, tenant_id, ids)}
 
@@ -381,21 +382,13 @@ async def some(tx: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> list[
 
 
 def _whole(row: Any) -> Product:
-    return _product(row, tuple(_listed(*each) for each in row.variants or ()))
-
-
-def _listed(id: str, sku: str, title: str, currency: str, minor: int, options: Sequence[Sequence[str]]) -> Variant:
-    return Variant(id, sku, title, Money(currency, minor), tuple((name, value) for name, value in options))
-
-
-def _product(row: Any, of_product: tuple[Variant, ...]) -> Product:
     return Product(
         id=row.id,
         handle=row.handle,
         title=row.title,
         description=row.description,
         status=Status(row.status),
-        variants=of_product,
+        variants=tuple(_variant(*each) for each in row.variants or ()),
         create_time=row.create_time,
         update_time=row.update_time,
         version=row.version,
@@ -404,9 +397,8 @@ def _product(row: Any, of_product: tuple[Variant, ...]) -> Product:
     )
 
 
-def _variant(row: Any) -> Variant:
-    options = tuple((name, value) for name, value in row.variant_options)
-    return Variant(row.variant_id, row.sku, row.variant_title, Money(row.currency, row.amount_minor), options)
+def _variant(id: str, sku: str, title: str, currency: str, minor: int, options: Sequence[Sequence[str]]) -> Variant:
+    return Variant(id, sku, title, Money(currency, minor), tuple((name, value) for name, value in options))
 
 
 def _ids(ids: Sequence[str]) -> TextClause:

@@ -54,7 +54,7 @@ async def test_row_level_security(platform: Platform) -> None:
     product_ids = _filled(url, tenant_ids)
 
     async def get(tx: AsyncConnection, turn: int) -> object:
-        return await store.get(tx, tenant_ids[0], product_ids[turn % len(product_ids)])
+        return await store.some(tx, tenant_ids[0], [product_ids[turn % len(product_ids)]])
 
     async def list_products(tx: AsyncConnection, turn: int) -> object:
         return await store.page(tx, tenant_ids[0], products.c.status == Status.ACTIVE, NEWEST_FIRST, None, 50)

@@ -286,14 +286,11 @@ def assert_narrow(plan: list[dict[str, Any]], *, at_most: int) -> None:
 
 
 async def test_one_product_is_read_by_its_key(large: Large) -> None:
-    reads = [
-        partial(store.get, tenant_id=large.tenant, product_id=large.ids[1], lock=False),
-        partial(store.get, tenant_id=large.tenant, product_id=large.ids[1], lock=True),
-        partial(store.with_handle, tenant_id=large.tenant, handle="p-77"),
-    ]
-    for read in reads:
-        for _, plan in await plans(large, read):
-            assert_narrow(plan, at_most=1)
+    for statement, key in ((store._BY_ID, {"id": large.ids[1]}), (store._BY_HANDLE, {"handle": "p-77"})):
+        async with large.db.transaction(large.tenant) as tx:
+            assert_narrow(await explained(tx, statement, {"tenant_id": large.tenant, **key}), at_most=1)
+    for _, plan in await plans(large, partial(store.lock, tenant_id=large.tenant, product_id=large.ids[1])):
+        assert_narrow(plan, at_most=1)
 
 
 @pytest.mark.parametrize("order_by", ["create_time desc", "create_time", "update_time desc", "handle"])
