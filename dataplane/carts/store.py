@@ -13,6 +13,7 @@ from dataplane.carts.pricing import Offer
 from dataplane.carts.tables import carts
 from dataplane.prices import store as price_store
 from shared.runtime import paging
+from shared.runtime.db import selecting
 from shared.runtime.errors import NotFound
 from shared.runtime.money import Money
 from shared.runtime.paging import Ordering, Value
@@ -29,7 +30,7 @@ _LOCK = text(
     "ORDER BY id FOR UPDATE"
 )
 # A cart in one look: its row, with its codes, beside each of its lines, with what the line's variant is offered at.
-_GET = text(
+_GET = selecting(
     f"""
     SELECT c.id::text AS id, c.line_count, {", ".join(f"c.{name}{'::text' * (name in _IDS)}" for name in _CART)},
         ARRAY(
@@ -46,8 +47,10 @@ _GET = text(
     LEFT JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
     WHERE c.tenant_id = CAST(:tenant_id AS uuid) AND c.id = CAST(:id AS uuid)
     ORDER BY l.id
-    """
-)
+    """,
+    "id", "line_count", *_CART, "codes", "line_id", "variant_id", "options", "quantity", "variant_title", "sku",
+    "price_currency", "amount_minor", "product_id", "product_title", "product_status", "listed",
+)  # fmt: skip
 _OFFER = text(
     f"""
     SELECT v.title AS variant_title, v.sku, v.currency AS price_currency, v.amount_minor,

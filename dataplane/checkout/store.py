@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from center.dataplane.v1 import checkout_service_pb2 as pb
 from dataplane.checkout.domain import Checkout, Settings
 from dataplane.checkout.messages import settings_of, settings_to_proto
+from shared.runtime.db import selecting
 from shared.runtime.errors import stale
 
-_GET = text(
+_GET = selecting(
     "SELECT cart_id::text, cart_version, shipping_method, shipping_minor, total_minor, create_time, expire_time, "
-    "order_id::text FROM checkouts WHERE tenant_id = CAST(:tenant_id AS uuid) AND cart_id = CAST(:cart_id AS uuid)"
-)
+    "order_id::text FROM checkouts WHERE tenant_id = CAST(:tenant_id AS uuid) AND cart_id = CAST(:cart_id AS uuid)",
+    "cart_id", "cart_version", "shipping_method", "shipping_minor", "total_minor", "create_time", "expire_time",
+    "order_id",
+)  # fmt: skip
 _PUT = text(
     """
     INSERT INTO checkouts (

@@ -27,6 +27,7 @@ from dataplane.orders.domain import (
 from dataplane.orders.tables import order_events, orders
 from shared.payments import store as payments
 from shared.runtime import paging
+from shared.runtime.db import selecting
 from shared.runtime.errors import NotFound, stale
 from shared.runtime.paging import Ordering, Value
 
@@ -53,19 +54,33 @@ _COLUMNS = ", ".join(f"{name}{'::text' * (name in _UUIDS)}" for name in (*_KEPT,
 _TENANT = "tenant_id = CAST(:tenant_id AS uuid)"
 _KEY = f"{_TENANT} AND id = CAST(:id AS uuid)"
 _OF_ORDER = f"{_TENANT} AND order_id = CAST(:id AS uuid)"
-_GET = f"SELECT id::text AS id, {_COLUMNS} FROM orders WHERE {_KEY}"
+_ORDER = f"SELECT id::text, {_COLUMNS} FROM orders WHERE {_KEY}"
+_GET = selecting(_ORDER, "id", *_KEPT, *_CHANGED)
+_LOCK = selecting(f"{_ORDER} FOR UPDATE", "id", *_KEPT, *_CHANGED)
 _LIVING = (
     f"SELECT id::text AS id FROM orders WHERE {_TENANT} AND cart_id = CAST(:cart_id AS uuid) "
     "AND state NOT IN ('EXPIRED', 'CANCELED')"
 )
-_LINES = text(
-    f"SELECT id::text AS id, {', '.join(name + '::text' * (kind == 'uuid') for name, kind in _LINE.items())} "
-    f"FROM order_lines WHERE {_OF_ORDER} ORDER BY position"
-)
-_ADJUSTMENTS = text(
+_LINES = selecting(
+    f"SELECT id::text, {', '.join(name + '::text' * (kind == 'uuid') for name, kind in _LINE.items())} "
+    f"FROM order_lines WHERE {_OF_ORDER} ORDER BY position",
+    "id", *_LINE,
+)  # fmt: skip
+_ADJUSTMENTS = selecting(
     "SELECT promotion_id::text, code, amount_minor, explanation FROM order_adjustments "
-    f"WHERE {_OF_ORDER} ORDER BY position"
-)
+    f"WHERE {_OF_ORDER} ORDER BY position",
+    "promotion_id", "code", "amount_minor", "explanation",
+)  # fmt: skip
+_REFUNDS = selecting(
+    "SELECT id::text, operation_id::text, amount_minor, reason, create_time, state, failure_reason "
+    f"FROM refunds WHERE {_OF_ORDER} ORDER BY id",
+    "id", "operation_id", "amount_minor", "reason", "create_time", "state", "failure_reason",
+)  # fmt: skip
+_FULFILLMENTS = selecting(
+    f"SELECT id::text, carrier, tracking_number, create_time, deliver_time FROM fulfillments WHERE {_OF_ORDER} "
+    "ORDER BY id",
+    "id", "carrier", "tracking_number", "create_time", "deliver_time",
+)  # fmt: skip
 _NUMBERS = text(
     """
     INSERT INTO order_numbers AS n (tenant_id, number) VALUES (CAST(:tenant_id AS uuid), 1000 + :count)
@@ -135,7 +150,7 @@ async def find(tx: AsyncConnection, tenant_id: str, order_id: str, *, lock: bool
     """With its lines and adjustments."""
     key = {"tenant_id": tenant_id, "id": order_id}
     # Statements of their own: one that waits for a lock gets the row as it is then, and other rows as they were.
-    row = (await tx.execute(text(_GET + " FOR UPDATE" * lock), key)).one_or_none()
+    row = (await tx.execute(_LOCK if lock else _GET, key)).one_or_none()
     if row is None:
         return None
     lines = tuple(map(_line, await tx.execute(_LINES, key)))
@@ -325,14 +340,7 @@ async def due(tx: AsyncConnection, at: datetime, at_most: int) -> list[tuple[str
 
 
 async def _refunds(tx: AsyncConnection, key: dict[str, str]) -> tuple[Refund, ...]:
-    rows = await tx.execute(
-        text(
-            f"SELECT id::text, operation_id::text, amount_minor, reason, create_time, state, failure_reason "
-            f"FROM refunds WHERE {_OF_ORDER} ORDER BY id"
-        ),
-        key,
-    )
-    found = rows.all()
+    found = (await tx.execute(_REFUNDS, key)).all()
     lines: dict[str, list[RefundLine]] = defaultdict(list)
     for row in await _parts(tx, key, "refund_lines", "refund_id, line_id, quantity, restock, withdrawn", found):
         lines[row.refund_id].append(RefundLine(row.line_id, row.quantity, row.restock, row.withdrawn))
@@ -352,14 +360,7 @@ async def _refunds(tx: AsyncConnection, key: dict[str, str]) -> tuple[Refund, ..
 
 
 async def _fulfillments(tx: AsyncConnection, key: dict[str, str]) -> tuple[Fulfillment, ...]:
-    rows = await tx.execute(
-        text(
-            f"SELECT id::text, carrier, tracking_number, create_time, deliver_time FROM fulfillments "
-            f"WHERE {_OF_ORDER} ORDER BY id"
-        ),
-        key,
-    )
-    found = rows.all()
+    found = (await tx.execute(_FULFILLMENTS, key)).all()
     lines: dict[str, list[FulfillmentLine]] = defaultdict(list)
     for row in await _parts(tx, key, "fulfillment_lines", "fulfillment_id, line_id, quantity", found):
         lines[row.fulfillment_id].append(FulfillmentLine(row.line_id, row.quantity))

@@ -12,6 +12,7 @@ from shared.payments.domain import Kind, Operation, Payment, Progress, State
 from shared.payments.provider import Notice
 from shared.payments.tables import payments
 from shared.runtime import paging
+from shared.runtime.db import selecting
 from shared.runtime.errors import FailedPrecondition, NotFound, stale
 from shared.runtime.paging import Ordering, Value
 
@@ -44,16 +45,17 @@ class Settings:
 
 _KEY = "tenant_id = CAST(:tenant_id AS uuid) AND id = CAST(:id AS uuid)"
 # A statement of its own: one that waits for a lock gets the row as it is then, and other rows as they were.
-_LOCK = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY} FOR UPDATE")
-_GET = text(f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments WHERE {_KEY}")
-_REFERRING = (
-    f"SELECT id::text AS id, {', '.join(_PAYMENT)} FROM payments "
-    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND reference = :reference ORDER BY id"
-)
-_OPERATIONS = text(
-    f"SELECT payment_id::text AS payment_id, id::text AS id, {', '.join(_OPERATION)} FROM payment_operations "
-    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = ANY (CAST(:ids AS uuid[])) ORDER BY id"
-)
+_PAYMENTS = f"SELECT id::text, {', '.join(_PAYMENT)} FROM payments WHERE"
+_REFERRING = "tenant_id = CAST(:tenant_id AS uuid) AND reference = :reference ORDER BY id"
+_LOCK = selecting(f"{_PAYMENTS} {_KEY} FOR UPDATE", "id", *_PAYMENT)
+_GET = selecting(f"{_PAYMENTS} {_KEY}", "id", *_PAYMENT)
+_LOCK_REFERRING = selecting(f"{_PAYMENTS} {_REFERRING} FOR UPDATE", "id", *_PAYMENT)
+_GET_REFERRING = selecting(f"{_PAYMENTS} {_REFERRING}", "id", *_PAYMENT)
+_OPERATIONS = selecting(
+    f"SELECT payment_id::text, id::text, {', '.join(_OPERATION)} FROM payment_operations "
+    "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = ANY (CAST(:ids AS uuid[])) ORDER BY id",
+    "payment_id", "id", *_OPERATION,
+)  # fmt: skip
 _KEEP_OPERATIONS = f"""
     INSERT INTO payment_operations (tenant_id, payment_id, id, {", ".join(_OPERATION)})
     SELECT CAST(:tenant_id AS uuid), CAST(:id AS uuid), n.*
@@ -95,7 +97,7 @@ async def get(tx: AsyncConnection, tenant_id: str, payment_id: str, *, lock: boo
 
 async def of_reference(tx: AsyncConnection, tenant_id: str, reference: str, *, lock: bool = False) -> list[Payment]:
     """In the order in which they began; locked in that order."""
-    stmt = text(_REFERRING + " FOR UPDATE" * lock)
+    stmt = _LOCK_REFERRING if lock else _GET_REFERRING
     rows = (await tx.execute(stmt, {"tenant_id": tenant_id, "reference": reference})).all()
     return await _with_operations(tx, tenant_id, rows)
 

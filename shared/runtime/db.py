@@ -13,7 +13,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import exc
+from sqlalchemy import TextualSelect, column, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -239,6 +239,12 @@ def _kind(error: BaseException) -> PlatformError:
         return PermissionDenied("ROW_REFUSED", "the database's policy for this tenant refuses the change")
     # Constraints that no store mapped end here, too: their texts hold values, so they go to the log only.
     return Internal("DATABASE_FAILURE", "the database refused a statement")
+
+
+def selecting(statement: str, *names: str) -> TextualSelect:
+    """A statement that gives columns of these names, in this order. A text that does not say so has its columns looked
+    at again each time, which costs more than the fetching of a row."""
+    return text(statement).columns(*map(column, names))
 
 
 @contextmanager

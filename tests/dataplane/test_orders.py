@@ -479,7 +479,11 @@ async def test_what_is_not_paid_in_time_ends(shop: Shop) -> None:
             return (await shop.get(id)).state == EXPIRED
 
         await until(has_ended, what="an order to expire")
-    assert (await shop.payment(confirming.id)).state == VOIDED
+
+    async def is_voided() -> bool:
+        return (await shop.payment(confirming.id)).state == VOIDED
+
+    await until(is_voided, what="what was confirmed too late to be voided")
     assert (await shop.get(unknown.id)).state == PENDING and await shop.level() == (10, 2)
     reconcile = payments_pb.ReconcileRequest(payment_id=(await shop.payment(unknown.id)).id)
     await shop.account.stub.Reconcile(reconcile, metadata=of(shop.id))
