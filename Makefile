@@ -29,9 +29,9 @@ status: install
 demo: install
 	@$(BIN)/center demo
 
-# Tests mostly wait, for real servers to start, to die and to come back: three processes share the files, on two cores.
+# Tests mostly wait, for real servers to start, to die and to come back: two processes share the files.
 test: install
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

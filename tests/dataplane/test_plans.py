@@ -99,7 +99,8 @@ async def _fill_carts(tx: Any, tenant: str) -> list[str]:
     await tx.execute(
         text(
             "INSERT INTO cart_lines SELECT c.tenant_id, gen_random_uuid(), c.id, v.id, '[]', '', 2 "
-            "FROM carts c, (SELECT id FROM variants LIMIT 10) v"
+            "FROM (SELECT *, row_number() OVER () AS n FROM carts) c "
+            "JOIN (SELECT id, row_number() OVER () AS n FROM variants) v ON v.n % 2000 + 1 = c.n"
         )
     )
     await tx.execute(text("INSERT INTO cart_codes SELECT tenant_id, id, 'TEN', 'ten', 1 FROM carts"))

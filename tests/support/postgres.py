@@ -20,8 +20,9 @@ class Postgres(Server):
         return postgres.url(self.home, "127.0.0.1", self.port, database)
 
     def start(self) -> None:
-        # Nothing here has to outlive the machine. Of two settings with one name the last counts.
-        settings = ["fsync=off", "max_connections=300", "shared_buffers=64MB"]
+        # Nothing here has to outlive the machine, and no plan that a test looks at changes with what is analyzed beside
+        # it. Of two settings with one name the last counts.
+        settings = ["fsync=off", "autovacuum=off", "max_connections=300", "shared_buffers=64MB"]
         command = [*postgres.command(self.home, "127.0.0.1", self.port), *(f"-c{setting}" for setting in settings)]
         self.launch(command, self.home / "postgres.log", self._answers, user=postgres.system_user())
 
