@@ -37,7 +37,7 @@ async def test_orders_of_before_during_and_after_a_move_are_all_there(
     lamp = await shop.sells(12, stock=1000)
     told: Counter[tuple[str, str]] = Counter()
     acknowledged: dict[str, str] = {}
-    astride, over = 0, False
+    over = False
 
     async def insist(call: Callable[..., Awaitable[Answer]], *arguments: Any, **named: str) -> Answer:
         while True:
@@ -50,15 +50,12 @@ async def test_orders_of_before_during_and_after_a_move_are_all_there(
                 await asyncio.sleep(0.05)
 
     async def shopper() -> None:
-        nonlocal astride
         while not over:
             cart_id = await insist(shop.cart, (lamp, 1))
             total, request_id = (await insist(shop.start, cart_id)).total, uuid7()
-            began_at = shop.running
             done = await insist(shop.complete, cart_id, total, request_id=request_id)
             assert done.state == COMPLETED, done
             acknowledged[cart_id] = done.order_id
-            astride += shop.running is not began_at
 
     def served_by(cluster: Running) -> None:
         shop.running = paid.running = cluster
@@ -73,7 +70,7 @@ async def test_orders_of_before_during_and_after_a_move_are_all_there(
         goal = len(acknowledged) + EACH
         await until(lambda: len(acknowledged) >= goal, what="some orders")
         over = True
-    assert told and astride, "somebody was refused, and paid on at the other place"
+    assert told, "nobody came while the shop moved"
     await shop.simulator.simulator.webhooks.idle(shop.account)
     await until(shop.reconciled, what="all to be settled")
     db = eu.database("center_app")
