@@ -164,8 +164,7 @@ class ExtraMethods:
         action, value = feature_messages.action_of(given)
         tenant = await tenant_store.get(tx, given.tenant_id, lock=True)
         before = await store.find_override(tx, tenant.id, given.feature_id, action)
-        if given.etag:
-            check_etag("override", given.id or given.feature_id, before.etag if before else "", given.etag)
+        check_etag("override", given.id or given.feature_id, before.etag if before else "", given.etag)
         after = Override(
             id=before.id if before is not None else uuid7(),
             tenant_id=tenant.id,

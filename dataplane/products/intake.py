@@ -107,15 +107,7 @@ async def with_pauses(requests: AsyncIterator[Request]) -> AsyncGenerator[Reques
 
 def _errors(row: int, message: pb.Product) -> list[pb.RowError]:
     """What is wrong with the row by itself."""
-    wrong = violations(message, message.ByteSize())
-    texts = {"title": message.title, "description": message.description}
-    for i, variant in enumerate(message.variants):
-        texts[f"variants[{i}].title"] = variant.title
-        texts[f"variants[{i}].options"] = "".join(option.name + option.value for option in variant.options)
-    for i, option in enumerate(message.options):
-        texts[f"options[{i}]"] = "".join((option.name, *option.values))
-    texts |= {f"media[{i}].alt_text": media.alt_text for i, media in enumerate(message.media)}
-    wrong |= {path: "holds a NUL character" for path, text in texts.items() if "\0" in text}
+    wrong = violations(message, message.SerializeToString())
     return [pb.RowError(row=row, reason="FIELD_INVALID", field=path, message=why) for path, why in wrong.items()]
 
 

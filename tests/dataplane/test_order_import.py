@@ -185,7 +185,7 @@ BAD = {
     "order.lines[0].quantity": order("1", ("a", 0, 100)),
     "order.place_time": order("1", ("a", 1, 100), at=datetime(2999, 1, 1, tzinfo=UTC)),
     "order.lines[0].unit_price": order("1", ("a", 1, -100)),
-    "order.lines[0]": order("1", ("a\0b", 1, 100)),
+    "order.lines[0].sku": order("1", ("a\0b", 1, 100)),
     "returned.reference": back("C\0", ("a", 1, 100)),
     "returned.customer_id": back("C1", ("a", 1, 100), customer=""),
     "returned.lines[0].unit_price": back("C1", ("a", 1, 0)),

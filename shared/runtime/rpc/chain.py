@@ -36,7 +36,7 @@ from shared.runtime.errors import (
     Unavailable,
 )
 from shared.runtime.rpc import rules, status
-from shared.runtime.rpc.violations import TOLD_WHOLE_BYTES, violations, zeros
+from shared.runtime.rpc.violations import violations
 
 # What a unary call without a deadline of its own gets. A stream without one may live as long as it likes.
 DEFAULT_DEADLINE_S = 60.0
@@ -323,12 +323,7 @@ def reader(method: Method, descriptor: MethodDescriptor) -> Read:
         # Python's own hash, with a secret of this process: what is asked may hold a secret, and stays nowhere.
         mark = hash(data)
         if mark not in valid:
-            found = violations(request, len(data))
-            # The test of the bytes is nearly free; a zero in them is a length or a number far more often than a text's.
-            # What is wrong anyway is looked at no further, if it is large: it may hold millions of texts.
-            if b"\0" in data and (not found or len(data) <= TOLD_WHOLE_BYTES):
-                found |= zeros(request)
-            if found:
+            if found := violations(request, data):
                 text = "; ".join(f"{path}: {why}" for path, why in itertools.islice(found.items(), 10))
                 raise InvalidArgument("FIELD_INVALID", text, fields=found)
             if len(data) <= longest:
