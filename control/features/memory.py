@@ -424,12 +424,9 @@ class Features:
             found = self._shared[features.hash] = Shared(features, body)
         return found
 
-    def answer(self, tenant_id: str) -> bytes | None:
-        """The GetTenantFeaturesResponse, serialised; None for a tenant that is not there."""
-        found = self.held(tenant_id)
-        if found is None:
-            return None
-        features = _tenant(tenant_id, found)
+    def answer(self, tenant_id: str, held: Held) -> bytes:
+        """The GetTenantFeaturesResponse, serialised."""
+        features = _tenant(tenant_id, held)
         return b"".join((b"\x0a", varint(len(features)), features, b"\x10", varint(self.revision)))
 
     def subscribe(self, cluster_id: str, tenant_ids: Iterable[str], known: Mapping[str, tuple[int, str]]) -> Feed:

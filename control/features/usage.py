@@ -6,9 +6,9 @@ import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from center.control.v1 import plan_service_pb2 as pb
-from center.shared.v1 import rules_pb2
 from control.features import counts, use
-from control.features.memory import Features, Held
+from control.features.callers import no_tenant, yours
+from control.features.memory import Features
 from control.features.use import ALLOWING, Allowance, Code, Counted
 from control.features.values import Kind, Quota
 from control.features.watch import reached
@@ -16,9 +16,8 @@ from control.plans.domain import feature_not_found
 from control.tables import feature_usage
 from control.tenants.messages import moment, timestamp
 from shared.runtime.clock import Clock
-from shared.runtime.context import current
 from shared.runtime.db import Database, constraints
-from shared.runtime.errors import FailedPrecondition, NotFound, PermissionDenied
+from shared.runtime.errors import FailedPrecondition
 from shared.runtime.filters import Field, where
 from shared.runtime.idempotency import counting
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
@@ -54,7 +53,7 @@ class UsageMethods:
             carried = 0
             if asked.before is not None:
                 carried = (await self._counted(tx, asked)).carried
-            with constraints({"feature_usage_tenant_id_fkey": _no_tenant(asked.tenant_id)}):
+            with constraints({"feature_usage_tenant_id_fkey": no_tenant(asked.tenant_id)}):
                 spent = await counts.spend(tx, asked, request.units, carried, self._clock.now())
             if spent is not None:
                 return pb.UseFeatureResponse(**_told(asked, spent, use.judge(asked, spent)))
@@ -80,7 +79,7 @@ class UsageMethods:
     async def ListFeatureUsage(
         self, request: pb.ListFeatureUsageRequest, context: Context
     ) -> pb.ListFeatureUsageResponse:
-        tenant_id, _ = self._yours(request.tenant_id)
+        tenant_id, _ = yours(self._features, request.tenant_id)
         size = page_size(request.page_size)
         cursor = self._tokens.read(request.page_token, request)
         conditions = [
@@ -97,7 +96,7 @@ class UsageMethods:
 
     def _asked(self, tenant_id: str, feature_id: str) -> Allowance:
         """What the tenant has of the feature, as this process knows it."""
-        tenant_id, held = self._yours(tenant_id)
+        tenant_id, held = yours(self._features, tenant_id)
         feature = self._features.definitions.features.get(feature_id)
         if feature is None:
             raise feature_not_found(feature_id)
@@ -108,18 +107,6 @@ class UsageMethods:
         absent = Quota(0, feature.period)
         return use.allowance(tenant_id, feature_id, has, absent, held.time_zone, self._clock.now(), held.version)
 
-    def _yours(self, tenant_id: str) -> tuple[str, Held]:
-        """The tenant, by the one spelling of its id, if it is the caller's to ask about."""
-        tenant_id = tenant_id.lower()
-        held, call = self._features.held(tenant_id), current()
-        if held is None:
-            raise _no_tenant(tenant_id)
-        cluster_id = call.caller.removeprefix("cluster/")
-        if call.role == rules_pb2.CALLER_CLUSTER and cluster_id not in held.cluster_ids:
-            why = f"cluster {cluster_id} uses features for tenants that are on it or move there"
-            raise PermissionDenied("TENANT_NOT_YOURS", why, id=tenant_id)
-        return tenant_id, held
-
     async def _counted(self, tx: AsyncConnection, asked: Allowance) -> Counted:
         """What is counted in the window; where nothing is, what the one before leaves over."""
         earlier = [asked.before] if asked.before is not None else []
@@ -129,10 +116,6 @@ class UsageMethods:
         if not before:
             return Counted()
         return Counted(0, use.carried(asked, before[0], await counts.since(tx, asked.tenant_id)))
-
-
-def _no_tenant(tenant_id: str) -> NotFound:
-    return NotFound("TENANT_NOT_FOUND", f"there is no tenant {tenant_id}", id=tenant_id)
 
 
 def _told(asked: Allowance, counted: Counted, code: Code) -> dict[str, Any]:

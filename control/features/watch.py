@@ -15,6 +15,7 @@ from center.shared.v1 import rules_pb2
 from control.catalog.memory import draining
 from control.catalog.watchers import SILENCE_S, Stream, Watchers, list_page
 from control.features import definitions, messages
+from control.features.callers import yours
 from control.features.domain import effective, entry, steps
 from control.features.memory import Features
 from control.plans import domain, store
@@ -26,7 +27,7 @@ from control.tenants.messages import moment, timestamp
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
 from shared.runtime.db import Database
-from shared.runtime.errors import DeadlineExceeded, InvalidArgument, NotFound
+from shared.runtime.errors import DeadlineExceeded, InvalidArgument
 from shared.runtime.filters import Field, where
 from shared.runtime.paging import Ordering, PageTokens, Term, page_size
 
@@ -65,10 +66,7 @@ class WatchMethods:
 
     async def GetTenantFeatures(self, request: pb.GetTenantFeaturesRequest, context: Context) -> bytes:
         await reached(self._features, request.min_revision)
-        answer = self._features.answer(request.tenant_id) or self._features.answer(request.tenant_id.lower())
-        if answer is None:
-            raise NotFound("TENANT_NOT_FOUND", f"there is no tenant {request.tenant_id}", id=request.tenant_id)
-        return answer
+        return self._features.answer(*yours(self._features, request.tenant_id))
 
     async def ExplainFeature(self, request: pb.ExplainFeatureRequest, context: Context) -> pb.ExplainFeatureResponse:
         now = self._clock.now()

@@ -417,9 +417,13 @@ async def test_a_cluster_uses_features_for_tenants_that_are_on_it_or_move_there(
                 pb.ReturnFeatureUnitsRequest(tenant_id=tenant, feature_id="seats", units=1)
             ),
             lambda: there.ListFeatureUsage(pb.ListFeatureUsageRequest(tenant_id=tenant)),
+            lambda: there.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=tenant.upper())),
         ):
             async with refuses("PERMISSION_DENIED", "TENANT_NOT_YOURS"):
                 await ask()
+        assert (
+            await here.GetTenantFeatures(pb.GetTenantFeaturesRequest(tenant_id=tenant))
+        ).features.tenant_id == tenant
         async with refuses("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"):
             await usage.as_("edge").UseFeature(request)
         # The target is down, so the move goes on until it is given up.

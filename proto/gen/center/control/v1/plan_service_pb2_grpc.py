@@ -576,8 +576,9 @@ class PlanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTenantFeatures(self, request, context):
-        """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together. A cluster reads what its
+        own tenants have, and those that move to it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

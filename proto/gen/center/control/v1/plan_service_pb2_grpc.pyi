@@ -204,8 +204,9 @@ class PlanServiceStub:
     Errors: NOT_FOUND/ASSIGNMENT_NOT_FOUND.
     """
     GetTenantFeatures: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.GetTenantFeaturesRequest, _plan_service_pb2.GetTenantFeaturesResponse]
-    """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together. A cluster reads what its
+    own tenants have, and those that move to it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ExplainFeature: _grpc.UnaryUnaryMultiCallable[_plan_service_pb2.ExplainFeatureRequest, _plan_service_pb2.ExplainFeatureResponse]
     """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
@@ -423,8 +424,9 @@ class PlanServiceAsyncStub(PlanServiceStub):
     Errors: NOT_FOUND/ASSIGNMENT_NOT_FOUND.
     """
     GetTenantFeatures: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.GetTenantFeaturesRequest, _plan_service_pb2.GetTenantFeaturesResponse]  # type: ignore[assignment]
-    """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together.
-    Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+    """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together. A cluster reads what its
+    own tenants have, and those that move to it.
+    Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
     """
     ExplainFeature: _aio.UnaryUnaryMultiCallable[_plan_service_pb2.ExplainFeatureRequest, _plan_service_pb2.ExplainFeatureResponse]  # type: ignore[assignment]
     """Tells step by step why a tenant has a feature, or has it not, now or at a time to come.
@@ -861,8 +863,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_service_pb2.GetTenantFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_service_pb2.GetTenantFeaturesResponse, _abc.Awaitable[_plan_service_pb2.GetTenantFeaturesResponse]]:
-        """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together.
-        Errors: NOT_FOUND/TENANT_NOT_FOUND, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
+        """Reads what a tenant has: plan, add-ons, overrides, rollouts and kill switches taken together. A cluster reads what its
+        own tenants have, and those that move to it.
+        Errors: NOT_FOUND/TENANT_NOT_FOUND, PERMISSION_DENIED/TENANT_NOT_YOURS, DEADLINE_EXCEEDED/REVISION_NOT_REACHED.
         """
 
     @_abc_1.abstractmethod
