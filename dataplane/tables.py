@@ -101,6 +101,15 @@ product_counts = Table(
     Column("products", BigInteger, nullable=False),
 )
 
+# Another one after each change of what products show, never one that was; triggers on `products`, `variants` and
+# `product_media` see to it.
+product_revisions = Table(
+    "product_revisions",
+    metadata,
+    Column("tenant_id", Uuid(as_uuid=False), primary_key=True),
+    Column("revision", Uuid(as_uuid=False), nullable=False),
+)
+
 products = Table(
     "products",
     metadata,

@@ -19,6 +19,7 @@ from dataplane.orders.ops import Following
 from dataplane.orders.service import OrderService
 from dataplane.parts.ground import Ground, Part
 from dataplane.prices.service import PriceListService
+from dataplane.products.memory import Memory, Revisions
 from dataplane.products.service import ProductService
 from dataplane.promotions.service import PromotionService
 from shared.payments import stripe_api
@@ -43,7 +44,9 @@ def wire_selling(ground: Ground) -> Selling:
     reads, steward = ground.db, ground.steward
     writes = ground.writes()
 
-    products = ProductService(db=writes, reads=reads, tokens=tokens, clock=clock, features=features)
+    # Everybody's reading of products waits for the one statement of the revisions, and that for nobody's sweep.
+    memory = Memory(Revisions(ground.database("center_steward", 1)))
+    products = ProductService(db=writes, reads=reads, memory=memory, tokens=tokens, clock=clock, features=features)
     prices = PriceListService(db=writes, reads=reads, tokens=tokens, clock=clock)
     promotions = PromotionService(db=writes, reads=reads, tokens=tokens, clock=clock)
     merchandising = MerchandisingService(db=writes, reads=reads, clock=clock)

@@ -14,6 +14,7 @@ from center.shared.v1 import rules_pb2
 from dataplane.features.local import LocalFeatures
 from dataplane.products import domain, intake, search, store
 from dataplane.products.domain import Product, Status
+from dataplane.products.memory import Memory, remembered
 from dataplane.products.messages import change, event, facets_to_proto, from_proto, search_of, to_proto
 from dataplane.tables import products
 from shared import products_csv
@@ -50,9 +51,17 @@ class ProductService(pb_grpc.ProductServiceServicer):
     """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not."""
 
     def __init__(
-        self, *, db: Database, reads: Database, tokens: PageTokens, clock: Clock, features: LocalFeatures
+        self,
+        *,
+        db: Database,
+        reads: Database,
+        memory: Memory,
+        tokens: PageTokens,
+        clock: Clock,
+        features: LocalFeatures,
     ) -> None:
         self.db = db
+        self.memory = memory
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
@@ -66,12 +75,14 @@ class ProductService(pb_grpc.ProductServiceServicer):
         await _record(tx, "product.created.v1", None, product)
         return pb.CreateProductResponse(product=to_proto(product))
 
+    @remembered
     async def GetProduct(self, request: pb.GetProductRequest, context: Context) -> pb.GetProductResponse:
         product = await store.read(self._reads, current().tenant_id, request.id)
         if product.status is not Status.ACTIVE and _is_shopper():
             raise store.missing(request.id)
         return pb.GetProductResponse(product=to_proto(product))
 
+    @remembered
     async def GetProductByHandle(
         self, request: pb.GetProductByHandleRequest, context: Context
     ) -> pb.GetProductByHandleResponse:
@@ -80,6 +91,7 @@ class ProductService(pb_grpc.ProductServiceServicer):
             raise store.unnamed(request.handle)
         return pb.GetProductByHandleResponse(product=to_proto(product))
 
+    @remembered
     async def ListProducts(self, request: pb.ListProductsRequest, context: Context) -> pb.ListProductsResponse:
         ordering = filters.order(request.order_by or "create_time desc", _ORDERED, products.c.id)
         condition = filters.where(request.filter, _FIELDS)

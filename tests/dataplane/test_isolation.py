@@ -175,6 +175,7 @@ CLOSED = {
     "audit_position",
     "tenant_features",
     "product_counts",
+    "product_revisions",
 }
 
 
@@ -473,6 +474,7 @@ def structure(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
         "outbox",
         "tenant_features",
         "product_counts",
+        "product_revisions",
         *NO_TENANT,
     }
     for oid, name, enabled, forced, table_owner, has_tenant in tables:
@@ -1351,6 +1353,9 @@ HOSTILE = (
     "SELECT * FROM product_counts",
     "UPDATE product_counts SET products = 0",
     "SELECT products_left()",
+    "SELECT * FROM product_revisions",
+    "UPDATE product_revisions SET revision = gen_random_uuid()",
+    "SELECT products_revised()",
     "ALTER TABLE products DISABLE TRIGGER ALL",
     "COPY products (title) TO STDOUT",
     "COPY products (tenant_id) FROM STDIN",
@@ -1593,6 +1598,7 @@ def broken(two: Two, fault: sql.Composable, tables: Collection[str]) -> list[str
             lambda: _webhooks(owner, two),
             lambda: _swept(owner, two),
             lambda: _limits(owner, two),
+            lambda: _revisions(owner, two),
             lambda: _due(owner, two),
             lambda: _expired(owner, two),
             lambda: _left(owner, two),
@@ -2067,6 +2073,25 @@ def _limits(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str
             if _as(owner, "center_app", two.b, "SELECT room FROM products_room()") != []:
                 wrong.append("an import sees another tenant's room")
     return wrong
+
+
+def _revisions(owner: psycopg.Connection[tuple[object, ...]], two: Two) -> list[str]:
+    """The steward sees which revision of its products every tenant has, and who changes them makes another."""
+    wanted = f"SELECT count(revision) FROM product_revisions WHERE tenant_id IN ('{two.a}', '{two.b}', '{two.c}')"
+    if (seen := _as(owner, "center_steward", "", wanted)) != [3]:
+        return [f"the steward sees the revisions of {seen}"]
+    with owner.transaction(force_rollback=True):
+        before = owner.execute("SELECT revision FROM product_revisions WHERE tenant_id = %s", (two.a,)).fetchone()
+        owner.execute("SET LOCAL ROLE center_app")
+        owner.execute("SELECT set_config('app.tenant_id', %s, true)", (two.a,))
+        try:
+            owner.execute("UPDATE products SET title = 'Another'")
+            owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg.Error as error:
+            return [f"a change of products is {error.sqlstate}"]
+        owner.execute("RESET ROLE")
+        after = owner.execute("SELECT revision FROM product_revisions WHERE tenant_id = %s", (two.a,)).fetchone()
+    return ["a change leaves the revision"] if after == before else []
 
 
 async def list_all(two: Two, tenant: str) -> list[pb.Product]:

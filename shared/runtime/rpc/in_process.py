@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from center.shared.v1 import rules_pb2
@@ -19,6 +20,7 @@ class _Method:
     is_mutating: bool
     read: chain.Read
     serve: Callable[[Any, Any], Awaitable[Any]]
+    answer: type[Message]
 
 
 class InProcess:
@@ -38,7 +40,10 @@ class InProcess:
                 continue
             known = chain.Method(f"{method.containing_service.full_name}/{method.name}", rules.of(method), None)
             serve, read = getattr(servicer, method.name), chain.reader(known, method)
-            self._methods[method.name] = _Method(known.name, known.rules.is_recorded, known.rules.mutates, read, serve)
+            answer = message_factory.GetMessageClass(method.output_type)
+            self._methods[method.name] = _Method(
+                known.name, known.rules.is_recorded, known.rules.mutates, read, serve, answer
+            )
 
     async def __call__(self, request: Message, context: Any, session: tuple[str, int] | None = None) -> Any:
         """The answer to `XRequest` of method X; raises what the service raises, and InvalidArgument FIELD_INVALID.
@@ -55,7 +60,9 @@ class InProcess:
             own.role = rules_pb2.CALLER_CUSTOMER
         with use(own):
             try:
-                return await method.serve(method.read(request.SerializeToString()), context)
+                answer = await method.serve(method.read(request.SerializeToString()), context)
+                # It may have been serialised before.
+                return method.answer.FromString(answer) if type(answer) is bytes else answer
             except PlatformError as refusal:
                 if self._denied is not None and method.is_mutating:
                     self._denied(own, refusal)
