@@ -24,33 +24,37 @@ class People(Part):
 
     shoppers: ShopperService
     sessions: Sessions
+    staff: StaffService
     known: Known
     admission: Admission
 
 
 def wire_people(ground: Ground, notifications: Notifications) -> People:
     config, clock, tokens = ground.config, ground.clock, ground.tokens
-    writes = ground.writes()
+    writes, mailing = ground.writes(), ground.writes(notifications.sending.wake)
+    origin = Origins(ground.steward, config.public_url).of
 
     customers, sessions = Customers(config.home, clock), Sessions(config.home, clock)
     shoppers = ShopperService(
-        db=ground.writes(notifications.sending.wake),
+        db=mailing,
         reads=ground.db,
         tokens=tokens,
         customers=customers,
         sessions=sessions,
         vault=notifications.vault,
-        origin=Origins(ground.steward, config.public_url).of,
+        origin=origin,
     )
 
     credentials = Credentials(keys.load(config.home, "staff"))
     staff = StaffService(
-        db=writes,
+        db=mailing,
         reads=ground.db,
         tokens=tokens,
         clock=clock,
         vault=Vault(config.home, "staff"),
         credentials=credentials,
+        mails=notifications.vault,
+        origin=origin,
     )
     uses = Uses(writes, ground.name)
     admission = Admission(
@@ -64,6 +68,7 @@ def wire_people(ground: Ground, notifications: Notifications) -> People:
     return People(
         shoppers=shoppers,
         sessions=sessions,
+        staff=staff,
         known=Known(credentials, Verifier(config.home, clock), clock),
         admission=admission,
         services=ground.admitted(

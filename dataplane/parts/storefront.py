@@ -45,6 +45,8 @@ def wire_storefront(ground: Ground, selling: Selling, people: People, denials: D
             pages=pages,
             # A wrong password is counted wherever it is typed in.
             shoppers=InProcess(people.shoppers, CALLER_SHOPPER, denials.note),
+            # Whoever accepts an invitation is nobody's customer by it.
+            staff=InProcess(people.staff, CALLER_SHOPPER, denials.note),
             carts=carts,
             checkouts=checkouts,
         ),

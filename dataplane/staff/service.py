@@ -1,6 +1,8 @@
 """StaffService: the people of one tenant's shop, and the API keys of its programs."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +16,9 @@ from dataplane.staff.domain import ApiKey, Member, Role, State
 from dataplane.staff.messages import change, key_change, key_to_proto, to_proto
 from dataplane.staff.tables import api_keys, staff_members
 from dataplane.staff.tries import Tries
+from shared.notifications import ops as notifications
+from shared.notifications.domain import Asked, Channel
+from shared.notifications.vault import Vault as NotificationVault
 from shared.runtime import filters, idempotency, journal, passwords
 from shared.runtime.clock import Clock
 from shared.runtime.context import current
@@ -29,6 +34,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # Where what is sealed is kept.
 _EMAIL = "staff_members.email"
+_TEMPLATE = "staff-invitation"
+# The page of a storefront that a link leads to.
+_PAGE = "/account/invitation?token="
 
 _STATES: dict[str, object] = {name: state.value for state in State for name in (state.value, f"MEMBER_STATE_{state}")}
 _ROLES: dict[str, object] = {name: role.name for role in Role for name in (role.name, f"STAFF_ROLE_{role.name}")}
@@ -53,7 +61,11 @@ _KEY_ORDER = filters.order("create_time desc", _KEY_FIELDS, api_keys.c.id)
 
 
 class StaffService(pb_grpc.StaffServiceServicer):
-    """db: transactions that may write (dataplane.tenants.local.Writes); reads: those that do not."""
+    """db: transactions that may write (dataplane.tenants.local.Writes), whose commits wake those who send mail; reads:
+    those that do not.
+
+    mails: what mail is sealed with. origin: where a tenant's shop is reached from outside (dataplane.tenants.origins).
+    """
 
     def __init__(
         self,
@@ -64,6 +76,8 @@ class StaffService(pb_grpc.StaffServiceServicer):
         clock: Clock,
         vault: Vault,
         credentials: Credentials,
+        mails: NotificationVault,
+        origin: Callable[[str], Awaitable[str]],
     ) -> None:
         self.db = db
         self._reads = reads
@@ -71,34 +85,71 @@ class StaffService(pb_grpc.StaffServiceServicer):
         self._clock = clock
         self._vault = vault
         self._credentials = credentials
+        self._mails = mails
+        self._origin = origin
         self._tries = Tries()
 
     # Members
 
-    @revealing("secret")
-    async def InviteMember(self, request: pb.InviteMemberRequest, tx: AsyncConnection) -> pb.InviteMemberResponse:
-        tenant_id, now, email = current().tenant_id, self._clock.now(), domain.email_of(request.email)
-        email_hash = self._credentials.email_hash(tenant_id, email)
-        before = await store.find(tx, tenant_id, staff_members.c.email_hash == email_hash, lock=True)
-        member_id = uuid7() if before is None else before.id
-        secret, digest = self._credentials.new(INVITATION, tenant_id, member_id)
-        if before is None:
-            after = Member(
-                id=member_id,
-                email=self._vault.seal(tenant_id, _EMAIL, email.encode()),
-                email_hash=email_hash,
-                role=Role(request.role),
-                invitation_digest=digest,
-                invitation_expire_time=now + domain.INVITATION_LASTS,
-                create_time=now,
-                update_time=now,
-            )
-            await store.add_member(tx, tenant_id, after)
-        else:
-            after = domain.invite_again(before, Role(request.role), digest, now)
-            await store.save_member(tx, tenant_id, after)
-        await journal.record(tx, tenant_id, [change(before, after, "invited")])
-        return pb.InviteMemberResponse(member=to_proto(after), secret=secret)
+    async def InviteMember(self, request: pb.InviteMemberRequest, context: Context) -> pb.InviteMemberResponse:
+        # Before the transaction: it is a look of its own.
+        origin = await self._known_origin()
+
+        @revealing("secret")
+        async def invite(
+            self: StaffService, request: pb.InviteMemberRequest, tx: AsyncConnection
+        ) -> pb.InviteMemberResponse:
+            tenant_id, now, email = current().tenant_id, self._clock.now(), domain.email_of(request.email)
+            email_hash = self._credentials.email_hash(tenant_id, email)
+            before = await store.find(tx, tenant_id, staff_members.c.email_hash == email_hash, lock=True)
+            member_id = uuid7() if before is None else before.id
+            secret, digest = self._credentials.new(INVITATION, tenant_id, member_id)
+            if before is None:
+                after = Member(
+                    id=member_id,
+                    email=self._vault.seal(tenant_id, _EMAIL, email.encode()),
+                    email_hash=email_hash,
+                    role=Role(request.role),
+                    invitation_digest=digest,
+                    invitation_expire_time=now + domain.INVITATION_LASTS,
+                    create_time=now,
+                    update_time=now,
+                )
+                await store.add_member(tx, tenant_id, after)
+            else:
+                after = domain.invite_again(before, Role(request.role), digest, now)
+                await store.save_member(tx, tenant_id, after)
+            await journal.record(tx, tenant_id, [change(before, after, "invited")])
+            if origin:
+                await self._send_invitation(tx, email, origin, secret)
+            return pb.InviteMemberResponse(member=to_proto(after), secret=secret, is_mailed=bool(origin))
+
+        return await invite(self, request, context)
+
+    async def _known_origin(self) -> str:
+        """Empty for a shop without a domain: the caller brings the secret to whom it is for."""
+        try:
+            return await self._origin(current().tenant_id)
+        except FailedPrecondition as refusal:
+            if refusal.reason != "TENANT_HAS_NO_DOMAIN":
+                raise
+            return ""
+
+    async def _send_invitation(self, tx: AsyncConnection, email: str, origin: str, secret: str) -> None:
+        asked = Asked(
+            channel=Channel.EMAIL,
+            recipient=email,
+            template=_TEMPLATE,
+            # Nobody has said which language they read: the shop's own.
+            locale="",
+            variables={
+                "shop": urlsplit(origin).hostname,
+                "days": domain.INVITATION_LASTS.days,
+                "url": origin + _PAGE + secret,
+            },
+            dedup_key="",
+        )
+        await notifications.send(tx, current().tenant_id, asked, self._mails, self._clock)
 
     async def AcceptInvitation(
         self, request: pb.AcceptInvitationRequest, context: Context

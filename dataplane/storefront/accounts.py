@@ -1,4 +1,5 @@
-"""Customers' pages: signing in and out, registering, a new password, and what was ordered."""
+"""Customers' pages: signing in and out, registering, a new password, and what was ordered; and the one page of the
+shop's own people, on which they accept an invitation."""
 
 from contextlib import suppress
 from typing import Any
@@ -8,6 +9,7 @@ from google.api import httpbody_pb2
 from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import checkout_service_pb2 as checkouts_pb
 from center.dataplane.v1 import customer_service_pb2 as pb
+from center.dataplane.v1 import staff_service_pb2 as staff_pb
 from dataplane.storefront import domain
 from dataplane.storefront.pages import Pages, Visit
 from dataplane.storefront.refusals import WRONG, said, status_of
@@ -16,27 +18,35 @@ from shared.runtime.rpc.in_process import InProcess
 
 _PAGE = 20
 _LEAST, _MOST = 8, 200
+# Of the shop's own people.
+_LEAST_OF_STAFF, _MOST_OF_STAFF = 10, 128
 _EMAIL = "Write your e-mail address."
 _WORDS = {
     # The same, whether or not there is such a customer.
     "LOGIN_FAILED": "This e-mail and this password do not belong together.",
     "RESET_INVALID": "This link is too old, or was used already. Ask for another one.",
     "EMAIL_TAKEN": "There is an account with this e-mail already. Sign in, or ask for a new password.",
+    "INVITATION_NOT_FOUND": "This invitation was used already, or is over. Ask for another one.",
     "TENANT_HAS_NO_DOMAIN": "This shop sends no links yet.",
 }
+_TOO_MANY = {"TOO_MANY_ATTEMPTS": "e-mail", "TOO_MANY_TRIES": "invitation"}
 _DONE = {
     "password": "Your new password is set. Sign in with it.",
     "sent": "If there is an account with this e-mail, a link is on its way to it. It holds for an hour.",
+    "joined": "You are one of the people who run this shop now. Sign in with your e-mail and this password.",
 }
-_FORMS = ("sign-in", "register", "forgot", "password")
+_FORMS = ("sign-in", "register", "forgot", "password", "invitation")
 
 
 class Accounts:
-    """shoppers: called as a shopper, or as the customer who is signed in."""
+    """shoppers: called as a shopper, or as the customer who is signed in. staff: for who accepts an invitation."""
 
-    def __init__(self, *, pages: Pages, shoppers: InProcess, carts: InProcess, checkouts: InProcess) -> None:
+    def __init__(
+        self, *, pages: Pages, shoppers: InProcess, staff: InProcess, carts: InProcess, checkouts: InProcess
+    ) -> None:
         self._pages = pages
         self._shoppers = shoppers
+        self._staff = staff
         self._carts = carts
         self._checkouts = checkouts
 
@@ -55,7 +65,7 @@ class Accounts:
         )
 
     async def form(self, visit: Visit, name: str, token: str, done: str) -> httpbody_pb2.HttpBody:
-        if name not in _FORMS:
+        if name not in _FORMS or (name == "invitation" and not token and not done):
             raise NotFound("PAGE_NOT_FOUND", f"there is nothing at /account/{name}")
         if name == "password" and not token:
             return await self._pages.lead(visit, "/account/forgot")
@@ -121,6 +131,16 @@ class Accounts:
             visit.sign_out()
         return await self._pages.lead(visit, "/account/sign-in?done=password")
 
+    async def _join(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
+        if errors := _password(form, _LEAST_OF_STAFF, _MOST_OF_STAFF):
+            return await self._show(visit, "invitation", 422, errors, form)
+        request = staff_pb.AcceptInvitationRequest(
+            secret=form.get("token", ""), password=form["password"], request_id=domain.effect_id(form, "invitation")
+        )
+        # The session that comes with the answer is for programs: no page of a shop is for its own people.
+        await self._staff(request, visit.context)
+        return await self._pages.lead(visit, "/account/invitation?done=joined")
+
     async def _sign_out(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
         if visit.session is not None:
             request = pb.LogOutRequest(request_id=domain.effect_id(form, "sign-out"))
@@ -178,9 +198,11 @@ class Accounts:
     ) -> httpbody_pb2.HttpBody:
         fields = "email", "name", "password"
         errors: dict[str, str] = {field: "This is not right." for field in fields if field in refusal.violations}
-        if refusal.reason == "TOO_MANY_ATTEMPTS":
+        if refusal.reason in _TOO_MANY:
             wait = domain.wait(refusal.retry_after_s or 0)
-            errors["form"] = f"There were too many tries with this e-mail. Please try again in {wait}."
+            errors["form"] = (
+                f"There were too many tries with this {_TOO_MANY[refusal.reason]}. Please try again in {wait}."
+            )
         elif not errors:
             errors["form"] = _WORDS.get(refusal.reason) or said(refusal)
         # 401 would ask for a header that no form sends.
@@ -196,7 +218,8 @@ class Accounts:
         form: dict[str, str] | None = None,
         **more: Any,
     ) -> httpbody_pb2.HttpBody:
-        words = {"errors": errors or {}, "form": form or {}, "done": "", "least": _LEAST, "most": _MOST, **more}
+        least, most = (_LEAST_OF_STAFF, _MOST_OF_STAFF) if name == "invitation" else (_LEAST, _MOST)
+        words = {"errors": errors or {}, "form": form or {}, "done": "", "least": least, "most": most, **more}
         return await self._pages.show(visit, f"{name}.html", status, **words)
 
 
@@ -205,6 +228,7 @@ _ACTIONS = {
     "register": Accounts._register,
     "forgot": Accounts._forgot,
     "password": Accounts._set_password,
+    "invitation": Accounts._join,
     "sign-out": Accounts._sign_out,
 }
 
@@ -216,7 +240,7 @@ def _lacking(form: dict[str, str]) -> dict[str, str]:
     return {"email": "This is too long."} if len(email) > 254 else {}
 
 
-def _password(form: dict[str, str]) -> dict[str, str]:
+def _password(form: dict[str, str], least: int = _LEAST, most: int = _MOST) -> dict[str, str]:
     """Of a new one."""
     given = len(form.get("password", ""))
-    return {} if _LEAST <= given <= _MOST else {"password": f"Choose one of {_LEAST} to {_MOST} characters."}
+    return {} if least <= given <= most else {"password": f"Choose one of {least} to {most} characters."}

@@ -45,10 +45,12 @@ async def list_(
 async def invite(
     call: Call, tenant: TenantArgument, email: Annotated[str, typer.Argument(help="Whom.")], role: RoleArgument
 ) -> None:
-    """Invite somebody. The secret that they accept with is shown this once."""
+    """Invite somebody, by mail where the shop has a domain. The secret that they accept with is shown this once."""
     request = pb.InviteMemberRequest(email=email, role=number(rules_pb2.StaffRole, role), request_id=uuid7())
     answer = await call.in_shop(tenant, STAFF, "InviteMember", request)
-    call.show(answer, lambda: Group(_facts(answer.member), card([("secret", answer.secret)])))
+    call.show(
+        answer, lambda: Group(_facts(answer.member), card([("secret", answer.secret), ("mailed", answer.is_mailed)]))
+    )
 
 
 @operator(app)

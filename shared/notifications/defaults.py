@@ -75,6 +75,22 @@ TEMPLATES = (
         "Somebody asked for a new password. Choose one here:\n\n{{ url }}\n\nIf it was not you, do nothing.",
         ESSENTIAL,
     ),
+    *_mail(
+        "staff-invitation",
+        "",
+        "Your invitation to {{ shop }}",
+        "You are invited to join the people who run {{ shop }}. Accept it here within {{ days }} days:\n\n{{ url }}\n\n"
+        "If you do not know the shop, do nothing.",
+        ESSENTIAL,
+    ),
+    *_mail(
+        "staff-invitation",
+        "de",
+        "Ihre Einladung zu {{ shop }}",
+        "Sie sind eingeladen, {{ shop }} mit zu betreiben. Nehmen Sie das innerhalb von {{ days }} Tagen hier an:"
+        "\n\n{{ url }}\n\nWenn Sie den Shop nicht kennen, tun Sie nichts.",
+        ESSENTIAL,
+    ),
     *_mail("product-created", "", "New: {{ event.title }}", "{{ event.title }} is new in the shop."),
 )
 

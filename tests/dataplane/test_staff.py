@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -36,6 +38,7 @@ from shared.runtime.errors import ResourceExhausted, Unauthenticated
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import rules
 from tests.dataplane.cluster import Running, bearer, digest, entry, move_rows, of, product
+from tests.dataplane.notices import until as look
 from tests.dataplane.test_contract import send
 from tests.dataplane.test_plans import Large, plans
 from tests.support.contracts import services
@@ -141,6 +144,36 @@ async def test_an_invitation_is_used_once_and_ended_by_the_next_one(shop: Shop) 
     withdrawn = await shop.invited()
     await shop.call("RemoveMember", id=withdrawn.member.id)
     await refused(withdrawn.secret)
+
+
+async def test_an_invitation_is_mailed_as_a_link_that_nothing_else_keeps(eu: Running, shop: Shop) -> None:
+    assert not (await shop.invited()).is_mailed, "a shop without a domain has no link to send"
+    name = f"invite-{uuid7()[-12:]}.example"
+    await eu.apply(new := entry(domains=[{"name": name}], primary_domain=name))
+    there = Shop(eu, new.id)
+    again = {"request_id": uuid7(), "email": "Ada@mail.example", "role": OWNER}
+    invited, replayed = await there.call("InviteMember", **again), await there.call("InviteMember", **again)
+    assert invited.is_mailed and replayed.is_mailed and not replayed.secret
+
+    async def mails() -> list[Path]:
+        return list((eu.home / "mail" / new.id).glob("*.eml"))
+
+    [mail] = await look(mails)
+    message = message_from_bytes(mail.read_bytes(), policy=policy.default)
+    body = message.get_body(("plain",))
+    assert message["To"] == "ada@mail.example" and name in message["Subject"] and body is not None
+    [link] = [word for word in body.get_content().split() if word.startswith("http")]
+    assert link.endswith(f"//{name}:8080/account/invitation?token={invited.secret}")
+    admin = eu.database()
+    async with admin.transaction() as tx:
+        for table in ("notifications", "audit_entries", "idempotency", "staff_members", "outbox"):
+            rows = (await tx.execute(text(f"SELECT t::text FROM {table} t WHERE tenant_id = '{new.id}'"))).scalars()
+            kept = "\n".join(rows)
+            assert kept or table == "outbox"
+            assert invited.secret not in kept and "mail.example" not in kept, table
+            # Bytes are hex in a row's text.
+            assert invited.secret.encode().hex() not in kept, table
+    await admin.close()
 
 
 async def test_what_is_shown_once_is_not_shown_again(shop: Shop) -> None:

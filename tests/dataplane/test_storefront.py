@@ -18,13 +18,16 @@ from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import merchandising_service_pb2 as merchandising_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
+from center.dataplane.v1 import staff_service_pb2 as staff_pb
 from center.dataplane.v1 import storefront_service_pb2 as pb
 from center.dataplane.v1 import storefront_settings_service_pb2 as settings_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import ShopperServiceStub
 from center.dataplane.v1.merchandising_service_pb2_grpc import MerchandisingServiceStub
+from center.dataplane.v1.staff_service_pb2_grpc import StaffServiceStub
 from center.dataplane.v1.storefront_service_pb2_grpc import StorefrontServiceStub
 from center.dataplane.v1.storefront_settings_service_pb2_grpc import StorefrontSettingsServiceStub
+from center.shared.v1 import rules_pb2
 from dataplane.customers.domain import Customer
 from dataplane.customers.sessions import Sessions
 from dataplane.inventory.domain import Offered
@@ -588,6 +591,29 @@ async def test_the_mailed_link_leads_to_a_page_that_sets_the_password(browser: B
     assert (await browser.account("sign-in", email=EMAIL, password="another-engine")).status == 303
     bare = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="password"))
     assert bare.header("location") == "/account/forgot"
+
+
+async def test_the_mailed_invitation_leads_to_a_page_that_makes_a_member(browser: Browser) -> None:
+    staff: Any = StaffServiceStub(browser.running.channel("operator"))
+    request = staff_pb.InviteMemberRequest(email=EMAIL, role=rules_pb2.STAFF_ROLE_MANAGER)
+    token = (await staff.InviteMember(request, metadata=of(browser.tenant))).secret
+    shown = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="invitation", token=token))
+    assert f'name="token" value="{token}"' in shown.text and "At least 10 characters" in shown.text
+    short = await browser.account("invitation", token=token, password="too short")
+    assert short.status == 422 and "Choose one of 10 to 128 characters." in short.text
+    accepted = await browser.account("invitation", token=token, password=PASSWORD)
+    assert (accepted.status, accepted.header("location")) == (303, "/account/invitation?done=joined")
+    told = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="invitation", done="joined"))
+    assert "You are one of the people who run this shop now" in told.text and "<form method=" not in told.text
+    # Who runs the shop is no customer of it.
+    assert not browser.cookies.get("session")
+    signing_in = staff_pb.SignInRequest(email=EMAIL, password=PASSWORD)
+    assert (await staff.SignIn(signing_in, metadata=of(browser.tenant))).member.role == rules_pb2.STAFF_ROLE_MANAGER
+    for used in (token, "si_nothing"):
+        refused = await browser.account("invitation", token=used, password=PASSWORD)
+        assert refused.status == 404 and "was used already" in refused.text
+    async with refuses("NOT_FOUND", "PAGE_NOT_FOUND"):
+        await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="invitation"))
 
 
 async def test_the_cart_goes_along_when_its_shopper_signs_in(browser: Browser, lamp: products_pb.Product) -> None:

@@ -1,12 +1,13 @@
 """A shop's people and programs at its domain, as JSON through Envoy, and from the command line."""
 
 import json
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.test_cli import said
 from tests.edge.web import Api
-from tests.support.platform import Platform
+from tests.support.platform import Platform, until
 
 pytestmark = pytest.mark.e2e
 bearer = "Bearer {}".format
@@ -18,7 +19,13 @@ async def test_an_owner_lets_others_in_and_out(platform: Platform) -> None:
     api = Api(client, "staff.center.localhost")
     send, ok = api.send, api.ok
 
-    secret = said(platform, "staff", "invite", "staff", "ada@mail.example", "owner")["secret"]
+    invited = said(platform, "staff", "invite", "staff", "ada@mail.example", "owner")
+    secret = invited["secret"]
+    mail = await until(lambda: platform.center("mail", "show", "ada@mail.example").stdout, what="the invitation's mail")
+    [link] = [urlsplit(word) for word in mail.split() if word.startswith("http")]
+    page = await client.get(link.netloc, f"{link.path}?{link.query}")
+    assert link.hostname == "staff.center.localhost" and link.query == f"token={secret}"
+    assert page.status == 200 and f'name="token" value="{secret}"' in page.body.decode()
     accepted = await ok("POST", "/v1/backoffice/staff:acceptInvitation", secret=secret, password="a brass lamp burns")
     assert accepted["member"]["role"] == "STAFF_ROLE_OWNER"
     signed_in = await ok("POST", "/v1/backoffice/staff:signIn", email="ada@mail.example", password="a brass lamp burns")

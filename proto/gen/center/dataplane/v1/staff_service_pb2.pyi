@@ -91,12 +91,14 @@ class InviteMemberRequest(_message.Message):
     def __init__(self, email: _Optional[str] = ..., role: _Optional[_Union[_rules_pb2.StaffRole, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class InviteMemberResponse(_message.Message):
-    __slots__ = ("member", "secret")
+    __slots__ = ("member", "secret", "is_mailed")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     SECRET_FIELD_NUMBER: _ClassVar[int]
+    IS_MAILED_FIELD_NUMBER: _ClassVar[int]
     member: Member
     secret: str
-    def __init__(self, member: _Optional[_Union[Member, _Mapping]] = ..., secret: _Optional[str] = ...) -> None: ...
+    is_mailed: bool
+    def __init__(self, member: _Optional[_Union[Member, _Mapping]] = ..., secret: _Optional[str] = ..., is_mailed: _Optional[bool] = ...) -> None: ...
 
 class AcceptInvitationRequest(_message.Message):
     __slots__ = ("secret", "password", "request_id")

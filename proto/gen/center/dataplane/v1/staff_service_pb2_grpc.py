@@ -121,8 +121,8 @@ class StaffServiceServicer:
     """
 
     def InviteMember(self, request, context):
-        """Makes an invitation for somebody, whose secret is shown this once; it ends after seven days, or once it was accepted.
-        Inviting again whoever has not accepted yet makes a new one, and ends the one before.
+        """Makes an invitation for somebody, whose secret is shown this once and mailed to them as a link; it ends after seven
+        days, or once it was accepted. Inviting again whoever has not accepted yet makes a new one, and ends the one before.
         Errors: INVALID_ARGUMENT/FIELD_INVALID, ALREADY_EXISTS/MEMBER_EXISTS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -42,8 +42,8 @@ class StaffServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StaffServiceAsyncStub: ...
     InviteMember: _grpc.UnaryUnaryMultiCallable[_staff_service_pb2.InviteMemberRequest, _staff_service_pb2.InviteMemberResponse]
-    """Makes an invitation for somebody, whose secret is shown this once; it ends after seven days, or once it was accepted.
-    Inviting again whoever has not accepted yet makes a new one, and ends the one before.
+    """Makes an invitation for somebody, whose secret is shown this once and mailed to them as a link; it ends after seven
+    days, or once it was accepted. Inviting again whoever has not accepted yet makes a new one, and ends the one before.
     Errors: INVALID_ARGUMENT/FIELD_INVALID, ALREADY_EXISTS/MEMBER_EXISTS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_staff_service_pb2.AcceptInvitationRequest, _staff_service_pb2.AcceptInvitationResponse]
@@ -116,8 +116,8 @@ class StaffServiceAsyncStub(StaffServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     InviteMember: _aio.UnaryUnaryMultiCallable[_staff_service_pb2.InviteMemberRequest, _staff_service_pb2.InviteMemberResponse]  # type: ignore[assignment]
-    """Makes an invitation for somebody, whose secret is shown this once; it ends after seven days, or once it was accepted.
-    Inviting again whoever has not accepted yet makes a new one, and ends the one before.
+    """Makes an invitation for somebody, whose secret is shown this once and mailed to them as a link; it ends after seven
+    days, or once it was accepted. Inviting again whoever has not accepted yet makes a new one, and ends the one before.
     Errors: INVALID_ARGUMENT/FIELD_INVALID, ALREADY_EXISTS/MEMBER_EXISTS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
     """
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_staff_service_pb2.AcceptInvitationRequest, _staff_service_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
@@ -193,8 +193,8 @@ class StaffServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_service_pb2.InviteMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_service_pb2.InviteMemberResponse, _abc.Awaitable[_staff_service_pb2.InviteMemberResponse]]:
-        """Makes an invitation for somebody, whose secret is shown this once; it ends after seven days, or once it was accepted.
-        Inviting again whoever has not accepted yet makes a new one, and ends the one before.
+        """Makes an invitation for somebody, whose secret is shown this once and mailed to them as a link; it ends after seven
+        days, or once it was accepted. Inviting again whoever has not accepted yet makes a new one, and ends the one before.
         Errors: INVALID_ARGUMENT/FIELD_INVALID, ALREADY_EXISTS/MEMBER_EXISTS, FAILED_PRECONDITION/REQUEST_ID_REUSED.
         """
 

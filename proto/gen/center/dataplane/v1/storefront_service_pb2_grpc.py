@@ -187,7 +187,8 @@ class StorefrontServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAccountForm(self, request, context):
-        """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+        """A form of accounts: to sign in, to register, to ask for a link to a new password, to choose one by such a link, or to
+        accept an invitation to the shop's own people.
         Errors: NOT_FOUND/PAGE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -198,7 +199,7 @@ class StorefrontServiceServicer:
         """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
         cookie, and the cart is theirs from then on.
         Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
-        of ShopperService.
+        of ShopperService and of StaffService.AcceptInvitation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

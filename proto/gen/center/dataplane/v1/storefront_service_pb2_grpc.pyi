@@ -74,14 +74,15 @@ class StorefrontServiceStub:
     does that.
     """
     GetAccountForm: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountFormRequest, _httpbody_pb2.HttpBody]
-    """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+    """A form of accounts: to sign in, to register, to ask for a link to a new password, to choose one by such a link, or to
+    accept an invitation to the shop's own people.
     Errors: NOT_FOUND/PAGE_NOT_FOUND.
     """
     SubmitAccount: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitAccountRequest, _httpbody_pb2.HttpBody]
     """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
     cookie, and the cart is theirs from then on.
     Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
-    of ShopperService.
+    of ShopperService and of StaffService.AcceptInvitation.
     """
     GetOrderPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]
     """What became of an order, for who has its address, and for the customer who has ordered it.
@@ -137,14 +138,15 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     does that.
     """
     GetAccountForm: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetAccountFormRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+    """A form of accounts: to sign in, to register, to ask for a link to a new password, to choose one by such a link, or to
+    accept an invitation to the shop's own people.
     Errors: NOT_FOUND/PAGE_NOT_FOUND.
     """
     SubmitAccount: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.SubmitAccountRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
     cookie, and the cart is theirs from then on.
     Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
-    of ShopperService.
+    of ShopperService and of StaffService.AcceptInvitation.
     """
     GetOrderPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetOrderPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What became of an order, for who has its address, and for the customer who has ordered it.
@@ -257,7 +259,8 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storefront_service_pb2.GetAccountFormRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """A form of accounts: to sign in, to register, to ask for a link to a new password, or to choose one by such a link.
+        """A form of accounts: to sign in, to register, to ask for a link to a new password, to choose one by such a link, or to
+        accept an invitation to the shop's own people.
         Errors: NOT_FOUND/PAGE_NOT_FOUND.
         """
 
@@ -270,7 +273,7 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a form of accounts, as SubmitCart takes those of the cart. Who signs in or registers gets the session in a
         cookie, and the cart is theirs from then on.
         Errors: NOT_FOUND/PAGE_NOT_FOUND, PERMISSION_DENIED/FORM_OF_ANOTHER_SITE, INVALID_ARGUMENT/FORM_MALFORMED, and those
-        of ShopperService.
+        of ShopperService and of StaffService.AcceptInvitation.
         """
 
     @_abc_1.abstractmethod
