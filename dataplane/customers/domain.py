@@ -3,18 +3,21 @@
 Every change gives the customer's next version, or the customer itself where nothing differs.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.notifications.domain import Channel, is_locale, recipient
+from shared.runtime.context import Session
 from shared.runtime.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, check_etag
 
 MOST_ADDRESSES = 20
 
 SESSION_LIFE = timedelta(days=30)
 LINK_LIFE = timedelta(hours=1)
+# Who signs out more often than that in the time that a session lasts, ends all others with the next.
+MOST_ENDED_SESSIONS = 100
 
 # So many wrong passwords are let through; the next waits, and each one after it twice as long.
 FREE_FAILURES = 5
@@ -43,7 +46,8 @@ class Customer:
     """email, name, phone: sealed; nothing here reads them. email_hash: keyed, and empty without an e-mail.
 
     password: as shared.runtime.passwords keeps it; empty for none. epoch: sessions and links of an earlier one have
-    ended. consent_time: since when there is a marketing consent or none; None when they were never asked.
+    ended. ended_sessions: of those of this epoch that were ended alone, when each is over by itself, in seconds, by its
+    id. consent_time: since when there is a marketing consent or none; None when they were never asked.
     """
 
     id: str
@@ -60,6 +64,7 @@ class Customer:
     consent_time: datetime | None = None
     password: str = ""
     epoch: int = 1
+    ended_sessions: Mapping[str, int] = field(default_factory=dict)
     is_imported: bool = False
     addresses: tuple[Address, ...] = ()
     erase_time: datetime | None = None
@@ -130,7 +135,7 @@ def bring_in(before: Customer, external_id: str, email: tuple[str, bytes], said:
     changes: dict[str, object] = {"external_id": external_id or before.external_id}
     if email[0] and email[0] != before.email_hash:
         # What was sent to the other e-mail is of no use any more.
-        changes |= {"email_hash": email[0], "email": email[1], "epoch": before.epoch + 1}
+        changes |= {"email_hash": email[0], "email": email[1], **_next_epoch(before)}
     return _changed(before, now, **changes, **_told(before, said, now))
 
 
@@ -141,11 +146,29 @@ def email_taken() -> AlreadyExists:
 
 def set_password(before: Customer, password: str, now: datetime) -> Customer:
     """Whatever was open under the former one ends."""
-    return _changed(before, now, password=password, epoch=before.epoch + 1)
+    return _changed(before, now, password=password, **_next_epoch(before))
 
 
 def end_sessions(before: Customer, now: datetime) -> Customer:
-    return _changed(before, now, epoch=before.epoch + 1)
+    return _changed(before, now, **_next_epoch(before))
+
+
+def end_session(before: Customer, session: Session, now: datetime) -> Customer:
+    """This one alone, if it has an id."""
+    second = int(now.timestamp())
+    kept = {id: ends for id, ends in before.ended_sessions.items() if ends >= second}
+    if not session.id or len(kept) >= MOST_ENDED_SESSIONS:
+        return end_sessions(before, now)
+    return _changed(before, now, ended_sessions=kept | {session.id: int(session.expire_time.timestamp())})
+
+
+def holds(customer: Customer, session: Session) -> bool:
+    return customer.is_active and customer.epoch == session.epoch and session.id not in customer.ended_sessions
+
+
+def _next_epoch(before: Customer) -> dict[str, object]:
+    """What was ended alone ends with all others."""
+    return {"epoch": before.epoch + 1, "ended_sessions": {}}
 
 
 def erase(before: Customer, now: datetime) -> Customer:
@@ -165,8 +188,8 @@ def erase(before: Customer, now: datetime) -> Customer:
         phone=b"",
         locale="",
         password="",
-        epoch=before.epoch + 1,
         addresses=(),
+        **_next_epoch(before),
     )
 
 

@@ -94,5 +94,6 @@ def _facts(customer: Customer, before: Customer | None) -> dict[str, str]:
         "locale": customer.locale,
         "marketing_consent": "true" if customer.marketing_consent else "",
         "epoch": str(customer.epoch),
+        "ended_sessions": str(len(customer.ended_sessions) or ""),
         **{f"addresses[{each.id}]": hidden(each, known.get(each.id)) for each in customer.addresses},
     }

@@ -146,8 +146,13 @@ class ShopperService(pb_grpc.ShopperServiceServicer):
 
     @mutation
     async def LogOut(self, request: pb.LogOutRequest, tx: AsyncConnection) -> pb.LogOutResponse:
-        before = await _me(tx, lock=True)
-        await self._customers.change(tx, current().tenant_id, before, domain.end_sessions(before, self._clock.now()))
+        before, now = await _me(tx, lock=True), self._clock.now()
+        session = current().session
+        if session is None or request.everywhere:
+            after = domain.end_sessions(before, now)
+        else:
+            after = domain.end_session(before, session, now)
+        await self._customers.change(tx, current().tenant_id, before, after)
         return pb.LogOutResponse()
 
     async def GetMe(self, request: pb.GetMeRequest, context: Context) -> pb.GetMeResponse:
@@ -288,7 +293,7 @@ async def _me(tx: AsyncConnection, *, lock: bool = False) -> Customer:
         customer = await store.get(tx, call.tenant_id, sessions.customer_id(), lock=lock)
     except NotFound:
         raise sessions.ended() from None
-    if not customer.is_active or customer.epoch != call.session_epoch:
+    if call.session is None or not domain.holds(customer, call.session):
         raise sessions.ended()
     return customer
 

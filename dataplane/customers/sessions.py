@@ -1,10 +1,12 @@
 """What a customer shows to be known again: a session, and the link by which a new password is chosen.
 
-Both are signed and stored nowhere: whoever raises the customer's epoch ends them all. All clusters of a platform have
-the same keys, so a session holds wherever its shop moves.
+Both are signed and stored nowhere: whoever raises the customer's epoch ends them all, and of sessions that were ended
+one by one the customer's row keeps the ids until they are over. All clusters of a platform have the same keys, so a
+session holds wherever its shop moves.
 """
 
-from datetime import datetime
+import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
@@ -16,12 +18,13 @@ from dataplane.customers.domain import LINK_LIFE, SESSION_LIFE, Customer
 from shared.runtime import keys
 from shared.runtime.backoffice import ISSUER, LEEWAY_S
 from shared.runtime.clock import Clock
-from shared.runtime.context import current
+from shared.runtime.context import Session, current
 from shared.runtime.errors import Unauthenticated
 
 PREFIX = "cs_"
 _ALGORITHM = "HS256"
 _CALLER = "customer/"
+_ID_BYTES = 12
 
 
 class Sessions:
@@ -36,8 +39,8 @@ class Sessions:
         token, ends = self._issued(self._sessions, tenant_id, customer, SESSION_LIFE.total_seconds())
         return PREFIX + token, ends
 
-    def verify(self, token: str, tenant_id: str) -> tuple[str, int]:
-        """Whose session it is, such as `customer/ID`, and of which epoch; as serving()'s verify_session.
+    def verify(self, token: str, tenant_id: str) -> Session:
+        """What a session says; as serving()'s verify_session.
 
         Unauthenticated SESSION_INVALID: not one of this shop's; SESSION_ENDED. Whether the customer has ended it
         meanwhile, signed_in() says.
@@ -45,10 +48,9 @@ class Sessions:
         read = self._read(self._sessions, tenant_id, token.removeprefix(PREFIX))
         if read is None:
             raise Unauthenticated("SESSION_INVALID", "not a session of this shop; sign in again")
-        customer_id, epoch, is_over = read
-        if is_over:
+        if self._is_over(read):
             raise ended()
-        return _CALLER + customer_id, epoch
+        return read
 
     def link(self, tenant_id: str, customer: Customer) -> str:
         return self._issued(self._links, tenant_id, customer, LINK_LIFE.total_seconds())[0]
@@ -56,9 +58,12 @@ class Sessions:
     def read_link(self, tenant_id: str, token: str) -> tuple[str, int]:
         """(the customer's id, of which epoch). Unauthenticated RESET_INVALID."""
         read = self._read(self._links, tenant_id, token)
-        if read is None or read[2]:
+        if read is None or self._is_over(read):
             raise reset_invalid()
-        return read[:2]
+        return read.caller.removeprefix(_CALLER), read.epoch
+
+    def _is_over(self, session: Session) -> bool:
+        return session.expire_time < self._clock.now()
 
     def _issued(self, key: bytes, tenant_id: str, customer: Customer, life_s: float) -> tuple[str, datetime]:
         now = self._clock.now()
@@ -68,13 +73,14 @@ class Sessions:
             "aud": tenant_id,
             "sub": customer.id,
             "epoch": customer.epoch,
+            "jti": secrets.token_urlsafe(_ID_BYTES),
             "iat": now,
             "exp": ends,
         }
         return jwt.encode(claims, key, algorithm=_ALGORITHM), ends
 
-    def _read(self, key: bytes, tenant_id: str, token: str) -> tuple[str, int, bool] | None:
-        """(the customer's id, of which epoch, whether it is over); None for what was not signed for this shop."""
+    def _read(self, key: bytes, tenant_id: str, token: str) -> Session | None:
+        """None for what was not signed for this shop."""
         try:
             claims = jwt.decode(
                 token,
@@ -85,9 +91,10 @@ class Sessions:
                 # The time is an argument here, and jwt would ask the system.
                 options={"require": ["exp", "aud", "iss", "sub"], "verify_exp": False, "verify_iat": False},
             )
-            is_over = float(claims["exp"]) + LEEWAY_S < self._clock.now().timestamp()
-            return str(claims["sub"]), int(claims["epoch"]), is_over
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+            ends = datetime.fromtimestamp(float(claims["exp"]), UTC) + timedelta(seconds=LEEWAY_S)
+            # Those of before there were ids have none.
+            return Session(_CALLER + str(claims["sub"]), int(claims["epoch"]), str(claims.get("jti", "")), ends)
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
@@ -100,9 +107,9 @@ def customer_id() -> str:
 async def signed_in(tx: AsyncConnection) -> str:
     """customer_id(), once it is sure that the session has not ended. Unauthenticated SESSION_ENDED."""
     call = current()
-    if not (found := customer_id()):
+    if not (found := customer_id()) or call.session is None:
         return ""
-    if await store.epoch_of(tx, call.tenant_id, found) != call.session_epoch:
+    if not await store.is_open(tx, call.tenant_id, found, call.session):
         raise ended()
     return found
 

@@ -13,6 +13,7 @@ from dataplane.customers import domain
 from dataplane.customers.domain import FAILURES_KEPT, Address, Customer, State, Tries
 from dataplane.customers.tables import customer_addresses, customer_consents, customer_logins, customers
 from shared.runtime import paging
+from shared.runtime.context import Session
 from shared.runtime.db import constraints
 from shared.runtime.errors import NotFound
 from shared.runtime.paging import Ordering, Value
@@ -40,11 +41,14 @@ async def by_external_id(tx: AsyncConnection, tenant_id: str, external_id: str, 
     return await _found(tx, tenant_id, condition, lock=lock) if external_id else None
 
 
-async def epoch_of(tx: AsyncConnection, tenant_id: str, customer_id: str) -> int | None:
-    """None for nobody, and for who was erased."""
+async def is_open(tx: AsyncConnection, tenant_id: str, customer_id: str, session: Session) -> bool:
+    """Whether the customer's session has not been ended; those of nobody, and of who was erased, have."""
     c = customers.c
-    stmt = select(c.epoch).where(c.tenant_id == tenant_id, c.id == customer_id, c.state == State.ACTIVE)
-    return (await tx.execute(stmt)).scalar_one_or_none()
+    stmt = select(c.epoch == session.epoch, c.ended_sessions.has_key(session.id)).where(
+        c.tenant_id == tenant_id, c.id == customer_id, c.state == State.ACTIVE
+    )
+    found = (await tx.execute(stmt)).one_or_none()
+    return found is not None and found[0] and not found[1]
 
 
 async def page(

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.tables import metadata
 
@@ -38,6 +39,8 @@ customers = Table(
     Column("password", Text, nullable=False),
     # Sessions and links of an earlier one have ended.
     Column("epoch", BigInteger, nullable=False),
+    # Of this epoch's, those that were ended alone: when each is over by itself, in seconds, by its id.
+    Column("ended_sessions", JSONB, nullable=False, server_default=text("'{}'")),
     Column("is_imported", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),

@@ -143,7 +143,9 @@ class Accounts:
 
     async def _sign_out(self, visit: Visit, form: dict[str, str]) -> httpbody_pb2.HttpBody:
         if visit.session is not None:
-            request = pb.LogOutRequest(request_id=domain.effect_id(form, "sign-out"))
+            request = pb.LogOutRequest(
+                everywhere=form.get("everywhere") == "yes", request_id=domain.effect_id(form, "sign-out")
+            )
             await self._shoppers(request, visit.context, visit.session)
         visit.sign_out()
         return await self._pages.lead(visit, "/")

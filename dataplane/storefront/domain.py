@@ -83,13 +83,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is around a page. items: how many there are in the cart of that id, while it is open; epoch: of the
-    customer's sessions, None for nobody."""
+    """What is around a page. items: how many there are in the cart of that id, while it is open; is_signed_in:
+    whether the customer's session has not been ended."""
 
     theme: Theme
     cart_id: str
     items: int
-    epoch: int | None
+    is_signed_in: bool
     categories: tuple[Link, ...] = ()
     collections: tuple[Link, ...] = ()
 

@@ -27,7 +27,7 @@ from dataplane.tenants.local import LocalTenants
 from shared.media.signing import Signer
 from shared.runtime import money
 from shared.runtime.clock import Clock
-from shared.runtime.context import current
+from shared.runtime.context import Session, current
 from shared.runtime.db import Database
 from shared.runtime.errors import PlatformError, Unauthenticated
 from shared.runtime.ids import uuid7
@@ -167,8 +167,8 @@ class Names:
 
 
 class Visit:
-    """A request as the pages see it. session: the caller and the epoch of the customer's session, where there is one
-    that was issued here; whether it was ended, Pages.begin() looks up."""
+    """A request as the pages see it. session: the customer's, where there is one that was issued here; whether it was
+    ended, Pages.begin() looks up."""
 
     def __init__(self, context: Context, sessions: Sessions, *, is_secure: bool) -> None:
         said = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
@@ -185,7 +185,7 @@ class Visit:
         self._keeps: dict[str, tuple[str, int]] = {}
         cookies = said.get("cookie", "")
         self.cart_id = domain.cart_of(cookies, self._cart)
-        self.session: tuple[str, int] | None = None
+        self.session: Session | None = None
         if token := domain.session_of(cookies, self._session):
             try:
                 self.session = sessions.verify(token, self.tenant_id)
@@ -217,9 +217,9 @@ class Visit:
     @property
     def customer_id(self) -> str:
         """Of who is signed in; empty for nobody."""
-        return self.session[0].partition("/")[2] if self.session else ""
+        return self.session.caller.partition("/")[2] if self.session else ""
 
-    def sign_in(self, token: str, session: tuple[str, int], life_s: int) -> None:
+    def sign_in(self, token: str, session: Session, life_s: int) -> None:
         self.session = session
         self._keeps[self._session] = token, life_s
 
@@ -274,13 +274,15 @@ class Pages:
         long as the look at the session alone."""
         visit = self.visit(context)
         around = await self._around(visit)
-        if visit.session is not None and around.epoch != visit.session[1]:
+        if visit.session is not None and not around.is_signed_in:
             visit.sign_out()
         return visit
 
     async def _around(self, visit: Visit) -> Around:
         if visit.around is None:
-            visit.around = await store.around(self._reads, visit.tenant_id, visit.cart_id, visit.customer_id)
+            visit.around = await store.around(
+                self._reads, visit.tenant_id, visit.cart_id, visit.customer_id, visit.session
+            )
         return visit.around
 
     async def category(self, visit: Visit, handle: str) -> Place:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dataplane.storefront.domain import Around, Link, Place, Theme
 from dataplane.storefront.tables import storefront_themes as themes
+from shared.runtime.context import Session
 from shared.runtime.db import Database
 from shared.runtime.errors import NotFound, stale
 
@@ -24,8 +25,8 @@ _AROUND: LiteralString = """
         (SELECT coalesce(sum(l.quantity), 0)::bigint FROM carts c
             JOIN cart_lines l ON l.tenant_id = c.tenant_id AND l.cart_id = c.id
             WHERE c.tenant_id = %(tenant_id)s::uuid AND c.id = %(cart_id)s::uuid AND c.state = 'OPEN') AS items,
-        (SELECT u.epoch FROM customers u WHERE u.tenant_id = %(tenant_id)s::uuid AND u.id = %(customer_id)s::uuid
-            AND u.state = 'ACTIVE') AS epoch,
+        EXISTS (SELECT FROM customers u WHERE u.tenant_id = %(tenant_id)s::uuid AND u.id = %(customer_id)s::uuid
+            AND u.state = 'ACTIVE' AND u.epoch = %(epoch)s AND NOT u.ended_sessions ? %(session_id)s) AS is_signed_in,
         ARRAY(SELECT ARRAY[g.handle, g.title] FROM categories g
             WHERE g.tenant_id = %(tenant_id)s::uuid AND g.parent_id IS NULL
             ORDER BY g.position, g.id LIMIT %(categories)s) AS categories,
@@ -56,13 +57,16 @@ _COLLECTION: LiteralString = """
 MOST_CATEGORIES, MOST_COLLECTIONS = 12, 6
 
 
-async def around(reads: Database, tenant_id: str, cart_id: str, customer_id: str) -> Around:
-    """cart_id, customer_id: empty for none."""
-    about = {"cart_id": cart_id or None, "customer_id": customer_id or None}
+async def around(
+    reads: Database, tenant_id: str, cart_id: str, customer_id: str = "", session: Session | None = None
+) -> Around:
+    """cart_id, customer_id: empty for none. session: the customer's."""
+    about: dict[str, object] = {"cart_id": cart_id or None, "customer_id": customer_id or None}
+    about |= {"epoch": 0, "session_id": ""} if session is None else {"epoch": session.epoch, "session_id": session.id}
     most = {"categories": MOST_CATEGORIES, "collections": MOST_COLLECTIONS}
     [row] = await reads.once(_AROUND, {"tenant_id": tenant_id, **about, **most}, tenant_id=tenant_id)
     theme = Theme(*row.theme) if row.theme else Theme()
-    return Around(theme, cart_id, row.items, row.epoch, _links(row.categories), _links(row.collections))
+    return Around(theme, cart_id, row.items, row.is_signed_in, _links(row.categories), _links(row.collections))
 
 
 async def category(reads: Database, tenant_id: str, handle: str) -> Place:

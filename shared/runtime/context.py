@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 
 from center.shared.v1 import rules_pb2
 
@@ -25,6 +26,19 @@ class Trace:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A customer's, as it was signed. It holds as long as the epoch is the customer's, too, and nobody has ended it.
+
+    caller: whose it is, such as `customer/ID`. expire_time: when nobody takes it any more.
+    """
+
+    caller: str
+    epoch: int
+    id: str
+    expire_time: datetime
+
+
 @dataclass(slots=True)
 class CallContext:
     """One call as the interceptors found it. Handlers read it; only the interceptors write it.
@@ -34,7 +48,7 @@ class CallContext:
     tenant_id: the tenant that the call acts in; empty where the contract knows none.
     method: `package.Service/Method`; workers name what they do, as `workflow/KIND/STEP`.
     deadline: when the caller stops waiting, on the event loop's clock; None without a deadline.
-    session_epoch: of a customer's session, which holds as long as it is the customer's, too.
+    session: where a customer calls.
     is_outside: whether the call came through Envoy.
     is_recorded: whether the contract has what the method changes recorded in the audit.
     metadata: as the caller sent it; None for work that no request carries.
@@ -46,7 +60,7 @@ class CallContext:
     tenant_id: str = ""
     method: str = ""
     deadline: float | None = None
-    session_epoch: int = 0
+    session: Session | None = None
     is_outside: bool = False
     is_recorded: bool = False
     metadata: Mapping[str, str | bytes] | None = None

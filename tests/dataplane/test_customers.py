@@ -28,10 +28,11 @@ from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
 from center.dataplane.v1.customer_service_pb2_grpc import CustomerServiceStub, ShopperServiceStub
 from center.dataplane.v1.product_service_pb2_grpc import ProductServiceStub
 from dataplane.customers import domain
-from dataplane.customers.domain import Customer, Tries
+from dataplane.customers.domain import MOST_ENDED_SESSIONS, Customer, Tries, end_session, holds
 from dataplane.customers.sessions import Sessions
 from dataplane.orders import ops as order_ops
 from shared.runtime.clock import SystemClock
+from shared.runtime.context import Session
 from shared.runtime.errors import ResourceExhausted
 from shared.runtime.ids import uuid7
 from shared.runtime.rpc import contract, rules
@@ -322,17 +323,47 @@ async def test_a_customer_is_a_shopper_where_no_customers_are_named(shop: Shop) 
         await backoffice.ListCustomers(pb.ListCustomersRequest(), metadata=metadata)
 
 
-async def test_signing_out_ends_every_session(shop: Shop) -> None:
+async def test_signing_out_ends_the_session_that_asks_and_every_one_where_that_is_asked(shop: Shop) -> None:
     id, session = await shop.customer()
-    elsewhere = shop.session(id)
+    # Begun in the same second.
+    elsewhere, third = shop.session(id), shop.session(id)
+    mine = await shop.cart(carts_pb.CreateCartRequest(currency_code="EUR"), session)
+
+    async def ended(*sessions: str) -> None:
+        for each in sessions:
+            for call in (pb.GetMeRequest(), pb.UpdateMeRequest(name="x"), pb.ExportMeRequest(), pb.LogOutRequest()):
+                async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
+                    await shop.do(call, each)
+            async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
+                await shop.cart(carts_pb.GetCartRequest(id=mine.id), each)
+
     request = pb.LogOutRequest(request_id=str(uuid.uuid4()))
     for _ in range(2):
         await shop.do(request, session)
-    for each in (session, elsewhere):
-        for call in (pb.GetMeRequest(), pb.UpdateMeRequest(name="x"), pb.ExportMeRequest(), pb.LogOutRequest()):
-            async with refuses("UNAUTHENTICATED", "SESSION_ENDED"):
-                await shop.do(call, each)
+    await ended(session)
+    assert (await shop.me(elsewhere)).id == (await shop.me(third)).id == id
+    await shop.do(pb.LogOutRequest(everywhere=True), elsewhere)
+    await ended(session, elsewhere, third)
     assert (await shop.me(shop.session(id, epoch=2))).id == id
+
+
+def test_what_is_kept_of_ended_sessions_is_bounded() -> None:
+    now = datetime.now(UTC)
+    customer = Customer("c", now, now)
+
+    def session(id: str, ends: timedelta) -> Session:
+        return Session("customer/c", customer.epoch, id, now + ends)
+
+    for n in range(MOST_ENDED_SESSIONS):
+        customer = end_session(customer, session(str(n), timedelta(hours=n)), now)
+    assert customer.epoch == 1 and not holds(customer, session("99", timedelta(0)))
+    # What is over by itself makes room.
+    later = end_session(customer, session("next", timedelta(days=9)), now + timedelta(minutes=1))
+    assert later.epoch == 1 and "next" in later.ended_sessions and "0" not in later.ended_sessions
+    full = end_session(customer, session("next", timedelta(days=9)), now)
+    assert full.epoch == 2 and not full.ended_sessions and not holds(full, session("other", timedelta(days=1)))
+    # One of before sessions had ids.
+    assert end_session(later, session("", timedelta(days=1)), now).epoch == 2
 
 
 # profile

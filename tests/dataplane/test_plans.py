@@ -27,6 +27,7 @@ from dataplane.storefront import store as storefront_store
 from dataplane.tables import products
 from dataplane.tenants import store as tenant_store
 from shared.runtime import filters
+from shared.runtime.context import Session
 from shared.runtime.db import Database
 from tests.dataplane.cluster import Running, entry
 from tests.dataplane.conftest import Start
@@ -498,7 +499,8 @@ async def test_a_customer_is_found_and_changed_by_a_key(large: Large) -> None:
         found = await customer_store.by_email(tx, large.tenant, "hash-7", lock=True)
         assert found is not None
         assert await customer_store.by_external_id(tx, large.tenant, "7", lock=True) == found
-        assert await customer_store.epoch_of(tx, large.tenant, found.id) == 1
+        session = Session(f"customer/{found.id}", 1, "x", now)
+        assert await customer_store.is_open(tx, large.tenant, found.id, session)
         await customer_store.consents(tx, large.tenant, found.id)
         await cart_store.of_customer(tx, large.tenant, found.id)
         after = customers.delete_address(found, found.addresses[0].id, now)
@@ -528,6 +530,7 @@ async def test_what_pages_look_up_at_once_is_read_by_keys(large: Large) -> None:
         customer = (await tx.execute(text("SELECT id::text FROM customers LIMIT 1"))).scalar_one()
         variants = [row.id for row in await tx.execute(text("SELECT id::text FROM variants LIMIT 24"))]
     about = {"cart_id": large.carts[0], "customer_id": customer, "categories": 12, "collections": 6}
+    about |= {"epoch": 1, "session_id": "x"}
     looks: Any = (
         (storefront_store._AROUND, about, 10),
         (storefront_store._CATEGORY, {"handle": "c-7"}, 1),

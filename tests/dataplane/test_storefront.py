@@ -504,7 +504,12 @@ async def test_a_customer_registers_comes_back_and_leaves(browser: Browser, lamp
     mine = await browser.my_account()
     assert "Ada &lt;b&gt;Lovelace" in mine.text and EMAIL in mine.text and 'href="/account">Account' in mine.text
     stolen = browser.cookies["session"]
+    others = Browser(browser.running, browser.tenant), Browser(browser.running, browser.tenant)
+    for other in others:
+        await other.account("sign-in", email=EMAIL, password=PASSWORD)
     assert (await browser.account("sign-out")).status == 303
+    for other in others:
+        assert EMAIL in (await other.my_account()).text, "signed out elsewhere"
     assert browser.cookies == {"session": "", "cart": ""}
     # What was signed out is over, also for who copied it, and the page takes it away.
     browser.cookies["session"] = stolen
@@ -513,6 +518,10 @@ async def test_a_customer_registers_comes_back_and_leaves(browser: Browser, lamp
     shown = await browser.account("sign-in", email=f" {EMAIL.upper()} ", password=PASSWORD)
     assert (shown.status, shown.header("location")) == (303, "/account")
     assert EMAIL in (await browser.my_account()).text
+    assert (await browser.account("sign-out", everywhere="yes")).status == 303
+    for other in others:
+        assert (await other.my_account()).header("location") == "/account/sign-in"
+    await browser.account("sign-in", email=EMAIL, password=PASSWORD)
     # Who is signed in needs no such form.
     again = await browser.get("GetAccountForm", pb.GetAccountFormRequest(name="sign-in"))
     assert again.header("location") == "/account"

@@ -333,6 +333,6 @@ async def test_a_shopper_becomes_a_customer(shop: Shop) -> None:
         await expect(page.get_by_role("link", name="Cart 1 item", exact=True)).to_be_visible()
         assert {each["name"] for each in await context.cookies()} == {"session", "cart"}
         assert await barriers(page) == []
-        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_role("button", name="Sign out", exact=True).click()
         await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
         assert not await context.cookies()

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from center.shared.v1 import rules_pb2
 from shared.runtime import context as calls
 from shared.runtime import telemetry
-from shared.runtime.context import CallContext
+from shared.runtime.context import CallContext, Session
 from shared.runtime.errors import (
     DeadlineExceeded,
     Internal,
@@ -56,8 +56,8 @@ VerifyBackoffice = Callable[[str, str], str]
 AdmitMerchant = Callable[[CallContext, rules.Rules], Awaitable[None]]
 # Checks a solution's key and answers which solution's it is, or raises Unauthenticated.
 VerifySolution = Callable[[str], str]
-# Checks a customer's session for a tenant and answers whose it is and of which epoch, or raises Unauthenticated.
-VerifySession = Callable[[str, str], tuple[str, int]]
+# Checks a customer's session for a tenant and answers what it says, or raises Unauthenticated.
+VerifySession = Callable[[str, str], Session]
 # Hears of every call of a mutating method that was refused.
 Denied = Callable[[CallContext, PlatformError], None]
 
@@ -164,11 +164,11 @@ _SESSION = re.compile(r"bearer +cs_", re.IGNORECASE)
 def _customer(method: Method, call: CallContext, metadata: Metadata, verify: VerifySession) -> int:
     """A customer; where a method asks for shoppers only, one of those, with a session that holds none the less."""
     token = str(metadata["authorization"]).partition(" ")[2].strip()
-    caller, epoch = verify(token, str(metadata.get("x-tenant-id", "")))
+    session = verify(token, str(metadata.get("x-tenant-id", "")))
     callers = method.rules.callers
     if rules_pb2.CALLER_SHOPPER in callers and rules_pb2.CALLER_CUSTOMER not in callers:
         return rules_pb2.CALLER_SHOPPER
-    call.caller, call.session_epoch = caller, epoch
+    call.caller, call.session = session.caller, session
     return rules_pb2.CALLER_CUSTOMER
 
 

@@ -8,7 +8,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from center.shared.v1 import rules_pb2
-from shared.runtime.context import current, use
+from shared.runtime.context import Session, current, use
 from shared.runtime.errors import PlatformError
 from shared.runtime.rpc import chain, contract, rules
 
@@ -45,10 +45,10 @@ class InProcess:
                 known.name, known.rules.is_recorded, known.rules.mutates, read, serve, answer
             )
 
-    async def __call__(self, request: Message, context: Any, session: tuple[str, int] | None = None) -> Any:
+    async def __call__(self, request: Message, context: Any, session: Session | None = None) -> Any:
         """The answer to `XRequest` of method X; raises what the service raises, and InvalidArgument FIELD_INVALID.
 
-        session: as verify_session tells of it; its customer calls, then.
+        session: its customer calls, then.
         """
         method = self._methods[type(request).__name__.removesuffix("Request")]
         call = current()
@@ -56,7 +56,7 @@ class InProcess:
         known = call.trace
         own = replace(call, method=method.name, role=self._role, is_recorded=method.is_recorded, known_trace=known)
         if session is not None:
-            own.caller, own.session_epoch = session
+            own.caller, own.session = session.caller, session
             own.role = rules_pb2.CALLER_CUSTOMER
         with use(own):
             try:

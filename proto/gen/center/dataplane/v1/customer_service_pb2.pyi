@@ -191,10 +191,12 @@ class ResetPasswordResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class LogOutRequest(_message.Message):
-    __slots__ = ("request_id",)
+    __slots__ = ("request_id", "everywhere")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EVERYWHERE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
-    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+    everywhere: bool
+    def __init__(self, request_id: _Optional[str] = ..., everywhere: _Optional[bool] = ...) -> None: ...
 
 class LogOutResponse(_message.Message):
     __slots__ = ()

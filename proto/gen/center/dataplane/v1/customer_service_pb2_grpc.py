@@ -171,7 +171,7 @@ class ShopperServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogOut(self, request, context):
-        """Ends all sessions of the customer, wherever they are.
+        """Ends the session that asks, or all sessions of the customer, wherever they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,7 +64,7 @@ class ShopperServiceStub:
     Errors: UNAUTHENTICATED/RESET_INVALID, INVALID_ARGUMENT/FIELD_INVALID.
     """
     LogOut: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.LogOutRequest, _customer_service_pb2.LogOutResponse]
-    """Ends all sessions of the customer, wherever they are."""
+    """Ends the session that asks, or all sessions of the customer, wherever they are."""
     GetMe: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.GetMeRequest, _customer_service_pb2.GetMeResponse]
     """Reads the customer who is signed in, with their addresses."""
     UpdateMe: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateMeRequest, _customer_service_pb2.UpdateMeResponse]
@@ -139,7 +139,7 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
     Errors: UNAUTHENTICATED/RESET_INVALID, INVALID_ARGUMENT/FIELD_INVALID.
     """
     LogOut: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.LogOutRequest, _customer_service_pb2.LogOutResponse]  # type: ignore[assignment]
-    """Ends all sessions of the customer, wherever they are."""
+    """Ends the session that asks, or all sessions of the customer, wherever they are."""
     GetMe: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetMeRequest, _customer_service_pb2.GetMeResponse]  # type: ignore[assignment]
     """Reads the customer who is signed in, with their addresses."""
     UpdateMe: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UpdateMeRequest, _customer_service_pb2.UpdateMeResponse]  # type: ignore[assignment]
@@ -241,7 +241,7 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _customer_service_pb2.LogOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_customer_service_pb2.LogOutResponse, _abc.Awaitable[_customer_service_pb2.LogOutResponse]]:
-        """Ends all sessions of the customer, wherever they are."""
+        """Ends the session that asks, or all sessions of the customer, wherever they are."""
 
     @_abc_1.abstractmethod
     def GetMe(
