@@ -1,12 +1,13 @@
 """Carts on the wire, in events and in the audit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from google.type import money_pb2
 
 from center.dataplane.v1 import cart_service_pb2 as pb
 from dataplane.carts.domain import Cart, Line
-from dataplane.carts.pricing import Priced, PricedLine
+from dataplane.carts.pricing import Priced, PricedLine, Stock
 from shared.runtime import money
 from shared.runtime.journal import Change, Event
 from shared.runtime.money import Money
@@ -133,4 +134,8 @@ def _line(currency: str, priced: PricedLine) -> pb.CartLine:
     if offer is not None and priced.unavailable is None:
         message.unit_price.CopyFrom(money.to_proto(Money(currency, priced.unit_minor)))
         message.amount.CopyFrom(money.to_proto(Money(currency, priced.amount_minor)))
+    if offer is not None and priced.stock is not None:
+        stock: Any = pb.LineStock.Value(f"LINE_STOCK_{priced.stock}")
+        message.stock = stock
+        message.available_quantity = offer.available if priced.stock is Stock.TOO_FEW else 0
     return message

@@ -1,11 +1,12 @@
 """What a cart costs now, from what its variants are offered at now, with a reason for every amount."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from dataplane.carts.domain import Cart, Line
+from dataplane.carts.domain import Cart, Line, State
 from dataplane.prices.domain import Best, Listed, best
 from dataplane.promotions import domain as promotions
 from dataplane.promotions.domain import Adjustments, Outcome, Promotion, Verdict, code_key
@@ -21,10 +22,20 @@ class Unavailable(StrEnum):
     AMOUNT_TOO_LARGE = "AMOUNT_TOO_LARGE"
 
 
+class Stock(StrEnum):
+    """Whether there are as many as a cart wants."""
+
+    ENOUGH = "ENOUGH"
+    BACKORDER = "BACKORDER"
+    TOO_FEW = "TOO_FEW"
+    SOLD_OUT = "SOLD_OUT"
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A variant as the shop sells it now. product_status: as products have it.
 
+    available: how many there are for the cart, what it holds already included; allows_backorder: more can be ordered.
     price: its own. listed: what price lists in the cart's currency say, whether they count now or not.
     """
 
@@ -35,6 +46,8 @@ class Offer:
     sku: str
     price: Money
     listed: tuple[Listed, ...] = ()
+    available: int = 0
+    allows_backorder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """unit_minor, amount_minor: 0 where the line is unavailable."""
+    """unit_minor, amount_minor: 0 where the line is unavailable. stock: None there, and in an order's cart."""
 
     line: Line
     offer: Offer | None
@@ -55,6 +68,7 @@ class PricedLine:
     amount_minor: int
     unavailable: Unavailable | None
     explanation: str
+    stock: Stock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,7 @@ def price(
         return money.written(Money(cart.currency, minor))
 
     return Priced(
-        lines=tuple(lines),
+        lines=_with_stock(cart, lines),
         discounts=discounts,
         codes={code.code: _became(code.code, found, of) for code in cart.codes},
         subtotal_minor=subtotal,
@@ -189,6 +203,29 @@ def _priced(currency: str, line: Line, offer: Offer | None, room_minor: int, now
     by = f" (price list {found.list_name})" if found.list_name else ""
     why = f"{line.quantity} x {money.written(unit)}{by} = {money.written(Money(currency, amount))}"
     return PricedLine(line, offer, unit.amount_minor, amount, None, why)
+
+
+def _with_stock(cart: Cart, lines: Sequence[PricedLine]) -> tuple[PricedLine, ...]:
+    """Lines of the same variant want it together."""
+    if cart.state is not State.OPEN:
+        return tuple(lines)
+    wanted = Counter[str]()
+    for each in lines:
+        wanted[each.line.variant_id] += each.line.quantity
+    return tuple(
+        each
+        if each.offer is None or each.unavailable is not None
+        else replace(each, stock=stock(each.offer, wanted[each.line.variant_id]))
+        for each in lines
+    )
+
+
+def stock(offer: Offer, wanted: int) -> Stock:
+    if offer.available >= wanted:
+        return Stock.ENOUGH
+    if offer.allows_backorder:
+        return Stock.BACKORDER
+    return Stock.TOO_FEW if offer.available > 0 else Stock.SOLD_OUT
 
 
 def _not_counted(line: Line, offer: Offer | None, refused: Refused) -> PricedLine:

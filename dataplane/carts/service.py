@@ -100,7 +100,7 @@ class CartService(pb_grpc.CartServiceServicer):
         options = domain.options_of((option.name, option.value) for option in request.options)
         line = Line(uuid7(), request.variant_id.lower(), options, request.quantity)
         before, offers = await self._locked(tx, request.cart_id, request.etag)
-        found, now = await store.offer(tx, current().tenant_id, line.variant_id, before.currency), self._clock.now()
+        found, now = await store.offer(tx, current().tenant_id, line.variant_id, before), self._clock.now()
         offers[line.variant_id] = _sold(before, line, found, now)
         after = domain.add_line(before, line, now)
         return pb.AddLineResponse(cart=await self._kept(tx, before, after, offers))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dataplane.carts.domain import Cart, Code, Line, State, options_hash
 from dataplane.carts.pricing import Offer
 from dataplane.carts.tables import carts
+from dataplane.inventory import store as inventory_store
 from dataplane.prices import store as price_store
 from shared.runtime import paging
 from shared.runtime.db import selecting
@@ -40,7 +41,8 @@ _GET = selecting(
         l.id::text AS line_id, l.variant_id::text AS variant_id, l.options, l.quantity,
         v.title AS variant_title, v.sku, v.currency AS price_currency, v.amount_minor,
         p.id::text AS product_id, p.title AS product_title, p.status AS product_status,
-        ({price_store.LISTED.format(variant="v", currency="c.currency")}) AS listed
+        ({price_store.LISTED.format(variant="v", currency="c.currency")}) AS listed,
+        ({inventory_store.OFFERED_TO.format(variant="v", owner="c.id")}) AS stock
     FROM carts c
     LEFT JOIN cart_lines l ON l.tenant_id = c.tenant_id AND l.cart_id = c.id
     LEFT JOIN variants v ON v.tenant_id = l.tenant_id AND v.id = l.variant_id
@@ -50,12 +52,14 @@ _GET = selecting(
     """,
     "id", "line_count", *_CART, "codes", "line_id", "variant_id", "options", "quantity", "variant_title", "sku",
     "price_currency", "amount_minor", "product_id", "product_title", "product_status", "listed",
+    "stock",
 )  # fmt: skip
 _OFFER = text(
     f"""
     SELECT v.title AS variant_title, v.sku, v.currency AS price_currency, v.amount_minor,
         p.id::text AS product_id, p.title AS product_title, p.status AS product_status,
-        ({price_store.LISTED.format(variant="v", currency=":currency")}) AS listed
+        ({price_store.LISTED.format(variant="v", currency=":currency")}) AS listed,
+        ({inventory_store.OFFERED_TO.format(variant="v", owner="CAST(:cart_id AS uuid)")}) AS stock
     FROM variants v JOIN products p ON p.tenant_id = v.tenant_id AND p.id = v.product_id
     WHERE v.tenant_id = CAST(:tenant_id AS uuid) AND v.id = CAST(:id AS uuid)
     """
@@ -119,9 +123,9 @@ def missing(cart_id: str) -> NotFound:
     return NotFound("CART_NOT_FOUND", "no such cart in this shop", id=cart_id)
 
 
-async def offer(tx: AsyncConnection, tenant_id: str, variant_id: str, currency: str) -> Offer | None:
-    """What it is offered at now, to carts in that currency."""
-    about = {"tenant_id": tenant_id, "id": variant_id, "currency": currency}
+async def offer(tx: AsyncConnection, tenant_id: str, variant_id: str, cart: Cart) -> Offer | None:
+    """What it is offered at now, to that cart."""
+    about = {"tenant_id": tenant_id, "id": variant_id, "currency": cart.currency, "cart_id": cart.id}
     row = (await tx.execute(_OFFER, about)).one_or_none()
     return None if row is None else _offer(row)
 
@@ -233,4 +237,6 @@ def _offer(row: Any) -> Offer:
         sku=row.sku,
         price=Money(row.price_currency, row.amount_minor),
         listed=price_store.listed(row.listed),
+        available=row.stock[0],
+        allows_backorder=bool(row.stock[1]),
     )

@@ -330,6 +330,21 @@ _OFFERED: LiteralString = """
 """
 
 
+# Of one variant for one owner, in somebody else's statement: how many can be had, what the owner holds included, and
+# whether more can be ordered than that.
+OFFERED_TO = """
+    SELECT ARRAY[
+        coalesce(sum(s.on_hand - s.reserved), 0)::bigint + (
+            SELECT coalesce(sum(r.quantity - r.shipped - r.released), 0)::bigint FROM reservations r
+            WHERE r.tenant_id = {variant}.tenant_id AND r.owner = {owner} AND r.variant_id = {variant}.id
+        ),
+        coalesce(bool_or(s.allows_backorder), false)::int
+    ]
+    FROM stock_levels s JOIN locations sl ON sl.tenant_id = s.tenant_id AND sl.id = s.location_id AND sl.is_active
+    WHERE s.tenant_id = {variant}.tenant_id AND s.variant_id = {variant}.id
+"""
+
+
 async def offered(reads: Database, tenant_id: str, variant_ids: Collection[str]) -> dict[str, Offered]:
     """What reserve() would find of each variant, over all active locations; nothing of one that was never in stock."""
     about = {"tenant_id": tenant_id, "ids": list(variant_ids)}

@@ -14,6 +14,7 @@ from google.protobuf import timestamp_pb2
 from google.type import money_pb2
 
 from center.control.v1.catalog_service_pb2 import CatalogTenant
+from center.dataplane.v1 import cart_service_pb2 as carts_pb
 from center.dataplane.v1 import customer_service_pb2 as customers_pb
 from center.dataplane.v1 import order_service_pb2 as orders_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
@@ -74,6 +75,10 @@ def _tile(title: str) -> str:
     return f"tile-{sum(title.encode()) % 6}"
 
 
+def _stock(line: carts_pb.CartLine) -> str:
+    return carts_pb.LineStock.Name(line.stock).removeprefix("LINE_STOCK_")
+
+
 def _clock(moment: timestamp_pb2.Timestamp) -> str:
     """In UTC: where the shopper is, nobody has said."""
     return f"{moment.ToDatetime(tzinfo=UTC):%d %B %Y, %H:%M} UTC".lstrip("0")
@@ -126,7 +131,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_templates.filters |= {"money": _money, "tile": _tile, "least_price": _least, "sentence": _sentence}
+_templates.filters |= {"money": _money, "tile": _tile, "least_price": _least, "sentence": _sentence, "stock": _stock}
 _templates.filters |= {"clock": _clock, "headline": _headline, "standing": _standing, "state": _state}
 _templates.globals |= {"request_id": uuid7, "query": lambda **said: urlencode(said)}
 

@@ -61,12 +61,13 @@ def _shown(cart: pb.Cart) -> Group:
         ]
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("QUANTITY", "SKU", "PRODUCT", "AMOUNT", "WHY", "ID"):
+    for heading in ("QUANTITY", "SKU", "PRODUCT", "AMOUNT", "STOCK", "WHY", "ID"):
         table.add_column(heading, overflow="fold")
     for line in cart.lines:
         amount = _text(line.amount) if line.HasField("amount") else ""
         title = f"{line.product_title} {line.variant_title}".strip()
-        table.add_row(str(line.quantity), line.sku, title, amount, line.explanation, line.id)
+        stock = word(pb.LineStock, line.stock) if line.stock else ""
+        table.add_row(str(line.quantity), line.sku, title, amount, stock, line.explanation, line.id)
     return Group(about, "", table)
 
 

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from center.control.v1 import tenant_pb2
 from center.dataplane.v1 import cart_service_pb2 as pb
+from center.dataplane.v1 import inventory_service_pb2 as stock_pb
 from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import promotion_service_pb2 as promotions_pb
 from center.dataplane.v1.cart_service_pb2_grpc import CartServiceStub
@@ -67,6 +68,12 @@ class Shop:
         answer = await method(request, metadata=of(self.id))
         return answer.cart if not isinstance(answer, pb.DeleteCartResponse) else pb.Cart()
 
+    async def stocks(self, variant_id: str, quantity: int) -> None:
+        received: Any = {"kind": stock_pb.STOCK_MOVEMENT_KIND_RECEIVED}
+        adjustment = {"variant_id": variant_id, "quantity": quantity, **received}
+        request = stock_pb.AdjustStockRequest(adjustments=[adjustment])
+        await self.running.inventory.AdjustStock(request, metadata=of(self.id))
+
     async def merge(self, from_id: str, into_id: str, request_id: str = "") -> pb.Cart:
         return await self.do(pb.MergeCartsRequest(from_cart_id=from_id, into_cart_id=into_id, request_id=request_id))
 
@@ -90,6 +97,47 @@ def minor(amount: Any) -> int:
 
 
 # what is in it, and what it costs
+
+
+async def test_a_line_says_whether_there_is_enough_of_it(shop: Shop) -> None:
+    none, some, later = await shop.sells((1, 0), (2, 0), (3, 0))
+    await shop.stocks(some, 5)
+    await shop.stocks(later, 1)
+    configure = stock_pb.ConfigureStockRequest(variant_id=later, allows_backorder=True)
+    await shop.running.inventory.ConfigureStock(configure, metadata=of(shop.id))
+    cart_id = await shop.cart()
+
+    def told(cart: pb.Cart) -> list[tuple[str, int]]:
+        return [(pb.LineStock.Name(each.stock)[11:], each.available_quantity) for each in cart.lines]
+
+    answer = await shop.add(cart_id, none, 1)
+    assert told(answer) == [("SOLD_OUT", 0)] and minor(answer.subtotal) == 100, "it is taken, and counted"
+    await shop.add(cart_id, some, 5)
+    answer = await shop.add(cart_id, later, 2)
+    assert told(answer) == [("SOLD_OUT", 0), ("ENOUGH", 0), ("BACKORDER", 0)]
+    # Lines of one variant want it together.
+    answer = await shop.add(cart_id, some, 1, options={"engraving": "Ada"})
+    assert told(answer) == told(await shop.get(cart_id))
+    assert told(answer) == [("SOLD_OUT", 0), ("TOO_FEW", 5), ("BACKORDER", 0), ("TOO_FEW", 5)]
+    fewer = pb.SetQuantityRequest(cart_id=cart_id, line_id=answer.lines[1].id, quantity=4)
+    answer = await shop.do(fewer)
+    assert told(answer) == [("SOLD_OUT", 0), ("ENOUGH", 0), ("BACKORDER", 0), ("ENOUGH", 0)]
+    # What its own checkout holds is there for it, and for nobody else.
+    line: Any = {"variant_id": some, "quantity": 5}
+    hold = stock_pb.ReserveRequest(owner_id=cart_id, lines=[line])
+    await shop.running.inventory.Reserve(hold, metadata=of(shop.id))
+    assert told(await shop.get(cart_id))[1] == ("ENOUGH", 0)
+    other = await shop.cart()
+    assert told(await shop.add(other, some, 1)) == [("SOLD_OUT", 0)]
+    # A closed place has nothing, and what is off sale is no matter of stock.
+    with shop.owner() as owner:
+        owner.execute("UPDATE locations SET is_active = false WHERE tenant_id = %s", (shop.id,))
+        owner.execute("UPDATE products SET status = 'DRAFT' WHERE tenant_id = %s", (shop.id,))
+    assert told(await shop.get(cart_id)) == [("UNSPECIFIED", 0)] * 4
+    with shop.owner() as owner:
+        owner.execute("UPDATE products SET status = 'ACTIVE' WHERE tenant_id = %s", (shop.id,))
+    # What is held stays so.
+    assert told(await shop.get(cart_id)) == [("SOLD_OUT", 0), ("ENOUGH", 0), ("SOLD_OUT", 0), ("ENOUGH", 0)]
 
 
 async def test_a_cart_says_what_each_line_costs_and_why(shop: Shop) -> None:

@@ -349,7 +349,7 @@ async def test_a_cart_is_read_and_changed_by_its_key(large: Large) -> None:
         await cart_store.lock(tx, large.tenant, *large.carts)
         before, _ = await cart_store.get(tx, large.tenant, large.carts[0])
         line = before.lines[0]
-        await cart_store.offer(tx, large.tenant, line.variant_id, "EUR")
+        await cart_store.offer(tx, large.tenant, line.variant_id, before)
         now = datetime.now(UTC)
         after = domain.set_quantity(before, line.id, 3, now)
         after = domain.remove_line(after, before.lines[1].id, now)

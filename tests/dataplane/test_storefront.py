@@ -355,6 +355,19 @@ async def test_a_product_says_of_each_variant_whether_it_can_be_bought(browser: 
     assert "Sold out" not in (await browser.get("GetHomePage", pb.GetHomePageRequest())).text
 
 
+async def test_a_cart_says_what_of_it_cannot_be_bought(browser: Browser, lamp: products_pb.Product) -> None:
+    small, large = (each.id for each in lamp.variants)
+    await browser.post("add", **adding(lamp, variant=small, quantity="3"))
+    await browser.post("add", **adding(lamp, variant=large, quantity="3"))
+    shown = (await browser.get("GetCartPage", pb.GetCartPageRequest())).text
+    assert "can be bought now" not in shown and "Sold out" not in shown
+    line: Any = [{"variant_id": small, "quantity": 998}, {"variant_id": large, "quantity": 1000}]
+    held = stock_pb.ReserveRequest(owner_id=str(uuid.uuid4()), lines=line)
+    await browser.running.inventory.Reserve(held, metadata=of(browser.tenant))
+    shown = (await browser.get("GetCartPage", pb.GetCartPageRequest())).text
+    assert "Only 2 can be bought now" in shown and "Sold out: it cannot be bought now" in shown
+
+
 async def test_what_is_sold_out_is_marked_in_lists_and_has_no_button(browser: Browser) -> None:
     eu, tenant = browser.running, browser.tenant
     some = await create(eu, tenant, *(product(f"lamp-{n}", title=f"Lamp {n}") for n in range(3)))

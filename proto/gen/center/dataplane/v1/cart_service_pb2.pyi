@@ -22,6 +22,14 @@ class CartState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CART_STATE_COMPLETED: _ClassVar[CartState]
     CART_STATE_MERGED: _ClassVar[CartState]
 
+class LineStock(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LINE_STOCK_UNSPECIFIED: _ClassVar[LineStock]
+    LINE_STOCK_ENOUGH: _ClassVar[LineStock]
+    LINE_STOCK_BACKORDER: _ClassVar[LineStock]
+    LINE_STOCK_TOO_FEW: _ClassVar[LineStock]
+    LINE_STOCK_SOLD_OUT: _ClassVar[LineStock]
+
 class Unavailable(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     UNAVAILABLE_UNSPECIFIED: _ClassVar[Unavailable]
@@ -34,6 +42,11 @@ CART_STATE_UNSPECIFIED: CartState
 CART_STATE_OPEN: CartState
 CART_STATE_COMPLETED: CartState
 CART_STATE_MERGED: CartState
+LINE_STOCK_UNSPECIFIED: LineStock
+LINE_STOCK_ENOUGH: LineStock
+LINE_STOCK_BACKORDER: LineStock
+LINE_STOCK_TOO_FEW: LineStock
+LINE_STOCK_SOLD_OUT: LineStock
 UNAVAILABLE_UNSPECIFIED: Unavailable
 UNAVAILABLE_VARIANT_GONE: Unavailable
 UNAVAILABLE_PRODUCT_DRAFT: Unavailable
@@ -86,7 +99,7 @@ class Cart(_message.Message):
     def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[CartState, str]] = ..., currency_code: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[CartLine, _Mapping]]] = ..., codes: _Optional[_Iterable[_Union[CartCode, _Mapping]]] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping]]] = ..., subtotal: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., discount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., total: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., explanation: _Optional[_Union[CartExplanation, _Mapping]] = ..., email: _Optional[str] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., line_count: _Optional[int] = ..., etag: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order_id: _Optional[str] = ..., merged_into: _Optional[str] = ..., customer_id: _Optional[str] = ...) -> None: ...
 
 class CartLine(_message.Message):
-    __slots__ = ("id", "variant_id", "quantity", "options", "product_id", "product_title", "variant_title", "sku", "unit_price", "amount", "unavailable", "explanation")
+    __slots__ = ("id", "variant_id", "quantity", "options", "product_id", "product_title", "variant_title", "sku", "unit_price", "amount", "unavailable", "explanation", "stock", "available_quantity")
     ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +112,8 @@ class CartLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     variant_id: str
     quantity: int
@@ -111,7 +126,9 @@ class CartLine(_message.Message):
     amount: _money_pb2.Money
     unavailable: Unavailable
     explanation: str
-    def __init__(self, id: _Optional[str] = ..., variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., options: _Optional[_Iterable[_Union[LineOption, _Mapping]]] = ..., product_id: _Optional[str] = ..., product_title: _Optional[str] = ..., variant_title: _Optional[str] = ..., sku: _Optional[str] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., unavailable: _Optional[_Union[Unavailable, str]] = ..., explanation: _Optional[str] = ...) -> None: ...
+    stock: LineStock
+    available_quantity: int
+    def __init__(self, id: _Optional[str] = ..., variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., options: _Optional[_Iterable[_Union[LineOption, _Mapping]]] = ..., product_id: _Optional[str] = ..., product_title: _Optional[str] = ..., variant_title: _Optional[str] = ..., sku: _Optional[str] = ..., unit_price: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., unavailable: _Optional[_Union[Unavailable, str]] = ..., explanation: _Optional[str] = ..., stock: _Optional[_Union[LineStock, str]] = ..., available_quantity: _Optional[int] = ...) -> None: ...
 
 class LineOption(_message.Message):
     __slots__ = ("name", "value")

@@ -30,7 +30,8 @@ class CartServiceStub:
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and
@@ -114,7 +115,8 @@ class CartServiceServicer:
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and
@@ -306,7 +308,8 @@ class CartService:
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and

@@ -31,7 +31,8 @@ class CartServiceStub:
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and
@@ -110,7 +111,8 @@ class CartServiceAsyncStub(CartServiceStub):
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and
@@ -185,7 +187,8 @@ class CartServiceServicer(metaclass=_abc_1.ABCMeta):
 
     A cart belongs to whoever knows its id, which nobody can guess; so an id is for its shopper's eyes only, and no method
     lists carts to shoppers. Nothing in a cart is a promise: prices are read from the products whenever the cart is read,
-    and what cannot be bought now stays in the cart, says why, and is not counted.
+    and what cannot be bought now stays in the cart, says why, and is not counted. Each line says whether there is enough of
+    it in stock.
 
     Every method may answer like those of ProductService: NOT_FOUND/TENANT_NOT_FOUND, FAILED_PRECONDITION/TENANT_SUSPENDED
     and UNAVAILABLE/TENANT_MAINTENANCE; those that write also FAILED_PRECONDITION/TENANT_READ_ONLY and
