@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 import grpc
 import psycopg
 
+from center.shared.v1 import payment_service_pb2 as payments_pb
+from shared.payments.simulator.faults import Fault
 from shared.runtime.ids import uuid7
 from tests.dataplane.checkouts import open_for_sale
 from tests.dataplane.cluster import Running, entry, move
-from tests.dataplane.test_checkout import COMPLETED
+from tests.dataplane.test_checkout import CAPTURED, COMPLETED, CONFIRMED, OPEN
 from tests.dataplane.test_checkout import simulator as simulator
 from tests.dataplane.test_checkout_races import problems
 from tests.dataplane.test_payments import Shop as Paid
-from tests.support.grpc import refusal_of
+from tests.support.grpc import refusal_of, refuses
 from tests.support.payments import Served
 from tests.support.platform import until
 
@@ -83,3 +85,50 @@ async def test_orders_of_before_during_and_after_a_move_are_all_there(
         assert len({number for _, _, number in found}) == len(found) == len(shop.account.intents)
         assert there.execute("SELECT count(*) FROM orders WHERE tenant_id = %s", (shop.id,)).fetchone() == (0,)
     assert await shop.level(lamp) == (1000, len(found))
+
+
+async def test_what_was_begun_at_one_place_is_ended_at_the_other(eu: Running, us: Running, simulator: Served) -> None:
+    """A request that was answered, a payment of which nobody knows what became, and one that waits for its shopper."""
+    new = entry()
+    await eu.apply(new)
+    shop = await open_for_sale(eu, simulator, new.id, webhooks=False)
+    lamp = await shop.sells(12, stock=10)
+
+    async def begun() -> tuple[str, Any, str]:
+        cart_id = await shop.cart((lamp, 1))
+        return cart_id, (await shop.start(cart_id)).total, uuid7()
+
+    (answered, total, request_id), unknown, unconfirmed = [await begun() for _ in range(3)]
+    done = await shop.complete(answered, total, request_id=request_id)
+    waiting = await shop.complete(unconfirmed[0], total, CONFIRMED, unconfirmed[2])
+    # Whoever asks at the first place asks in vain.
+    simulator.fault(shop.account, "authorize", Fault.DROP_AFTER, times=1000)
+    lost = await shop.complete(unknown[0], total, request_id=unknown[2])
+    assert (done.state, waiting.state, lost.state) == (COMPLETED, OPEN, OPEN)
+    intents = set(shop.account.intents)
+
+    def served_by_us() -> None:
+        shop.running = us
+
+    await move(eu, us, shop.id, served_by_us)
+    [payment] = await shop.payments(lost.order_id)
+    assert [each.state for each in payment.operations] == [payments_pb.PAYMENT_OPERATION_STATE_UNKNOWN]
+    simulator.simulator.script.clear(shop.account.key)
+
+    # Before anybody has claimed it there.
+    async with refuses("FAILED_PRECONDITION", "REQUEST_ID_REUSED"):
+        await shop.complete(answered, total, "pm_card_mastercard", request_id)
+    assert await shop.complete(answered, total, request_id=request_id) == done
+    paid = await shop.complete(unknown[0], total, request_id=unknown[2])
+    assert (paid.state, paid.order_id) == (COMPLETED, lost.order_id)
+    await shop.abandon(unconfirmed[0])
+    await until(shop.reconciled, what="all to be settled")
+    ends = [(await shop.payments(each.order_id))[0].state for each in (done, paid, waiting)]
+    assert ends == [CAPTURED, CAPTURED, payments_pb.PAYMENT_STATE_VOIDED]
+    assert set(shop.account.intents) == intents and len(intents) == 3, "paid twice"
+    taken = sorted((each["status"], each["amount_received"]) for each in shop.account.intents.values())
+    assert taken == [("canceled", 0), ("succeeded", 1200), ("succeeded", 1200)]
+    db = us.database("center_app")
+    assert await problems(db, shop.id, shop.account) == []
+    await db.close()
+    assert await shop.level(lamp) == (10, 2)
