@@ -82,6 +82,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """To a category. above: the titles of those that it is in, from the top."""
+
+    link: Link
+    above: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Around:
     """What is around a page. items: how many there are in the cart of that id, while it is open; is_signed_in:
     whether the customer's session has not been ended."""

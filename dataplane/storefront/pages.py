@@ -22,7 +22,7 @@ from dataplane.carts.domain import MOST_OF_A_LINE
 from dataplane.customers.sessions import Sessions
 from dataplane.inventory import store as inventory_store
 from dataplane.storefront import assets, domain, store
-from dataplane.storefront.domain import Around, Availability, Link, Place, Theme
+from dataplane.storefront.domain import Around, Availability, Link, Place, Theme, Way
 from dataplane.tenants import store as tenant_store
 from dataplane.tenants.local import LocalTenants
 from shared.media.signing import Signer
@@ -293,6 +293,9 @@ class Pages:
     async def category(self, visit: Visit, handle: str) -> Place:
         """NotFound CATEGORY_NOT_FOUND."""
         return await store.category(self._reads, visit.tenant_id, handle)
+
+    async def categories(self, visit: Visit, skipped: int, most: int) -> list[Way]:
+        return await store.categories(self._reads, visit.tenant_id, skipped, most)
 
     async def collection(self, visit: Visit, handle: str) -> Place:
         """NotFound COLLECTION_NOT_FOUND."""

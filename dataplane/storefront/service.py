@@ -12,6 +12,7 @@ from center.dataplane.v1 import product_service_pb2 as products_pb
 from center.dataplane.v1 import storefront_service_pb2 as pb
 from center.dataplane.v1 import storefront_service_pb2_grpc as pb_grpc
 from dataplane.carts.domain import MOST_OF_A_LINE
+from dataplane.merchandising.domain import MOST_CATEGORIES
 from dataplane.storefront import assets, domain
 from dataplane.storefront.accounts import Accounts
 from dataplane.storefront.buying import Buying
@@ -24,6 +25,7 @@ from shared.runtime.rpc.in_process import InProcess
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 PAGE = 24
+CATEGORIES_PAGE = 100
 _HANDLE = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
 # A cart that cannot be filled any more, or that nobody knows: the shopper gets another one.
 _USED_UP = {"CART_NOT_FOUND", "CART_COMPLETED"}
@@ -47,6 +49,20 @@ class StorefrontService(pb_grpc.StorefrontServiceServicer):
         visit, query = await self._pages.begin(context), request.q.strip()
         wanted: Any = products_pb.SearchProductsRequest(query=query) if query else products_pb.ListProductsRequest()
         return await self._show_list(visit, wanted, request.page, path="/", query_text=query)
+
+    async def GetCategoriesPage(self, request: pb.GetCategoriesPageRequest, context: Context) -> httpbody_pb2.HttpBody:
+        visit = await self._pages.begin(context)
+        # Any other text is an old link, or a made-up one, and leads to the beginning.
+        number = domain.count(request.page, 1, MOST_CATEGORIES) or 1
+        found = await self._pages.categories(visit, (number - 1) * CATEGORIES_PAGE, CATEGORIES_PAGE + 1)
+        return await self._pages.show(
+            visit,
+            "categories.html",
+            ways=found[:CATEGORIES_PAGE],
+            is_first=number == 1,
+            following=number + 1 if len(found) > CATEGORIES_PAGE else 0,
+            path="/categories",
+        )
 
     async def GetCategoryPage(self, request: pb.GetCategoryPageRequest, context: Context) -> httpbody_pb2.HttpBody:
         visit = await self._pages.begin(context)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dataplane.storefront.domain import Around, Link, Place, Theme
+from dataplane.storefront.domain import Around, Link, Place, Theme, Way
 from dataplane.storefront.tables import storefront_themes as themes
 from shared.runtime.context import Session
 from shared.runtime.db import Database
@@ -49,6 +49,17 @@ _CATEGORY: LiteralString = """
     ) AS below
     FROM path ORDER BY height
 """
+# Depth first, each level in the shop's own order. The tree is a thousand rows at most.
+_CATEGORIES: LiteralString = """
+    WITH RECURSIVE tree AS (
+        SELECT c.id, c.handle, c.title, ARRAY[]::text[] AS above, ARRAY[(c.position, c.id)] AS place FROM categories c
+            WHERE c.tenant_id = %(tenant_id)s::uuid AND c.parent_id IS NULL
+        UNION ALL
+        SELECT c.id, c.handle, c.title, tree.above || tree.title, tree.place || (c.position, c.id) FROM tree
+            JOIN categories c ON c.tenant_id = %(tenant_id)s::uuid AND c.parent_id = tree.id
+    )
+    SELECT handle, title, above FROM tree ORDER BY place OFFSET %(skipped)s LIMIT %(most)s
+"""
 _COLLECTION: LiteralString = """
     SELECT id::text, title, description FROM collections
     WHERE tenant_id = %(tenant_id)s::uuid AND handle = %(handle)s
@@ -77,6 +88,12 @@ async def category(reads: Database, tenant_id: str, handle: str) -> Place:
     here, *above = rows
     path = tuple(Link(row.handle, row.title) for row in reversed(above))
     return Place(here.id, here.title, above=path, below=_links(here.below))
+
+
+async def categories(reads: Database, tenant_id: str, skipped: int, most: int) -> list[Way]:
+    about = {"tenant_id": tenant_id, "skipped": skipped, "most": most}
+    rows = await reads.once(_CATEGORIES, about, tenant_id=tenant_id)
+    return [Way(Link(row.handle, row.title), tuple(row.above)) for row in rows]
 
 
 async def collection(reads: Database, tenant_id: str, handle: str) -> Place:

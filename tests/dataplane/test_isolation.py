@@ -799,6 +799,7 @@ PROMOTION_REQUESTS: dict[str, Callable[[str], Message]] = {
 # What each page is asked for of another tenant: its product, and the cart that a cookie names.
 PAGES: dict[str, Callable[[pb.Product], Message]] = {
     "GetHomePage": lambda p: storefront_pb.GetHomePageRequest(q="lamp"),
+    "GetCategoriesPage": lambda p: storefront_pb.GetCategoriesPageRequest(),
     # Handles that both have.
     "GetCategoryPage": lambda p: storefront_pb.GetCategoryPageRequest(handle="above"),
     "GetCollectionPage": lambda p: storefront_pb.GetCollectionPageRequest(handle="new"),

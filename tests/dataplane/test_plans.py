@@ -534,6 +534,7 @@ async def test_what_pages_look_up_at_once_is_read_by_keys(large: Large) -> None:
     looks: Any = (
         (storefront_store._AROUND, about, 10),
         (storefront_store._CATEGORY, {"handle": "c-7"}, 1),
+        (storefront_store._CATEGORIES, {"skipped": 0, "most": 101}, 1000),
         (storefront_store._COLLECTION, {"handle": "c-7"}, 1),
         (inventory_store._OFFERED, {"ids": variants}, 24),
     )

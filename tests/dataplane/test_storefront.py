@@ -398,7 +398,7 @@ def test_few_are_as_many_as_the_shop_says() -> None:
 # Ways through the shop
 
 
-async def categorized(browser: Browser, title: str, *product_ids: str, **more: str) -> str:
+async def categorized(browser: Browser, title: str, *product_ids: str, **more: Any) -> str:
     stub: Any = MerchandisingServiceStub(browser.running.channel("operator"))
     request = merchandising_pb.CreateCategoryRequest(category={"title": title, **more})
     found: str = (await stub.CreateCategory(request, metadata=of(browser.tenant))).category.id
@@ -445,6 +445,44 @@ async def test_a_category_shows_what_is_in_it_and_below_and_the_way_there(browse
             await browser.get("GetCategoryPage", pb.GetCategoryPageRequest(handle=handle))
         async with refuses("NOT_FOUND", "COLLECTION_NOT_FOUND"):
             await browser.get("GetCollectionPage", pb.GetCollectionPageRequest(handle=handle))
+
+
+async def test_all_categories_have_a_page_in_the_order_of_the_tree(browser: Browser) -> None:
+    async def listed(page: str = "") -> tuple[list[tuple[str, str, str]], str]:
+        shown = await browser.get("GetCategoriesPage", pb.GetCategoriesPageRequest(page=page))
+        assert shown.status == 200
+        found = re.findall(
+            r'<li><a href="(/categories/[^"]+)">([^<]*)</a>(?: <span class="muted">(.*?)</span>)?', shown.text
+        )
+        return found[shown.text.partition("<main")[0].count('<li><a href="/categories/') :], shown.text
+
+    none, text = await listed()
+    assert none == [] and "There is nothing here" in text and 'href="/categories"' not in text
+    lights = await categorized(browser, "Lights & lamps", position=2)
+    desk = await categorized(browser, "Desk", parent_id=lights)
+    await categorized(browser, "Green", parent_id=desk)
+    await categorized(browser, "Ceiling", parent_id=lights, position=-1)
+    await categorized(browser, "Bulbs", position=1)
+    found, text = await listed()
+    assert found == [
+        ("/categories/bulbs", "Bulbs", ""),
+        ("/categories/lights-lamps", "Lights &amp; lamps", ""),
+        ("/categories/ceiling", "Ceiling", "in Lights &amp; lamps"),
+        ("/categories/desk", "Desk", "in Lights &amp; lamps"),
+        ("/categories/green", "Green", "in Lights &amp; lamps / Desk"),
+    ]
+    assert 'href="/categories" aria-current="page">All categories' in text and 'rel="next"' not in text
+    for number in range(100):
+        await categorized(browser, f"Other {number:02}", position=3)
+    first, text = await listed()
+    assert len(first) == 100 and 'rel="next" href="/categories?page=2"' in text
+    second, text = await listed("2")
+    assert len(second) == 5 and not set(first) & set(second) and 'rel="next"' not in text
+    assert "<title>All categories, continued" in text and 'href="/categories">To the beginning' in text
+    for made_up in ("0", "-1", "x", "9" * 30, "\N{SNOWMAN}'%s"):
+        assert (await listed(made_up))[0] == first
+    assert (await listed("1000"))[0] == []
+    assert 'href="/categories">All categories' in (await browser.get("GetHomePage", pb.GetHomePageRequest())).text
 
 
 async def test_a_collection_is_a_list_in_pages_in_the_shops_own_order(browser: Browser) -> None:

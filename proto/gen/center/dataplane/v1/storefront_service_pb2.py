@@ -28,7 +28,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,center/dataplane/v1/storefront_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"A\n\x12GetHomePageRequest\x12\x13\n\x01q\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"J\n\x16GetCategoryPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"L\n\x18GetCollectionPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"1\n\x15GetProductPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x14\n\x12GetCartPageRequest\"P\n\x11SubmitCartRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x16GetCheckoutPageRequest\x12\x15\n\x04step\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"T\n\x15SubmitCheckoutRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x15GetAccountPageRequest\x12\x16\n\x04page\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"^\n\x15GetAccountFormRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x05token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x15\n\x04\x64one\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"S\n\x14SubmitAccountRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"@\n\x13GetOrderPageRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x14\n\x03key\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x0fGetAssetRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x32\xc7\r\n\x11StorefrontService\x12\x64\n\x0bGetHomePage\x12\'.center.dataplane.v1.GetHomePageRequest\x1a\x14.google.api.HttpBody\"\x16\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12\x7f\n\x0fGetCategoryPage\x12+.center.dataplane.v1.GetCategoryPageRequest\x1a\x14.google.api.HttpBody\")\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/categories/{handle}\x12\x84\x01\n\x11GetCollectionPage\x12-.center.dataplane.v1.GetCollectionPageRequest\x1a\x14.google.api.HttpBody\"*\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x17\x12\x15/collections/{handle}\x12{\n\x0eGetProductPage\x12*.center.dataplane.v1.GetProductPageRequest\x1a\x14.google.api.HttpBody\"\'\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x14\x12\x12/products/{handle}\x12h\n\x0bGetCartPage\x12\'.center.dataplane.v1.GetCartPageRequest\x1a\x14.google.api.HttpBody\"\x1a\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x07\x12\x05/cart\x12\xaa\x01\n\nSubmitCart\x12&.center.dataplane.v1.SubmitCartRequest\x1a\x14.google.api.HttpBody\"^\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x16\"\x0e/cart/{action}:\x04\x66orm\x12t\n\x0fGetCheckoutPage\x12+.center.dataplane.v1.GetCheckoutPageRequest\x1a\x14.google.api.HttpBody\"\x1e\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/checkout\x12\xb6\x01\n\x0eSubmitCheckout\x12*.center.dataplane.v1.SubmitCheckoutRequest\x1a\x14.google.api.HttpBody\"b\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x1a\"\x12/checkout/{action}:\x04\x66orm\x12q\n\x0eGetAccountPage\x12*.center.dataplane.v1.GetAccountPageRequest\x1a\x14.google.api.HttpBody\"\x1d\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\n\x12\x08/account\x12x\n\x0eGetAccountForm\x12*.center.dataplane.v1.GetAccountFormRequest\x1a\x14.google.api.HttpBody\"$\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/account/{name}\x12\xb3\x01\n\rSubmitAccount\x12).center.dataplane.v1.SubmitAccountRequest\x1a\x14.google.api.HttpBody\"a\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x19\"\x11/account/{action}:\x04\x66orm\x12q\n\x0cGetOrderPage\x12(.center.dataplane.v1.GetOrderPageRequest\x1a\x14.google.api.HttpBody\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/orders/{id}\x12k\n\x08GetAsset\x12$.center.dataplane.v1.GetAssetRequest\x1a\x14.google.api.HttpBody\"#\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/assets/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,center/dataplane/v1/storefront_service.proto\x12\x13\x63\x65nter.dataplane.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1c\x63\x65nter/shared/v1/rules.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"A\n\x12GetHomePageRequest\x12\x13\n\x01q\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"2\n\x18GetCategoriesPageRequest\x12\x16\n\x04page\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"J\n\x16GetCategoryPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"L\n\x18GetCollectionPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04page\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"1\n\x15GetProductPageRequest\x12\x18\n\x06handle\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x14\n\x12GetCartPageRequest\"P\n\x11SubmitCartRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x16GetCheckoutPageRequest\x12\x15\n\x04step\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"T\n\x15SubmitCheckoutRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"/\n\x15GetAccountPageRequest\x12\x16\n\x04page\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"^\n\x15GetAccountFormRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x05token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x15\n\x04\x64one\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"S\n\x14SubmitAccountRequest\x12\x17\n\x06\x61\x63tion\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\"\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBody\"@\n\x13GetOrderPageRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x14\n\x03key\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x0fGetAssetRequest\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x32\xc3\x0e\n\x11StorefrontService\x12\x64\n\x0bGetHomePage\x12\'.center.dataplane.v1.GetHomePageRequest\x1a\x14.google.api.HttpBody\"\x16\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12z\n\x11GetCategoriesPage\x12-.center.dataplane.v1.GetCategoriesPageRequest\x1a\x14.google.api.HttpBody\" \xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\r\x12\x0b/categories\x12\x7f\n\x0fGetCategoryPage\x12+.center.dataplane.v1.GetCategoryPageRequest\x1a\x14.google.api.HttpBody\")\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x16\x12\x14/categories/{handle}\x12\x84\x01\n\x11GetCollectionPage\x12-.center.dataplane.v1.GetCollectionPageRequest\x1a\x14.google.api.HttpBody\"*\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x17\x12\x15/collections/{handle}\x12{\n\x0eGetProductPage\x12*.center.dataplane.v1.GetProductPageRequest\x1a\x14.google.api.HttpBody\"\'\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x14\x12\x12/products/{handle}\x12h\n\x0bGetCartPage\x12\'.center.dataplane.v1.GetCartPageRequest\x1a\x14.google.api.HttpBody\"\x1a\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x07\x12\x05/cart\x12\xaa\x01\n\nSubmitCart\x12&.center.dataplane.v1.SubmitCartRequest\x1a\x14.google.api.HttpBody\"^\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x16\"\x0e/cart/{action}:\x04\x66orm\x12t\n\x0fGetCheckoutPage\x12+.center.dataplane.v1.GetCheckoutPageRequest\x1a\x14.google.api.HttpBody\"\x1e\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0b\x12\t/checkout\x12\xb6\x01\n\x0eSubmitCheckout\x12*.center.dataplane.v1.SubmitCheckoutRequest\x1a\x14.google.api.HttpBody\"b\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x1a\"\x12/checkout/{action}:\x04\x66orm\x12q\n\x0eGetAccountPage\x12*.center.dataplane.v1.GetAccountPageRequest\x1a\x14.google.api.HttpBody\"\x1d\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\n\x12\x08/account\x12x\n\x0eGetAccountForm\x12*.center.dataplane.v1.GetAccountFormRequest\x1a\x14.google.api.HttpBody\"$\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/account/{name}\x12\xb3\x01\n\rSubmitAccount\x12).center.dataplane.v1.SubmitAccountRequest\x1a\x14.google.api.HttpBody\"a\xca\xda\x18>\n\x03\x05\x06\x01\x10\x02\x18\x01 \x01*1the methods that it calls record what they change\x82\xd3\xe4\x93\x02\x19\"\x11/account/{action}:\x04\x66orm\x12q\n\x0cGetOrderPage\x12(.center.dataplane.v1.GetOrderPageRequest\x1a\x14.google.api.HttpBody\"!\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/orders/{id}\x12k\n\x08GetAsset\x12$.center.dataplane.v1.GetAssetRequest\x1a\x14.google.api.HttpBody\"#\xca\xda\x18\t\n\x03\x05\x06\x01\x10\x02 \x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/assets/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETHOMEPAGEREQUEST'].fields_by_name['q']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_GETHOMEPAGEREQUEST'].fields_by_name['page']._loaded_options = None
   _globals['_GETHOMEPAGEREQUEST'].fields_by_name['page']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_GETCATEGORIESPAGEREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_GETCATEGORIESPAGEREQUEST'].fields_by_name['page']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_GETCATEGORYPAGEREQUEST'].fields_by_name['handle']._loaded_options = None
   _globals['_GETCATEGORYPAGEREQUEST'].fields_by_name['handle']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_GETCATEGORYPAGEREQUEST'].fields_by_name['page']._loaded_options = None
@@ -73,6 +75,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETASSETREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetHomePage']._loaded_options = None
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetHomePage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\003\022\001/'
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetCategoriesPage']._loaded_options = None
+  _globals['_STOREFRONTSERVICE'].methods_by_name['GetCategoriesPage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\r\022\013/categories'
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetCategoryPage']._loaded_options = None
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetCategoryPage']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\026\022\024/categories/{handle}'
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetCollectionPage']._loaded_options = None
@@ -99,30 +103,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREFRONTSERVICE'].methods_by_name['GetAsset']._serialized_options = b'\312\332\030\t\n\003\005\006\001\020\002 \001\202\323\344\223\002\020\022\016/assets/{name}'
   _globals['_GETHOMEPAGEREQUEST']._serialized_start=185
   _globals['_GETHOMEPAGEREQUEST']._serialized_end=250
-  _globals['_GETCATEGORYPAGEREQUEST']._serialized_start=252
-  _globals['_GETCATEGORYPAGEREQUEST']._serialized_end=326
-  _globals['_GETCOLLECTIONPAGEREQUEST']._serialized_start=328
-  _globals['_GETCOLLECTIONPAGEREQUEST']._serialized_end=404
-  _globals['_GETPRODUCTPAGEREQUEST']._serialized_start=406
-  _globals['_GETPRODUCTPAGEREQUEST']._serialized_end=455
-  _globals['_GETCARTPAGEREQUEST']._serialized_start=457
-  _globals['_GETCARTPAGEREQUEST']._serialized_end=477
-  _globals['_SUBMITCARTREQUEST']._serialized_start=479
-  _globals['_SUBMITCARTREQUEST']._serialized_end=559
-  _globals['_GETCHECKOUTPAGEREQUEST']._serialized_start=561
-  _globals['_GETCHECKOUTPAGEREQUEST']._serialized_end=608
-  _globals['_SUBMITCHECKOUTREQUEST']._serialized_start=610
-  _globals['_SUBMITCHECKOUTREQUEST']._serialized_end=694
-  _globals['_GETACCOUNTPAGEREQUEST']._serialized_start=696
-  _globals['_GETACCOUNTPAGEREQUEST']._serialized_end=743
-  _globals['_GETACCOUNTFORMREQUEST']._serialized_start=745
-  _globals['_GETACCOUNTFORMREQUEST']._serialized_end=839
-  _globals['_SUBMITACCOUNTREQUEST']._serialized_start=841
-  _globals['_SUBMITACCOUNTREQUEST']._serialized_end=924
-  _globals['_GETORDERPAGEREQUEST']._serialized_start=926
-  _globals['_GETORDERPAGEREQUEST']._serialized_end=990
-  _globals['_GETASSETREQUEST']._serialized_start=992
-  _globals['_GETASSETREQUEST']._serialized_end=1033
-  _globals['_STOREFRONTSERVICE']._serialized_start=1036
-  _globals['_STOREFRONTSERVICE']._serialized_end=2771
+  _globals['_GETCATEGORIESPAGEREQUEST']._serialized_start=252
+  _globals['_GETCATEGORIESPAGEREQUEST']._serialized_end=302
+  _globals['_GETCATEGORYPAGEREQUEST']._serialized_start=304
+  _globals['_GETCATEGORYPAGEREQUEST']._serialized_end=378
+  _globals['_GETCOLLECTIONPAGEREQUEST']._serialized_start=380
+  _globals['_GETCOLLECTIONPAGEREQUEST']._serialized_end=456
+  _globals['_GETPRODUCTPAGEREQUEST']._serialized_start=458
+  _globals['_GETPRODUCTPAGEREQUEST']._serialized_end=507
+  _globals['_GETCARTPAGEREQUEST']._serialized_start=509
+  _globals['_GETCARTPAGEREQUEST']._serialized_end=529
+  _globals['_SUBMITCARTREQUEST']._serialized_start=531
+  _globals['_SUBMITCARTREQUEST']._serialized_end=611
+  _globals['_GETCHECKOUTPAGEREQUEST']._serialized_start=613
+  _globals['_GETCHECKOUTPAGEREQUEST']._serialized_end=660
+  _globals['_SUBMITCHECKOUTREQUEST']._serialized_start=662
+  _globals['_SUBMITCHECKOUTREQUEST']._serialized_end=746
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_start=748
+  _globals['_GETACCOUNTPAGEREQUEST']._serialized_end=795
+  _globals['_GETACCOUNTFORMREQUEST']._serialized_start=797
+  _globals['_GETACCOUNTFORMREQUEST']._serialized_end=891
+  _globals['_SUBMITACCOUNTREQUEST']._serialized_start=893
+  _globals['_SUBMITACCOUNTREQUEST']._serialized_end=976
+  _globals['_GETORDERPAGEREQUEST']._serialized_start=978
+  _globals['_GETORDERPAGEREQUEST']._serialized_end=1042
+  _globals['_GETASSETREQUEST']._serialized_start=1044
+  _globals['_GETASSETREQUEST']._serialized_end=1085
+  _globals['_STOREFRONTSERVICE']._serialized_start=1088
+  _globals['_STOREFRONTSERVICE']._serialized_end=2947
 # @@protoc_insertion_point(module_scope)

@@ -17,6 +17,12 @@ class GetHomePageRequest(_message.Message):
     page: str
     def __init__(self, q: _Optional[str] = ..., page: _Optional[str] = ...) -> None: ...
 
+class GetCategoriesPageRequest(_message.Message):
+    __slots__ = ("page",)
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    page: str
+    def __init__(self, page: _Optional[str] = ...) -> None: ...
+
 class GetCategoryPageRequest(_message.Message):
     __slots__ = ("handle", "page")
     HANDLE_FIELD_NUMBER: _ClassVar[int]

@@ -44,6 +44,11 @@ class StorefrontServiceStub:
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetCategoriesPage = channel.unary_unary(
+                '/center.dataplane.v1.StorefrontService/GetCategoriesPage',
+                request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoriesPageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetCategoryPage = channel.unary_unary(
                 '/center.dataplane.v1.StorefrontService/GetCategoryPage',
                 request_serializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoryPageRequest.SerializeToString,
@@ -115,6 +120,13 @@ class StorefrontServiceServicer:
 
     def GetHomePage(self, request, context):
         """What the shop sells, or what is found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCategoriesPage(self, request, context):
+        """All categories, each with the way to it, in the order of the tree: a hundred a page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,6 +241,11 @@ def add_StorefrontServiceServicer_to_server(servicer, server):
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'GetCategoriesPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCategoriesPage,
+                    request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoriesPageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'GetCategoryPage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCategoryPage,
                     request_deserializer=center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoryPageRequest.FromString,
@@ -320,6 +337,33 @@ class StorefrontService:
             target,
             '/center.dataplane.v1.StorefrontService/GetHomePage',
             center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetHomePageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCategoriesPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/center.dataplane.v1.StorefrontService/GetCategoriesPage',
+            center_dot_dataplane_dot_v1_dot_storefront__service__pb2.GetCategoriesPageRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

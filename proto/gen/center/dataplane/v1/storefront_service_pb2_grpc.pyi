@@ -40,6 +40,8 @@ class StorefrontServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StorefrontServiceAsyncStub: ...
     GetHomePage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetHomePageRequest, _httpbody_pb2.HttpBody]
     """What the shop sells, or what is found."""
+    GetCategoriesPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoriesPageRequest, _httpbody_pb2.HttpBody]
+    """All categories, each with the way to it, in the order of the tree: a hundred a page."""
     GetCategoryPage: _grpc.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoryPageRequest, _httpbody_pb2.HttpBody]
     """What is in one category and in those below it, with the way there and on.
     Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
@@ -104,6 +106,8 @@ class StorefrontServiceAsyncStub(StorefrontServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHomePage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetHomePageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What the shop sells, or what is found."""
+    GetCategoriesPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoriesPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """All categories, each with the way to it, in the order of the tree: a hundred a page."""
     GetCategoryPage: _aio.UnaryUnaryMultiCallable[_storefront_service_pb2.GetCategoryPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """What is in one category and in those below it, with the way there and on.
     Errors: NOT_FOUND/CATEGORY_NOT_FOUND.
@@ -171,6 +175,14 @@ class StorefrontServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """What the shop sells, or what is found."""
+
+    @_abc_1.abstractmethod
+    def GetCategoriesPage(
+        self,
+        request: _storefront_service_pb2.GetCategoriesPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """All categories, each with the way to it, in the order of the tree: a hundred a page."""
 
     @_abc_1.abstractmethod
     def GetCategoryPage(
