@@ -72,10 +72,15 @@ _LOWER_CASE = """function envoy_on_request(request)
 end
 """
 # The cluster is asked as for GET, by a method of gRPC, and answers with the body; the proxy would send it on, and the
-# client take it for the next answer of the connection.
+# client take it for the next answer of the connection. A stream has no length that the transcoder knew: of a file the
+# cluster says it, and sends nothing more.
 _NO_BODY = """function no_body(response)
   local known = response:streamInfo():dynamicMetadata():get("center")
   if known and known["is_head"] then
+    local headers = response:headers()
+    local length = headers:get("x-center-length")
+    if length then headers:replace("content-length", length) end
+    headers:remove("x-center-length")
     for chunk in response:bodyChunks() do chunk:setBytes("") end
   end
 end

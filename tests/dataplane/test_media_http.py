@@ -43,6 +43,10 @@ class Web:
         parts = urlsplit(url)
         return await self.shopper.get(host or parts.hostname or "", f"{parts.path}?{parts.query}", **headers)
 
+    async def head(self, url: str, **headers: str) -> Answer:
+        parts = urlsplit(url)
+        return await self.shopper.send("HEAD", parts.hostname or "", f"{parts.path}?{parts.query}", **headers)
+
 
 @pytest.fixture(scope="module")
 async def web(eu: Running, home: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
@@ -75,6 +79,24 @@ async def test_a_signed_url_gives_anyone_the_file_as_it_is(web: Web) -> None:
     assert answer.headers["etag"] == f'"{made.sha256}"'
     assert "immutable" in answer.headers["cache-control"] and int(answer.headers["cache-control"].split("=")[1][:4]) > 0
     assert answer.headers["content-disposition"].startswith("inline; filename=\"l_we _1_.png\"; filename*=UTF-8''l%C3")
+
+
+async def test_a_head_says_what_a_get_would_and_sends_nothing(web: Web) -> None:
+    # In one message of the cluster's, and in many.
+    for data in (noise(100), noise(5 * MIB)):
+        made = await keep(web.running.media, web.mine, data)
+        url = await web.url(made.id)
+        for headers in ({}, {"range": "bytes=10-19"}, {"if_none_match": f'"{made.sha256}"'}):
+            got = await web.get(url, **headers)
+            told = await web.head(url, **headers)
+            assert (told.status, told.body) == (got.status, b"")
+            kept = ("content-type", "etag", "cache-control", "accept-ranges", "content-range", "content-disposition")
+            assert [told.headers.get(name) for name in kept] == [got.headers.get(name) for name in kept]
+            length = {200: str(len(data)), 206: "10"}.get(got.status)
+            assert told.headers.get("content-length") == length, got.status
+            assert "x-center-length" not in told.headers
+    refused = await web.head(url[:-3] + "AAA")
+    assert (refused.status, refused.body) == (403, b"")
 
 
 async def test_what_a_browser_has_is_not_sent_again(web: Web) -> None:

@@ -56,14 +56,15 @@ class Shopper:
             got: dict[str, str] = {}
             for name, _, value in (line.partition(":") for line in rest if line):
                 got[name.lower()] = ", ".join(filter(None, (got.get(name.lower()), value.strip())))
-            if got.get("transfer-encoding") == "chunked":
+            if method == "HEAD":
+                content = b""
+            elif got.get("transfer-encoding") == "chunked":
                 content = b""
                 while size := int(await reader.readline(), 16):
                     content += (await reader.readexactly(size + 2))[:-2]
                 await reader.readline()
             else:
-                length = 0 if method == "HEAD" else int(got.get("content-length", "0"))
-                content = await reader.readexactly(length)
+                content = await reader.readexactly(int(got.get("content-length", "0")))
         if got.get("connection") == "close":
             await self.close()
         return Answer(int(status_line.split()[1]), got, content)

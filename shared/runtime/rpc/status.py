@@ -16,6 +16,8 @@ DOMAIN: Final = "center"
 # First metadata that the edge makes the status of HTTP of where the answer is a file or a page: gRPC itself knows one
 # for success.
 HTTP_STATUS: Final = "x-center-http-status"
+# Likewise, how many bytes a stream would have that HEAD asks about.
+HTTP_LENGTH: Final = "x-center-length"
 
 # A client drops a call whose trailers are over 8 KiB, and its status with it (gRPC's soft limit on metadata; the hard
 # one is at 16). The status is in them twice: as text, percent-encoded, and as details in base64.
