@@ -94,8 +94,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
         return await self._done(pb.VoidResponse, request, context, begin)
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.GetPaymentResponse:
-        async with self._payments.reads.transaction(current().tenant_id) as tx:
-            payment = await stored.get(tx, current().tenant_id, request.id)
+        payment = await stored.find(self._payments.reads, current().tenant_id, request.id)
         return pb.GetPaymentResponse(payment=to_proto(payment))
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
@@ -114,8 +113,8 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
     ) -> pb.ReportProviderEventResponse:
         call = current()
         provider = self._payments.provider(request.provider)
-        async with self._payments.reads.transaction(call.tenant_id) as tx:
-            account = self._payments.account(call.tenant_id, await stored.settings(tx, call.tenant_id))
+        settings = await stored.find_settings(self._payments.reads, call.tenant_id)
+        account = self._payments.account(call.tenant_id, settings)
         notice = provider.read(account, request.body.data, call.metadata or {}, self._payments.clock.now())
         if not notice.reports:
             return pb.ReportProviderEventResponse(ignored=True)
@@ -124,13 +123,14 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
 
     async def Reconcile(self, request: pb.ReconcileRequest, context: Context) -> pb.ReconcileResponse:
         tenant_id = current().tenant_id
-        async with self._payments.reads.transaction(tenant_id) as tx:
-            if await stored.settings(tx, tenant_id) is None:
-                raise stored.not_configured()
-            if request.payment_id:
-                payment = await stored.get(tx, tenant_id, request.payment_id)
-                found = [(payment.id, each.id) for each in payment.operations if each.is_open]
-            else:
+        reads = self._payments.reads
+        if await stored.find_settings(reads, tenant_id) is None:
+            raise stored.not_configured()
+        if request.payment_id:
+            payment = await stored.find(reads, tenant_id, request.payment_id)
+            found = [(payment.id, each.id) for each in payment.operations if each.is_open]
+        else:
+            async with reads.transaction(tenant_id, snapshot=True) as tx:
                 found = await stored.open_operations(tx, tenant_id, MOST_ASKED)
         settled = await asyncio.gather(*(self._payments.ask(tenant_id, *each, at_once=True) for each in found))
         ends = [
@@ -143,8 +143,7 @@ class PaymentService(pb_grpc.PaymentServiceServicer):
     async def GetPaymentSettings(
         self, request: pb.GetPaymentSettingsRequest, context: Context
     ) -> pb.GetPaymentSettingsResponse:
-        async with self._payments.reads.transaction(current().tenant_id) as tx:
-            settings = await stored.settings(tx, current().tenant_id)
+        settings = await stored.find_settings(self._payments.reads, current().tenant_id)
         if settings is None:
             raise stored.not_configured()
         return pb.GetPaymentSettingsResponse(settings=settings_to_proto(settings))

@@ -12,7 +12,7 @@ from shared.payments.domain import Kind, Operation, Payment, Progress, State
 from shared.payments.provider import Notice
 from shared.payments.tables import payments
 from shared.runtime import paging
-from shared.runtime.db import selecting
+from shared.runtime.db import Database, selecting
 from shared.runtime.errors import FailedPrecondition, NotFound, stale
 from shared.runtime.paging import Ordering, Value
 
@@ -56,6 +56,28 @@ _OPERATIONS = selecting(
     "WHERE tenant_id = CAST(:tenant_id AS uuid) AND payment_id = ANY (CAST(:ids AS uuid[])) ORDER BY id",
     "payment_id", "id", *_OPERATION,
 )  # fmt: skip
+# Both at once, for whoever only reads: a row of each operation.
+_FIND = (
+    f"SELECT p.id::text, {', '.join(f'p.{name}' for name in _PAYMENT)}, o.id::text AS operation_id, "
+    f"{', '.join(f'o.{name} AS o_{name}' for name in _OPERATION)} FROM payments p "
+    "LEFT JOIN payment_operations o ON o.tenant_id = p.tenant_id AND o.payment_id = p.id "
+    "WHERE p.tenant_id = %(tenant_id)s::uuid AND p.id = %(id)s::uuid ORDER BY o.id"
+)
+_SETTINGS = ("provider", "api_base", "secret_key", "webhook_secret", "version", "update_time")
+_SETTINGS_OF = f"SELECT {', '.join(_SETTINGS)} FROM payment_settings WHERE tenant_id ="
+_GET_SETTINGS = selecting(f"{_SETTINGS_OF} CAST(:tenant_id AS uuid)", *_SETTINGS)
+_LOCK_SETTINGS = selecting(f"{_SETTINGS_OF} CAST(:tenant_id AS uuid) FOR UPDATE", *_SETTINGS)
+_FIND_SETTINGS = f"{_SETTINGS_OF} %(tenant_id)s::uuid"
+_OPEN = selecting(
+    "SELECT payment_id::text, id::text FROM payment_operations WHERE tenant_id = CAST(:tenant_id AS uuid) "
+    "AND state IN ('PENDING', 'UNKNOWN') ORDER BY look_time LIMIT :at_most",
+    "payment_id", "id",
+)  # fmt: skip
+_KNOWN_AS = selecting(
+    "SELECT id::text FROM payments WHERE tenant_id = CAST(:tenant_id AS uuid) AND provider = :provider "
+    "AND provider_payment_id = :provider_payment_id AND provider_payment_id <> ''",
+    "id",
+)
 _KEEP_OPERATIONS = f"""
     INSERT INTO payment_operations (tenant_id, payment_id, id, {", ".join(_OPERATION)})
     SELECT CAST(:tenant_id AS uuid), CAST(:id AS uuid), n.*
@@ -93,6 +115,14 @@ async def get(tx: AsyncConnection, tenant_id: str, payment_id: str, *, lock: boo
         raise missing(payment_id)
     [payment] = await _with_operations(tx, tenant_id, [row])
     return payment
+
+
+async def find(reads: Database, tenant_id: str, payment_id: str) -> Payment:
+    """get() in one round trip, without a transaction around it."""
+    rows = await reads.once(_FIND, {"tenant_id": tenant_id, "id": payment_id}, tenant_id=tenant_id)
+    if not rows:
+        raise missing(payment_id)
+    return _payment(rows[0], tuple(_operation_beside(row) for row in rows if row.operation_id is not None))
 
 
 async def of_reference(tx: AsyncConnection, tenant_id: str, reference: str, *, lock: bool = False) -> list[Payment]:
@@ -133,25 +163,14 @@ async def save(tx: AsyncConnection, tenant_id: str, before: Payment, after: Paym
 
 async def open_operations(tx: AsyncConnection, tenant_id: str, at_most: int) -> list[tuple[str, str]]:
     """(payment, operation) of the tenant's oldest open ones."""
-    rows = await tx.execute(
-        text(
-            "SELECT payment_id::text, id::text FROM payment_operations WHERE tenant_id = CAST(:tenant_id AS uuid) "
-            "AND state IN ('PENDING', 'UNKNOWN') ORDER BY look_time LIMIT :at_most"
-        ),
-        {"tenant_id": tenant_id, "at_most": at_most},
-    )
+    rows = await tx.execute(_OPEN, {"tenant_id": tenant_id, "at_most": at_most})
     return [(row.payment_id, row.id) for row in rows]
 
 
 async def known_as(tx: AsyncConnection, tenant_id: str, provider: str, provider_payment_id: str) -> str:
     """The id of the payment that the provider knows by an id of its own; empty for none."""
-    found = await tx.execute(
-        text(
-            "SELECT id::text FROM payments WHERE tenant_id = CAST(:tenant_id AS uuid) AND provider = :provider "
-            "AND provider_payment_id = :provider_payment_id AND provider_payment_id <> ''"
-        ),
-        {"tenant_id": tenant_id, "provider": provider, "provider_payment_id": provider_payment_id},
-    )
+    about = {"tenant_id": tenant_id, "provider": provider, "provider_payment_id": provider_payment_id}
+    found = await tx.execute(_KNOWN_AS, about)
     return str(found.scalar_one_or_none() or "")
 
 
@@ -188,16 +207,15 @@ _NOTE = text(
 
 
 async def settings(tx: AsyncConnection, tenant_id: str, *, lock: bool = False) -> Settings | None:
-    row = (
-        await tx.execute(
-            text(
-                "SELECT provider, api_base, secret_key, webhook_secret, version, update_time FROM payment_settings "
-                f"WHERE tenant_id = CAST(:tenant_id AS uuid) {'FOR UPDATE' if lock else ''}"
-            ),
-            {"tenant_id": tenant_id},
-        )
-    ).one_or_none()
+    found = await tx.execute(_LOCK_SETTINGS if lock else _GET_SETTINGS, {"tenant_id": tenant_id})
+    row = found.one_or_none()
     return None if row is None else Settings(*row)
+
+
+async def find_settings(reads: Database, tenant_id: str) -> Settings | None:
+    """settings() in one round trip, without a transaction around it."""
+    rows = await reads.once(_FIND_SETTINGS, {"tenant_id": tenant_id}, tenant_id=tenant_id)
+    return Settings(*rows[0]) if rows else None
 
 
 def not_configured() -> FailedPrecondition:
@@ -263,3 +281,9 @@ def _payment(row: Any, operations: tuple[Operation, ...]) -> Payment:
 def _operation(row: Any) -> Operation:
     values = {name: getattr(row, name) for name in _OPERATION}
     return Operation(**{**values, "id": row.id, "kind": Kind(row.kind), "state": Progress(row.state)})
+
+
+def _operation_beside(row: Any) -> Operation:
+    values = {name: getattr(row, f"o_{name}") for name in _OPERATION}
+    known = {"id": row.operation_id, "kind": Kind(row.o_kind), "state": Progress(row.o_state)}
+    return Operation(**{**values, **known})

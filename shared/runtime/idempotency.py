@@ -31,28 +31,20 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
-    update,
 )
 from sqlalchemy import table as lightweight
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.runtime import journal
 from shared.runtime.context import current
-from shared.runtime.db import Database
+from shared.runtime.db import Database, selecting
 from shared.runtime.errors import FailedPrecondition, InvalidArgument
 from shared.runtime.ids import NO_TENANT as NO_TENANT
 
 KEPT_HOURS = 24
 REPLAYED = "idempotent-replayed"
 
-_row = lightweight(
-    "idempotency",
-    *(column(name) for name in ("caller", "scope", "fingerprint", "answer")),
-    column("tenant_id", Uuid(as_uuid=False)),
-    column("request_id", Uuid(as_uuid=False)),
-    column("expire_time", DateTime(timezone=True)),
-)
+_row = lightweight("idempotency", column("expire_time", DateTime(timezone=True)))
 
 
 def columns() -> list[Column[Any]]:
@@ -153,16 +145,10 @@ async def claim(tx: AsyncConnection, request: Message) -> Message | None:
     if (key := _key(request)) is None:
         return None
     fingerprint = _fingerprint(tx, request)
-    claimed = await tx.execute(
-        insert(_row)
-        .values(**key, fingerprint=fingerprint, expire_time=text(f"now() + interval '{KEPT_HOURS} hours'"))
-        .on_conflict_do_nothing()
-        .returning(_row.c.request_id)
-    )
-    if claimed.one_or_none() is not None:
+    if (await tx.execute(_CLAIM, {**key, "fingerprint": fingerprint})).rowcount == 1:
         return None
     # A statement of its own sees what the other transaction committed (READ COMMITTED).
-    before = (await tx.execute(select(_row.c.fingerprint, _row.c.answer).where(*_matches(key)))).one_or_none()
+    before = (await tx.execute(_CLAIMED, key)).one_or_none()
     if before is None or before.answer is None:
         # Purged between the two statements, or claimed by this very transaction.
         raise FailedPrecondition("REQUEST_ID_REUSED", "this request_id is in use; choose a new one")
@@ -184,7 +170,7 @@ async def settle(tx: AsyncConnection, request: Message, answer: Message) -> None
         return
     packed = any_pb2.Any()
     packed.Pack(answer)
-    await tx.execute(update(_row).where(*_matches(key)).values(answer=packed.SerializeToString()))
+    await tx.execute(_SETTLE, {**key, "answer": packed.SerializeToString()})
 
 
 async def purge(tx: AsyncConnection, now: datetime, at_most: int = 10_000) -> int:
@@ -208,8 +194,22 @@ def _key(request: Message) -> dict[str, str] | None:
     return {"tenant_id": tenant_id, "scope": call.method, "caller": call.caller, "request_id": canonical}
 
 
-def _matches(key: dict[str, str]) -> list[ColumnElement[bool]]:
-    return [_row.c[name] == value for name, value in key.items()]
+_MATCHES = (
+    "tenant_id = CAST(:tenant_id AS uuid) AND scope = :scope AND caller = :caller "
+    "AND request_id = CAST(:request_id AS uuid)"
+)
+_CLAIM = text(
+    f"""
+    INSERT INTO idempotency (tenant_id, scope, caller, request_id, fingerprint, expire_time)
+    VALUES (
+        CAST(:tenant_id AS uuid), :scope, :caller, CAST(:request_id AS uuid), :fingerprint,
+        now() + interval '{KEPT_HOURS} hours'
+    )
+    ON CONFLICT DO NOTHING
+    """
+)
+_CLAIMED = selecting(f"SELECT fingerprint, answer FROM idempotency WHERE {_MATCHES}", "fingerprint", "answer")
+_SETTLE = text(f"UPDATE idempotency SET answer = :answer WHERE {_MATCHES}")
 
 
 def _fingerprint(tx: AsyncConnection, request: Message) -> bytes:
