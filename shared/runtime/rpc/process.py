@@ -27,10 +27,14 @@ async def _until_stopped(running: Callable[[], AbstractAsyncContextManager[objec
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running():
-        # What is there now stays for good: the collector need not walk through it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE_AT, 50, 20)
+        spare_the_lasting()
         log.info("ready")
         await stop.wait()
         log.info("stopping")
+
+
+def spare_the_lasting() -> None:
+    """What is there now stays for good: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AT, 50, 20)
