@@ -22,8 +22,8 @@ ABOUT = "A lamp of brass, turned by hand, with a shade of linen that a workshop 
 
 
 async def test_products_as_json(home: Path, make_database: Callable[[str], str], load: Load, tmp_path: Path) -> None:
-    pki.ensure(home, ["edge", "envoy", "operator", "control", "cluster/eu-1", "cluster/us-1", "cluster/us-2"])
-    shop, *beside = shop_of(0, "eu-1"), shop_of(1, "us-1"), shop_of(2, "us-2")
+    pki.ensure(home, ["edge", "envoy", "operator", "control", "cluster/eu-1", "cluster/us-1"])
+    shop, beside = shop_of(0, "eu-1"), shop_of(1, "us-1")
     process = ClusterProcess(home, make_database("cluster_json"))
     process.start()
     await process.commands.ApplyTenants(runtime_pb.ApplyTenantsRequest(tenants=[entry(shop.id)]))
@@ -32,14 +32,11 @@ async def test_products_as_json(home: Path, make_database: Callable[[str], str],
     listed = await shopper.ListProducts(pb.ListProductsRequest(page_size=PAGE), metadata=of(shop.id))
     got = await shopper.GetProduct(pb.GetProductRequest(id=listed.products[0].id), metadata=of(shop.id))
     answers = {f"{SERVICE}/GetProduct": got, f"{SERVICE}/ListProducts": listed}
-    with (
-        echo(home, answers, "cluster/us-1", as_grpcio_ships=True) as bare,
-        echo(home, answers, "cluster/us-2") as read_as_ours,
-    ):
+    with echo(home, answers, "cluster/us-1") as bare:
         async with running_edge(home) as edge, proxy.envoy(home, tmp_path / "envoy", edge.port) as envoy:
-            at = {"eu-1": process.port, "us-1": bare.raw, "us-2": read_as_ours.raw}
+            at = {"eu-1": process.port, "us-1": bare.raw}
             clusters = (Cluster(name, 1, name[:2], (Endpoint("127.0.0.1", port),)) for name, port in at.items())
-            edge.set(shop, *beside, clusters=tuple(clusters))
+            edge.set(shop, beside, clusters=tuple(clusters))
             await envoy.listening()
             for name, path, answer in (
                 ("GetProduct", f"/v1/products/{got.product.id}", got),
@@ -47,30 +44,19 @@ async def test_products_as_json(home: Path, make_database: Callable[[str], str],
             ):
                 pid, port = envoy.process.pid, envoy.port
                 targets = [
-                    Web("bare echo, grpcio as it ships", [bare.pid, pid], port, beside[0].domains[0].name, path),
-                    Web(
-                        "bare echo, sockets read as ours",
-                        [read_as_ours.pid, pid],
-                        port,
-                        beside[1].domains[0].name,
-                        path,
-                    ),
+                    Web("bare echo", [bare.pid, pid], port, beside.domains[0].name, path),
                     Web("as it runs", [process.pid, pid], port, shop.domains[0].name, path),
                 ]
                 for target in targets:
                     await load.run(target, seconds=0.5)
                 for under_way in (8, 32):
                     samples = await compare(load, targets, rounds=4, seconds=0.5, streams=under_way // 4)
-                    of_each = [
-                        ratio([own.calls_per_s / raw.calls_per_s for raw, own in zip(echoed, samples[-1], strict=True)])
-                        for echoed in samples[:-1]
-                    ]
+                    rates = [own.calls_per_s / raw.calls_per_s for raw, own in zip(*samples, strict=True)]
                     show(
                         f"{name} as JSON through Envoy, {under_way} under way",
                         THROUGHPUT,
                         throughput(targets, samples, reference=0),
-                        f"{of_each[0]} of the bare echo through the same Envoy; the bar: {BAR}",
-                        f"{of_each[1]} of one whose sockets are read as ours are (shared/__init__.py)",
+                        f"{ratio(rates)} of the bare echo through the same Envoy; the bar: {BAR}",
                         f"{answer.ByteSize():,} bytes; server CPU is Envoy's and the upstream's, without PostgreSQL's",
                     )
     await process.close()
