@@ -10,7 +10,3 @@ gc.set_threshold(20_000, 50, 20)
 # PostgreSQL is started under a user of its own, and Python forks for that. grpc's fork handlers, run beside its
 # threads, crash some of the children; grpc reads this when it is imported.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-
-# grpc's own threads hand each call on before Python hears of it, which costs a server as much as the call. Without them
-# the thread that Python waits on reads the sockets itself: docs/decisions.md, "Who reads the sockets".
-os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")

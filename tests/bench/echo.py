@@ -2,10 +2,9 @@
 
 import asyncio
 import multiprocessing
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,35 +39,20 @@ class Echo:
 
 
 @contextmanager
-def echo(
-    home: Path, answers: Mapping[str, Message], identity: str = "control", *, as_grpcio_ships: bool = False
-) -> Iterator[Echo]:
-    """Servers as this identity of `home`; each parses the request and serialises the answer to that method.
-
-    as_grpcio_ships: without what our processes change in grpc for themselves (shared/__init__.py).
-    """
+def echo(home: Path, answers: Mapping[str, Message], identity: str = "control") -> Iterator[Echo]:
+    """Servers as this identity of `home`; each parses the request and serialises the answer to that method."""
     ours, theirs = multiprocessing.Pipe()
     packed = {method: answer.SerializeToString() for method, answer in answers.items()}
     process = multiprocessing.get_context("spawn").Process(
         target=_main, args=(home, identity, packed, theirs), daemon=True
     )
-    with _untouched() if as_grpcio_ships else nullcontext():
-        process.start()
+    process.start()
     theirs.close()
     try:
         yield Echo(process.pid or 0, *ours.recv())
     finally:
         process.kill()
         process.join()
-
-
-@contextmanager
-def _untouched() -> Iterator[None]:
-    """For a process that starts meanwhile."""
-    ours = os.environ["GRPC_EXPERIMENTS"]
-    os.environ["GRPC_EXPERIMENTS"] = ""
-    yield
-    os.environ["GRPC_EXPERIMENTS"] = ours
 
 
 def _main(home: Path, name: str, answers: dict[str, bytes], pipe: Connection) -> None:
