@@ -45,7 +45,7 @@ from tests.support.payments import Served, secret
 
 # SOAK_SCHEDULES=10000 for a long look, with other seeds every time.
 SOAK = int(os.environ.get("SOAK_SCHEDULES", "0"))
-SCHEDULES = SOAK or 500
+SCHEDULES = SOAK or 2_000
 FIRST_SEED = random.randrange(1 << 32) if SOAK else 0
 AT_ONCE = 8
 DEADLINE_S, TIMEOUT_S, LATE_S = 0.4, 0.5, 0.05
