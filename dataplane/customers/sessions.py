@@ -60,7 +60,7 @@ class Sessions:
         read = self._read(self._links, tenant_id, token)
         if read is None or self._is_over(read):
             raise reset_invalid()
-        return read.caller.removeprefix(_CALLER), read.epoch
+        return read.customer_id, read.epoch
 
     def _is_over(self, session: Session) -> bool:
         return session.expire_time < self._clock.now()

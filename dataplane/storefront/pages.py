@@ -222,7 +222,7 @@ class Visit:
     @property
     def customer_id(self) -> str:
         """Of who is signed in; empty for nobody."""
-        return self.session.caller.partition("/")[2] if self.session else ""
+        return self.session.customer_id if self.session else ""
 
     def sign_in(self, token: str, session: Session, life_s: int) -> None:
         self.session = session
@@ -285,9 +285,7 @@ class Pages:
 
     async def _around(self, visit: Visit) -> Around:
         if visit.around is None:
-            visit.around = await store.around(
-                self._reads, visit.tenant_id, visit.cart_id, visit.customer_id, visit.session
-            )
+            visit.around = await store.around(self._reads, visit.tenant_id, visit.cart_id, visit.session)
         return visit.around
 
     async def category(self, visit: Visit, handle: str) -> Place:

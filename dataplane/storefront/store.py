@@ -68,12 +68,11 @@ _COLLECTION: LiteralString = """
 MOST_CATEGORIES, MOST_COLLECTIONS = 12, 6
 
 
-async def around(
-    reads: Database, tenant_id: str, cart_id: str, customer_id: str = "", session: Session | None = None
-) -> Around:
-    """cart_id, customer_id: empty for none. session: the customer's."""
-    about: dict[str, object] = {"cart_id": cart_id or None, "customer_id": customer_id or None}
-    about |= {"epoch": 0, "session_id": ""} if session is None else {"epoch": session.epoch, "session_id": session.id}
+async def around(reads: Database, tenant_id: str, cart_id: str, session: Session | None = None) -> Around:
+    """cart_id: empty for none. session: a customer's."""
+    about: dict[str, object] = {"cart_id": cart_id or None, "customer_id": None, "epoch": 0, "session_id": ""}
+    if session is not None:
+        about |= {"customer_id": session.customer_id, "epoch": session.epoch, "session_id": session.id}
     most = {"categories": MOST_CATEGORIES, "collections": MOST_COLLECTIONS}
     [row] = await reads.once(_AROUND, {"tenant_id": tenant_id, **about, **most}, tenant_id=tenant_id)
     theme = Theme(*row.theme) if row.theme else Theme()

@@ -58,7 +58,7 @@ _OPERATIONS = selecting(
 )  # fmt: skip
 # Both at once, for whoever only reads: a row of each operation.
 _FIND = (
-    f"SELECT p.id::text, {', '.join(f'p.{name}' for name in _PAYMENT)}, o.id::text AS operation_id, "
+    f"SELECT p.id::text, {', '.join(f'p.{name}' for name in _PAYMENT)}, o.id::text AS o_id, "
     f"{', '.join(f'o.{name} AS o_{name}' for name in _OPERATION)} FROM payments p "
     "LEFT JOIN payment_operations o ON o.tenant_id = p.tenant_id AND o.payment_id = p.id "
     "WHERE p.tenant_id = %(tenant_id)s::uuid AND p.id = %(id)s::uuid ORDER BY o.id"
@@ -122,7 +122,7 @@ async def find(reads: Database, tenant_id: str, payment_id: str) -> Payment:
     rows = await reads.once(_FIND, {"tenant_id": tenant_id, "id": payment_id}, tenant_id=tenant_id)
     if not rows:
         raise missing(payment_id)
-    return _payment(rows[0], tuple(_operation_beside(row) for row in rows if row.operation_id is not None))
+    return _payment(rows[0], tuple(_operation(row, "o_") for row in rows if row.o_id is not None))
 
 
 async def of_reference(tx: AsyncConnection, tenant_id: str, reference: str, *, lock: bool = False) -> list[Payment]:
@@ -278,12 +278,7 @@ def _payment(row: Any, operations: tuple[Operation, ...]) -> Payment:
     return Payment(**{**values, "id": row.id, "state": State(row.state), "operations": operations})
 
 
-def _operation(row: Any) -> Operation:
-    values = {name: getattr(row, name) for name in _OPERATION}
-    return Operation(**{**values, "id": row.id, "kind": Kind(row.kind), "state": Progress(row.state)})
-
-
-def _operation_beside(row: Any) -> Operation:
-    values = {name: getattr(row, f"o_{name}") for name in _OPERATION}
-    known = {"id": row.operation_id, "kind": Kind(row.o_kind), "state": Progress(row.o_state)}
-    return Operation(**{**values, **known})
+def _operation(row: Any, prefix: str = "") -> Operation:
+    """prefix: of its columns, in a row that has the payment's as well."""
+    values = {name: getattr(row, prefix + name) for name in ("id", *_OPERATION)}
+    return Operation(**{**values, "kind": Kind(values["kind"]), "state": Progress(values["state"])})

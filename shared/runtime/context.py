@@ -38,6 +38,10 @@ class Session:
     id: str
     expire_time: datetime
 
+    @property
+    def customer_id(self) -> str:
+        return self.caller.partition("/")[2]
+
 
 @dataclass(slots=True)
 class CallContext:
